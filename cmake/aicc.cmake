@@ -1,0 +1,41 @@
+# Helpers every folder uses: one static library per layer, one set of warnings for all our code.
+
+function(aicc_warnings target)
+  target_compile_options(${target} PRIVATE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes
+    -fno-math-errno -fvisibility=hidden)
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+  if(AICC_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  if(AICC_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${AICC_SANITIZE} -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=${AICC_SANITIZE})
+  endif()
+endfunction()
+
+# aicc_layer(NAME deps...): library aicc_NAME from every NAME/*.c; included as "NAME/header.h".
+function(aicc_layer name)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.c)
+  if(NOT sources)
+    return()
+  endif()
+  add_library(aicc_${name} STATIC ${sources})
+  target_include_directories(aicc_${name} PUBLIC ${CMAKE_SOURCE_DIR}
+                             ${CMAKE_SOURCE_DIR}/runtime/include)
+  target_link_libraries(aicc_${name} PUBLIC ${ARGN} m Threads::Threads)
+  aicc_warnings(aicc_${name})
+endfunction()
+
+# LLVM through its own config program: its CMake package wants C++ and libraries we do not use.
+function(aicc_link_llvm target)
+  execute_process(COMMAND ${LLVM_CONFIG} --includedir OUTPUT_VARIABLE include
+                  OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND ${LLVM_CONFIG} --link-shared --libs OUTPUT_VARIABLE libs
+                  OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND ${LLVM_CONFIG} --libdir OUTPUT_VARIABLE libdir
+                  OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  target_include_directories(${target} SYSTEM PUBLIC ${include})
+  target_link_directories(${target} PUBLIC ${libdir})
+  target_link_libraries(${target} PUBLIC ${libs})
+endfunction()
