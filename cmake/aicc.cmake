@@ -27,6 +27,12 @@ function(aicc_layer name)
   aicc_warnings(aicc_${name})
 endfunction()
 
+function(aicc_subdirectory name)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/${name}/CMakeLists.txt)
+    add_subdirectory(${name})
+  endif()
+endfunction()
+
 # LLVM through its own config program: its CMake package wants C++ and libraries we do not use.
 function(aicc_link_llvm target)
   execute_process(COMMAND ${LLVM_CONFIG} --includedir OUTPUT_VARIABLE include
