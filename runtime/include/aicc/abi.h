@@ -1,0 +1,187 @@
+// What a model.so exports and what it may call: the one header shared by the compiler and the
+// runtime. It stands alone.
+//
+// A model exports one symbol, AICC_ABI_QUERY_SYMBOL, of type aicc_abi_query_fn. It returns a const
+// table, or NULL where the model needs a newer runtime than |max_version|. Every table starts with
+// its size, so that a newer runtime reads an older model: members beyond |size| are absent.
+// Models never call libc; they reach memory, devices and threads through aicc_abi_host alone.
+//
+// Weights follow the ELF image in the same file (or lie in a file beside it), page-aligned, and are
+// mapped by the runtime: see aicc_abi_weights.
+#ifndef AICC_ABI_H
+#define AICC_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define AICC_ABI_VERSION 1u
+#define AICC_ABI_QUERY_SYMBOL "aicc_model_query"
+
+// Element types; the numbers are those of ONNX TensorProto.DataType. Sub-byte types take one byte an
+// element. A string element is an aicc_abi_str.
+typedef uint32_t aicc_abi_dtype;
+
+typedef struct aicc_abi_str {
+  const char *data;  // not zero-terminated
+  uint64_t size;
+} aicc_abi_str;
+
+// A graph input or output. kind: 0 tensor, 1 sequence of tensors, 2 optional tensor.
+typedef struct aicc_abi_tensor {
+  const char *name;
+  aicc_abi_dtype dtype;
+  uint32_t kind;
+  int32_t rank;                // -1: any
+  const int64_t *dims;         // -1: symbolic or not known before a run
+  const char *const *symbols;  // expression text per dimension, e.g. "batch", "2*n + 1"; may be NULL
+} aicc_abi_tensor;
+
+typedef struct aicc_abi_origin {
+  const char *node;  // ONNX node name, "#12" where it has none
+  const char *op;    // "Conv"
+} aicc_abi_origin;
+
+// CPU kernels: tasks |begin| .. |end| - 1 of the grid. |args| is the argument block of the launch,
+// |scratch| at least scratch_bytes of the calling thread's own memory, aligned to 64.
+typedef void (*aicc_abi_cpu_kernel)(const void *args, int64_t begin, int64_t end, void *scratch);
+
+typedef struct aicc_abi_kernel {
+  const char *name;
+  const char *kind;                // "map", "contract", ...: for reports
+  const aicc_abi_origin *origins;  // the ONNX nodes it computes
+  uint32_t origin_count;
+  uint32_t arg_bytes;              // of its argument block
+  uint32_t scratch_bytes;          // per thread (CPU)
+  uint32_t block_threads;          // per block (GPU)
+  uint32_t shared_bytes;           // per block (GPU)
+  aicc_abi_cpu_kernel cpu;         // NULL: not in this model
+} aicc_abi_kernel;
+
+enum { AICC_ABI_IMAGE_CPU = 0, AICC_ABI_IMAGE_PTX = 1, AICC_ABI_IMAGE_CUBIN = 2, AICC_ABI_IMAGE_HSACO = 3,
+       AICC_ABI_IMAGE_SPIRV = 4 };
+
+// Code for one target. CPU code is part of the shared object: data is NULL.
+typedef struct aicc_abi_image {
+  uint32_t kind;
+  const char *target;  // "x86-64-v4", "sm_80", "gfx942"
+  const void *data;
+  uint64_t size;
+} aicc_abi_image;
+
+// A planned buffer lives from step |first| to step |last|, both included. Buffers of one segment
+// whose lives do not overlap may share memory. |segment| 0 is sized from the input shapes; later
+// segments when sizes that depend on data become known.
+typedef struct aicc_abi_buffer {
+  uint32_t segment;
+  uint32_t first, last;
+  const char *name;  // the value, for reports; may be NULL
+} aicc_abi_buffer;
+
+// Where the constants are: |size| bytes at |offset| of the file itself, or of |file| in the same
+// folder where that is not NULL. |offset| is a multiple of 4096. A fresh model.so has them as
+// patched by the linker step; size 0: none.
+typedef struct aicc_abi_weights {
+  uint64_t offset, size;
+  const char *file;
+} aicc_abi_weights;
+
+typedef struct aicc_abi_constant {
+  const char *name;
+  aicc_abi_dtype dtype;
+  uint64_t offset, size;  // within the weights
+} aicc_abi_constant;
+
+typedef struct aicc_abi_host aicc_abi_host;
+
+// One run, as the model's code sees it. Pointers are device addresses unless said otherwise.
+typedef struct aicc_abi_call {
+  const aicc_abi_host *host;
+  void *session;               // opaque; first argument of the host functions
+  const uint8_t *weights;      // base of the constants
+  void *const *inputs;         // data of each input tensor; a sequence handle for sequences
+  const int64_t *const *input_dims;
+  const int32_t *input_ranks;
+  int32_t device;              // AICC_ABI_IMAGE_CPU, _PTX (CUDA), _HSACO (HSA), _SPIRV
+} aicc_abi_call;
+
+// Codes of |run| and of the host functions that can fail: 0 is success; the host has recorded the
+// message. The model returns at once with the same code.
+typedef int32_t (*aicc_abi_run_fn)(const aicc_abi_call *call);
+
+// Functions of the runtime.
+struct aicc_abi_host {
+  uint32_t size;  // sizeof(aicc_abi_host) of the runtime
+  uint32_t version;
+
+  // Places the buffers of |segment| given their sizes in bytes (in table order of that segment), and
+  // stores their addresses. Cached: the same sizes give the same addresses without any work.
+  int32_t (*plan)(void *session, uint32_t segment, const int64_t *sizes, void **addresses);
+
+  // Runs kernel |kernel| over |grid| tasks (CPU) or blocks (GPU) with a copy of its argument block.
+  // |cost| is an estimate of the work in nanoseconds of one core: it decides on threads.
+  int32_t (*launch)(void *session, uint32_t kernel, int64_t grid, const void *args, int64_t cost);
+
+  // Device to device; device to host memory (waits); host memory to device.
+  int32_t (*copy)(void *session, void *to, const void *from, int64_t bytes);
+  int32_t (*read)(void *session, void *to, const void *from, int64_t bytes);
+  int32_t (*write)(void *session, void *to, const void *from, int64_t bytes);
+
+  // The memory of output |index| with these dimensions: the caller's tensor where it fits exactly
+  // (else an error is recorded), or memory of the session that stays valid until the next run.
+  int32_t (*output)(void *session, uint32_t index, int32_t rank, const int64_t *dims,
+                    void **address);
+
+  // Memory of no planned size, reused from run to run.
+  int32_t (*alloc)(void *session, int64_t bytes, void **address);
+  void (*free)(void *session, void *address);
+
+  // Input |index| has not the shape or symbol value that the model needs. |axis| -1: the rank.
+  // |expected| is the wanted size; the host composes the message. Returns the code to return.
+  int32_t (*bad_input)(void *session, uint32_t index, int32_t axis, int64_t expected);
+  // Any other failure that the model finds at run time (static text, may hold one %lld for |value|).
+  int32_t (*fail)(void *session, const char *text, int64_t value);
+
+  // Sequences of tensors: immutable values with reference counts; handles are never NULL. An item
+  // is copied in. |position| may be negative (from the end); INT64_MAX appends.
+  int32_t (*seq_empty)(void *session, aicc_abi_dtype dtype, void **sequence);
+  int32_t (*seq_insert)(void *session, void *sequence, int64_t position, const void *data,
+                        int32_t rank, const int64_t *dims, void **result);
+  int32_t (*seq_erase)(void *session, void *sequence, int64_t position, void **result);
+  int64_t (*seq_length)(void *session, void *sequence);
+  int32_t (*seq_at)(void *session, void *sequence, int64_t position, void **data, int32_t *rank,
+                    const int64_t **dims);
+  void (*seq_release)(void *session, void *sequence);
+  int32_t (*output_sequence)(void *session, uint32_t index, void *sequence);  // NULL: empty optional
+
+  // Bytes for string elements that live until the next run.
+  int32_t (*string)(void *session, int64_t size, char **data);
+};
+
+typedef struct aicc_abi_model {
+  uint32_t size;     // sizeof(aicc_abi_model) of the compiler
+  uint32_t version;  // AICC_ABI_VERSION of the compiler
+  const char *name;      // of the graph
+  const char *compiler;  // "aicc 0.1.0"
+  uint32_t input_count, output_count, kernel_count, image_count, buffer_count, segment_count,
+      constant_count;
+  const aicc_abi_tensor *inputs, *outputs;
+  const aicc_abi_kernel *kernels;
+  const aicc_abi_image *images;
+  const aicc_abi_buffer *buffers;
+  const aicc_abi_constant *constants;
+  const aicc_abi_weights *weights;
+  aicc_abi_run_fn run;
+  const char *const *cpu_features;  // that the CPU code needs, e.g. "avx512f"; ends with NULL
+} aicc_abi_model;
+
+typedef const aicc_abi_model *(*aicc_abi_query_fn)(uint32_t max_version);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
