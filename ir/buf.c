@@ -1,0 +1,116 @@
+#include "ir/buf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ALIGN = 64 };
+
+struct aicc_buf {
+  uint8_t *data;
+  size_t size;
+  bool mapped;
+  atomic_uint count;
+};
+
+static aicc_buf *buf_create(uint8_t *data, size_t size, bool mapped) {
+  aicc_buf *buf = data ? malloc(sizeof *buf) : NULL;
+  if (!buf) {
+    fprintf(stderr, "aicc: out of memory (asked for %zu bytes)\n", size);
+    exit(AICC_RESOURCE);
+  }
+  buf->data = data;
+  buf->size = size;
+  buf->mapped = mapped;
+  atomic_init(&buf->count, 1);
+  return buf;
+}
+
+aicc_buf *aicc_buf_create_heap(size_t size) {
+  // aligned_alloc wants a multiple of the alignment; a size near SIZE_MAX fails either way.
+  const size_t rounded = size > SIZE_MAX - ALIGN ? size : (size / ALIGN + 1) * ALIGN;
+  return buf_create(aligned_alloc(ALIGN, rounded), size, false);
+}
+
+aicc_buf *aicc_buf_create_copy(const void *data, size_t size) {
+  aicc_buf *buf = aicc_buf_create_heap(size);
+  if (size) {
+    memcpy(buf->data, data, size);
+  }
+  return buf;
+}
+
+// Maps |file|; NULL with errno or *reason set.
+static aicc_buf *map_descriptor(int file, const char **reason) {
+  struct stat info;
+  if (fstat(file, &info) != 0) {
+    return NULL;
+  }
+  if (!S_ISREG(info.st_mode)) {
+    *reason = S_ISDIR(info.st_mode) ? "it is a folder" : "it is not a regular file";
+    return NULL;
+  }
+  const size_t size = (size_t)info.st_size;
+  if (size == 0) {
+    return aicc_buf_create_heap(0);
+  }
+  void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
+  return data == MAP_FAILED ? NULL : buf_create(data, size, true);
+}
+
+aicc_status aicc_buf_map_file(const char *path, aicc_diags *diags, aicc_buf **out) {
+  const char *reason = NULL;
+  // Without O_NONBLOCK the open of a pipe would wait for a writer.
+  const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  aicc_buf *buf = file < 0 ? NULL : map_descriptor(file, &reason);
+  const int error = errno;
+  if (file >= 0) {
+    close(file);
+  }
+  if (!buf) {
+    AICC_EMIT(diags, E0301, NULL, path, reason ? reason : strerror(error));
+    return AICC_IO;
+  }
+  *out = buf;
+  return AICC_OK;
+}
+
+aicc_buf *aicc_buf_retain(aicc_buf *buf) {
+  atomic_fetch_add_explicit(&buf->count, 1, memory_order_relaxed);
+  return buf;
+}
+
+void aicc_buf_release(aicc_buf *buf) {
+  if (!buf || atomic_fetch_sub_explicit(&buf->count, 1, memory_order_acq_rel) != 1) {
+    return;
+  }
+  if (buf->mapped) {
+    munmap(buf->data, buf->size);
+  } else {
+    free(buf->data);
+  }
+  free(buf);
+}
+
+const uint8_t *aicc_buf_data(const aicc_buf *buf) { return buf->data; }
+uint8_t *aicc_buf_data_mut(aicc_buf *buf) {
+  AICC_ASSERT(!buf->mapped);
+  return buf->data;
+}
+size_t aicc_buf_size(const aicc_buf *buf) { return buf->size; }
+bool aicc_buf_is_mapped(const aicc_buf *buf) { return buf->mapped; }
+
+aicc_view aicc_view_align(aicc_view view, size_t alignment) {
+  AICC_ASSERT(alignment <= ALIGN);
+  if (aicc_view_is_aligned(view, alignment)) {
+    aicc_buf_retain(view.buf);
+    return view;
+  }
+  aicc_buf *copy = aicc_buf_create_copy(aicc_view_data(view), view.size);
+  return (aicc_view){.buf = copy, .offset = 0, .size = view.size};
+}
