@@ -1,0 +1,179 @@
+// Kernel IR: one kernel as structured loops over buffers and scalar expressions, for every target.
+//
+// A kernel runs `grid` tasks. One task is run by one *warp* of `width` lanes: on the CPU the lanes
+// are a vector register (every varying value is <width x T>), on a GPU they are threads. A value is
+// *uniform* (one for all lanes) or *varying* (one per lane); the builder infers which, the verifier
+// checks it. Buffers are arrays of a dtype, indexed by element; 16-bit and 8-bit floats are loaded
+// as such and must be cast to f32 before arithmetic.
+//
+// Control flow: `for` bounds and `while` conditions are uniform. FOR kinds: SERIAL; UNROLL (constant
+// bounds; the emitter repeats the body); LANES (variable = start + k * width + lane: the body runs
+// with lanes beyond the end inactive; step is 1). An `if` with a varying condition runs both blocks
+// under masks. LANES loops do not nest and do not stand under a varying `if`.
+// A varying LOAD/STORE touches memory for active lanes alone.
+//
+// Values are dense ids into kernel->values; id 0 is none. SSA: VAR, ARRAY, LOCAL and FOR results
+// are names of variables, arrays, buffers and counters. Definitions dominate uses by block nesting.
+// Everything lives in the kernel's arena. Thread-compatible.
+#ifndef AICC_IR_KIR_H
+#define AICC_IR_KIR_H
+
+#include "ir/graph.h"
+
+typedef enum kir_op {
+#define KIR_OP(name, mnemonic, operands, result, blocks) KIR_##name,
+#include "ir/kir_ops.def"
+#undef KIR_OP
+  KIR_OP_COUNT
+} kir_op;
+
+typedef enum kir_loop_kind { KIR_SERIAL, KIR_UNROLL, KIR_LANES } kir_loop_kind;
+
+typedef uint32_t kir_val;
+typedef struct kir_inst kir_inst;
+
+typedef struct kir_block {
+  kir_inst *first, *last;
+} kir_block;
+
+struct kir_inst {
+  kir_op op;
+  aicc_op scalar_op;       // SCALAR, ATOMIC, REDUCE
+  kir_val result;          // 0: none
+  int arg_count;
+  kir_val args[3];
+  kir_val buffer;          // LOAD, LOAD_OR, STORE, ATOMIC: a parameter or LOCAL
+  uint64_t imm;            // CONST: bits (f32: low 32); ARRAY, LOCAL: elements
+  kir_loop_kind loop_kind; // FOR
+  bool saturate;           // SCALAR CAST to 8-bit floats
+  kir_block blocks[2];
+  kir_inst *next;
+};
+
+typedef enum kir_value_kind {
+  KIR_VALUE,     // a scalar per task or lane
+  KIR_BUFFER,    // parameter or LOCAL
+  KIR_VARIABLE,  // VAR
+  KIR_ARRAY_VALUE,
+} kir_value_kind;
+
+typedef struct kir_value_info {
+  kir_value_kind kind;
+  aicc_dtype dtype;   // of the value or of the elements
+  bool varying;
+  const char *name;   // NULL: printed by id
+  const kir_inst *def;  // NULL: parameter
+} kir_value_info;
+
+typedef enum kir_access { KIR_READ = 1, KIR_WRITE = 2 } kir_access;
+
+typedef struct kir_param {
+  kir_val value;
+  bool is_buffer;
+  aicc_dtype dtype;    // buffers: element; sizes: i64; scalars: their type (one 8-byte slot each)
+  unsigned access;     // buffers
+} kir_param;
+
+// Argument block: one 8-byte slot per parameter, in order (pointers; integers sign-extended; f32 in
+// the low 4 bytes).
+typedef struct kir_kernel {
+  aicc_arena *arena;
+  const char *name;
+  const char *kind;       // "map", "contract", ...
+  int width;              // lanes the kernel was scheduled for; 0: any
+  kir_param *params;
+  int param_count;
+  size_t param_capacity;
+  kir_block body;
+  kir_value_info *values;
+  size_t value_count, value_capacity;
+  const aicc_origin *origins;
+  int origin_count;
+} kir_kernel;
+
+// --- building (kir_build.c). The builder folds constants and x*0, x*1, x+0; it fails on misuse by
+// AICC_ASSERT: lowering code is ours. -----------------------------------------------------------
+
+typedef struct kir_builder {
+  kir_kernel *kernel;
+  kir_block *block;        // insertion: at its end
+  kir_block *stack[32];    // open blocks
+  int depth;
+} kir_builder;
+
+kir_kernel *kir_kernel_create(aicc_arena *arena, const char *name, const char *kind, int width);
+kir_val kir_add_buffer(kir_kernel *kernel, const char *name, aicc_dtype dtype, unsigned access);
+kir_val kir_add_scalar(kir_kernel *kernel, const char *name, aicc_dtype dtype);
+void kir_builder_init(kir_builder *b, kir_kernel *kernel);
+
+kir_val kir_const_i64(kir_builder *b, int64_t value);
+kir_val kir_const(kir_builder *b, aicc_dtype dtype, double value);
+kir_val kir_const_bits(kir_builder *b, aicc_dtype dtype, uint64_t bits);
+bool kir_is_const_i64(const kir_builder *b, kir_val v, int64_t *value);
+kir_val kir_scalar1(kir_builder *b, aicc_op op, kir_val x);
+kir_val kir_scalar2(kir_builder *b, aicc_op op, kir_val x, kir_val y);
+kir_val kir_select(kir_builder *b, kir_val c, kir_val x, kir_val y);
+kir_val kir_fma(kir_builder *b, kir_val x, kir_val y, kir_val z);
+kir_val kir_cast(kir_builder *b, kir_val x, aicc_dtype to, bool saturate);  // x if it has the type
+kir_val kir_bitcast(kir_builder *b, kir_val x, aicc_dtype to);
+kir_val kir_task(kir_builder *b);
+kir_val kir_lane(kir_builder *b);
+kir_val kir_load(kir_builder *b, kir_val buffer, kir_val index);
+kir_val kir_load_or(kir_builder *b, kir_val buffer, kir_val index, kir_val guard,
+                    kir_val otherwise);
+void kir_store(kir_builder *b, kir_val buffer, kir_val index, kir_val value);
+void kir_atomic(kir_builder *b, aicc_op op, kir_val buffer, kir_val index, kir_val value);
+kir_val kir_var(kir_builder *b, kir_val init, bool varying);
+kir_val kir_get(kir_builder *b, kir_val var);
+void kir_set(kir_builder *b, kir_val var, kir_val value);
+kir_val kir_array(kir_builder *b, aicc_dtype dtype, int64_t count, bool varying);
+kir_val kir_aget(kir_builder *b, kir_val array, kir_val index);
+void kir_aset(kir_builder *b, kir_val array, kir_val index, kir_val value);
+kir_val kir_local(kir_builder *b, aicc_dtype dtype, int64_t count);
+kir_val kir_reduce(kir_builder *b, aicc_op op, kir_val x);
+kir_val kir_for(kir_builder *b, kir_loop_kind kind, kir_val from, kir_val to, kir_val step);
+void kir_end(kir_builder *b);                    // closes for, if, else, while
+void kir_if(kir_builder *b, kir_val condition);
+void kir_else(kir_builder *b);
+void kir_while(kir_builder *b);                  // opens the condition block
+void kir_while_cond(kir_builder *b, kir_val condition);  // closes it, opens the body
+void kir_barrier(kir_builder *b);
+
+static inline kir_val kir_add(kir_builder *b, kir_val x, kir_val y) {
+  return kir_scalar2(b, AICC_OP_ADD, x, y);
+}
+static inline kir_val kir_sub(kir_builder *b, kir_val x, kir_val y) {
+  return kir_scalar2(b, AICC_OP_SUB, x, y);
+}
+static inline kir_val kir_mul(kir_builder *b, kir_val x, kir_val y) {
+  return kir_scalar2(b, AICC_OP_MUL, x, y);
+}
+
+// --- text, checks, execution ----------------------------------------------------------------------
+
+// `kernel @name(%x: f32*, %n: i64) kind "map" width 16 { ... }`; grammar in kir_parse.c. The parser
+// also takes nested infix expressions, and replaces $NAME words from |bindings| ("T=f32") first:
+// that is how passes/kernels/*.kir are instantiated. NULL after errors.
+void kir_print(const kir_kernel *kernel, FILE *out);
+kir_kernel *kir_parse(aicc_arena *arena, const char *text, size_t size, const char *file,
+                      const char *const *bindings, int binding_count, aicc_diags *diags);
+AICC_MUST_USE aicc_status kir_verify(const kir_kernel *kernel, aicc_diags *diags);
+// Structural hash and equality of everything but name, origins and value names: equal kernels are
+// compiled once.
+uint64_t kir_hash(const kir_kernel *kernel);
+bool kir_equal(const kir_kernel *a, const kir_kernel *b);
+
+// The kernel interpreter: slow, obvious, checking. Runs tasks 0 .. grid - 1 in an order shuffled by
+// |seed| with |width| lanes in lock step; reports out-of-bounds and uninitialised accesses and
+// races between tasks (two tasks touch one element, one of them writing) as diagnostics.
+typedef struct kir_arg {
+  void *data;       // buffers: host memory
+  size_t count;     // elements
+  uint8_t *init;    // NULL: all initialised; else one byte per element, 0 = never written
+  int64_t i;        // i64 and other integers
+  double f;         // f32, f64
+} kir_arg;
+AICC_MUST_USE aicc_status kir_interpret(const kir_kernel *kernel, int width, int64_t grid,
+                                        kir_arg *args, uint64_t seed, aicc_diags *diags);
+
+#endif
