@@ -192,20 +192,27 @@ void aicc_node_append(aicc_region *region, aicc_node *node);
 void aicc_node_insert_before(aicc_node *position, aicc_node *node);
 void aicc_node_unlink(aicc_node *node);
 void aicc_node_add_region(aicc_module *module, aicc_node *node, aicc_region *region);
-// Adds origins to a node's set (merged, sorted, without doubles).
+// Adds origins to a node's set (merged, sorted, without doubles). Their strings are borrowed: they
+// must live in the module's arena.
 void aicc_node_add_origins(aicc_module *module, aicc_node *node, const aicc_origin *origins,
                            int count);
 
 // Replaces every use of |from| by |to| in the whole module (operands and region results).
 void aicc_value_replace(aicc_module *module, aicc_value *from, aicc_value *to);
+// The same for many values in one walk: |map| has an entry per value id, NULL where it stays.
+// Chains (a -> b -> c) are followed; they must end.
+void aicc_values_replace(aicc_module *module, aicc_value **map);
 
-// Calls |visit| for every node of |region| and the regions in it, in order.
+// Calls |visit| for every node of |region| and the regions in it, in order. A visitor may unlink the
+// node it is called for and insert others before it.
 typedef void (*aicc_visit_fn)(void *context, aicc_node *node);
 void aicc_region_visit(aicc_region *region, aicc_visit_fn visit, void *context);
 // Number of uses per value id (operands and region results); arena array of value_count.
 uint32_t *aicc_count_uses(const aicc_module *module, aicc_arena *arena);
 
 // --- attributes: setters replace; getters give the default where absent ---------------------------
+// Setters copy what they are given, but not the elements of a tensor (see aicc_tensor); its buffer
+// is retained. A node's attributes are sorted by key.
 
 const aicc_attr *aicc_attr_find(const aicc_node *node, aicc_attr_key key);  // NULL: absent
 void aicc_attr_remove(aicc_node *node, aicc_attr_key key);
