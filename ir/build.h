@@ -37,6 +37,7 @@ aicc_value *aicc_b_from_dim(aicc_builder *b, aicc_dim dim);                     
 aicc_value *aicc_b_iota(aicc_builder *b, aicc_dtype dtype, const aicc_dim *dims, int rank,
                         int axis);
 
+// These return x itself where they would change nothing.
 aicc_value *aicc_b_reshape(aicc_builder *b, aicc_value *x, const aicc_dim *dims, int rank);
 aicc_value *aicc_b_transpose(aicc_builder *b, aicc_value *x, const int64_t *perm);
 aicc_value *aicc_b_broadcast(aicc_builder *b, aicc_value *x, const aicc_dim *dims, int rank);
@@ -51,6 +52,7 @@ aicc_value *aicc_b_pad(aicc_builder *b, aicc_value *x, aicc_value *fill, const a
                        const aicc_dim *high, const char *mode);
 aicc_value *aicc_b_concat(aicc_builder *b, aicc_value *const *items, int count, int axis);
 aicc_value *aicc_b_gather(aicc_builder *b, aicc_value *x, aicc_value *indices, int axis);
+// NULL axes: all of them; negative ones count from the end; none (or a scalar): x itself.
 aicc_value *aicc_b_reduce(aicc_builder *b, aicc_op op, aicc_value *x, const int64_t *axes,
                           int count, bool keepdims);
 aicc_value *aicc_b_arg(aicc_builder *b, aicc_op op, aicc_value *x, int axis, bool keepdims,
@@ -65,8 +67,9 @@ aicc_node *aicc_b_opaque(aicc_builder *b, const char *name, aicc_value *const *i
                          const aicc_type *types, int out_count);
 
 // The elements of an integer tensor as expressions. Where they are not known, each becomes a fresh
-// symbol defined from the tensor at run time (def_dim); then the tensor's length must be known.
-// At most AICC_PARTIAL_MAX. Returns false after reporting.
+// symbol defined from the tensor at run time (def_dim, placed right behind x, and remembered as its
+// partial value); then the tensor's length must be known. At most AICC_PARTIAL_MAX. Returns false
+// after reporting (quietly where x is NULL).
 bool aicc_b_as_dims(aicc_builder *b, aicc_value *x, const aicc_dim **dims, int *count);
 // The tensor behind a constant (through reshapes and casts: no); NULL: not constant.
 const aicc_tensor *aicc_value_constant(const aicc_value *x);
