@@ -6,13 +6,15 @@
 // its size, so that a newer runtime reads an older model: members beyond |size| are absent.
 // Models never call libc; they reach memory, devices and threads through aicc_abi_host alone.
 //
-// Weights follow the ELF image in the same file (or lie in a file beside it), page-aligned, and are
-// mapped by the runtime: see aicc_abi_weights.
+// A model file is, in this order: the ELF image as the linker made it; zeros up to a multiple of
+// 4096; the weights (unless they lie in a file beside it); an aicc_abi_footer as its last bytes. The
+// footer tells whole files from truncated, damaged and foreign ones before any of their code runs.
 #ifndef AICC_ABI_H
 #define AICC_ABI_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,13 +32,17 @@ typedef struct aicc_abi_str {
   uint64_t size;
 } aicc_abi_str;
 
-// A graph input or output. kind: 0 tensor, 1 sequence of tensors, 2 optional tensor.
+enum { AICC_ABI_KIND_TENSOR = 0, AICC_ABI_KIND_SEQUENCE = 1, AICC_ABI_KIND_OPTIONAL = 2,
+       AICC_ABI_KIND_OPTIONAL_SEQUENCE = 3 };
+
+// A graph input or output. The runtime checks an input's type, rank and fixed dimensions before a
+// run; that symbols agree and expressions fit is checked by the model's code (bad_input).
 typedef struct aicc_abi_tensor {
   const char *name;
   aicc_abi_dtype dtype;
-  uint32_t kind;
+  uint32_t kind;               // AICC_ABI_KIND_*
   int32_t rank;                // -1: any
-  const int64_t *dims;         // -1: symbolic or not known before a run
+  const int64_t *dims;         // -1: symbolic or not known before a run; NULL where rank < 1
   const char *const *symbols;  // expression text per dimension, e.g. "batch", "2*n + 1"; may be NULL
 } aicc_abi_tensor;
 
@@ -72,22 +78,40 @@ typedef struct aicc_abi_image {
   uint64_t size;
 } aicc_abi_image;
 
-// A planned buffer lives from step |first| to step |last|, both included. Buffers of one segment
-// whose lives do not overlap may share memory. |segment| 0 is sized from the input shapes; later
-// segments when sizes that depend on data become known.
+// A planned buffer lives from step |first| to step |last|, both included. Buffers whose lives do not
+// overlap may share memory. Segment 0 is sized from the input shapes alone, and planned before
+// anything else of a run: code before that reads no data. Later segments are planned when sizes that
+// depend on data become known; planning one ends the lives of its buffers of an earlier plan, and of
+// those of all segments after it (so a loop body may plan its segment in every round).
 typedef struct aicc_abi_buffer {
   uint32_t segment;
   uint32_t first, last;
   const char *name;  // the value, for reports; may be NULL
 } aicc_abi_buffer;
 
-// Where the constants are: |size| bytes at |offset| of the file itself, or of |file| in the same
-// folder where that is not NULL. |offset| is a multiple of 4096. A fresh model.so has them as
-// patched by the linker step; size 0: none.
+// The constants: |size| bytes at footer.weights_offset of the file itself, or of the file named
+// |file| in the same folder where that is not NULL.
 typedef struct aicc_abi_weights {
-  uint64_t offset, size;
+  uint64_t size;
   const char *file;
 } aicc_abi_weights;
+
+#define AICC_ABI_FOOTER_MAGIC "aicc model end\n"  // 16 bytes with its zero
+#define AICC_ABI_WEIGHTS_ALIGN 4096u
+
+// The last bytes of a model file.
+typedef struct aicc_abi_footer {
+  char magic[16];
+  uint32_t size;            // sizeof(aicc_abi_footer)
+  uint32_t version;         // AICC_ABI_VERSION
+  uint64_t file_size;       // of the whole model file, this footer included
+  uint64_t image_size;      // the ELF image: bytes [0, image_size)
+  uint64_t image_hash;      // aicc_abi_hash of them; checked on every load
+  uint64_t weights_offset;  // multiple of AICC_ABI_WEIGHTS_ALIGN; in |aicc_abi_weights.file| if named
+  uint64_t weights_size;
+  uint64_t weights_hash;    // aicc_abi_hash; checked on request. 0: not recorded
+  uint64_t hash;            // of all members before this one
+} aicc_abi_footer;
 
 typedef struct aicc_abi_constant {
   const char *name;
@@ -102,14 +126,16 @@ typedef struct aicc_abi_call {
   const aicc_abi_host *host;
   void *session;               // opaque; first argument of the host functions
   const uint8_t *weights;      // base of the constants
-  void *const *inputs;         // data of each input tensor; a sequence handle for sequences
+  void *const *inputs;         // data of each input tensor, aligned to its element; a sequence
+                               // handle for sequences; NULL for absent optionals, never else
   const int64_t *const *input_dims;
   const int32_t *input_ranks;
   int32_t device;              // AICC_ABI_IMAGE_CPU, _PTX (CUDA), _HSACO (HSA), _SPIRV
 } aicc_abi_call;
 
-// Codes of |run| and of the host functions that can fail: 0 is success; the host has recorded the
-// message. The model returns at once with the same code.
+// Codes of |run| and of the host functions that can fail: 0 is success. Else the host has recorded
+// the message, or wants the run to end here (when it only measures memory): the model returns at
+// once with the same code.
 typedef int32_t (*aicc_abi_run_fn)(const aicc_abi_call *call);
 
 // Functions of the runtime.
@@ -118,7 +144,8 @@ struct aicc_abi_host {
   uint32_t version;
 
   // Places the buffers of |segment| given their sizes in bytes (in table order of that segment), and
-  // stores their addresses. Cached: the same sizes give the same addresses without any work.
+  // stores their addresses, multiples of 64. Cached: the same sizes give the same places without
+  // planning again.
   int32_t (*plan)(void *session, uint32_t segment, const int64_t *sizes, void **addresses);
 
   // Runs kernel |kernel| over |grid| tasks (CPU) or blocks (GPU) with a copy of its argument block.
@@ -131,11 +158,13 @@ struct aicc_abi_host {
   int32_t (*write)(void *session, void *to, const void *from, int64_t bytes);
 
   // The memory of output |index| with these dimensions: the caller's tensor where it fits exactly
-  // (else an error is recorded), or memory of the session that stays valid until the next run.
+  // (else an error is recorded; it is aligned to its element), or memory of the session that stays
+  // valid until the next run.
   int32_t (*output)(void *session, uint32_t index, int32_t rank, const int64_t *dims,
                     void **address);
 
-  // Memory of no planned size, reused from run to run.
+  // Memory of no planned size, aligned to 64, reused from run to run. What is not freed is taken back
+  // when the next run begins.
   int32_t (*alloc)(void *session, int64_t bytes, void **address);
   void (*free)(void *session, void *address);
 
@@ -179,6 +208,73 @@ typedef struct aicc_abi_model {
 } aicc_abi_model;
 
 typedef const aicc_abi_model *(*aicc_abi_query_fn)(uint32_t max_version);
+
+// The hash of the footer: four lanes of 64-bit words, each step a bijection, so that a single changed
+// word always changes the result. A last partial word is padded with zeros. Little-endian.
+#define AICC_ABI_HASH_SEED 0x9e3779b97f4a7c15u
+
+typedef struct aicc_abi_hasher {
+  uint64_t lane[4];
+  uint64_t size;           // bytes so far
+  unsigned char rest[32];  // the last size % 32 of them
+} aicc_abi_hasher;
+
+static inline void aicc_abi_hash_block(aicc_abi_hasher *hasher, const unsigned char *block) {
+  for (int i = 0; i < 4; i++) {
+    uint64_t word;
+    memcpy(&word, block + 8 * i, 8);
+    const uint64_t mixed = (hasher->lane[i] ^ word) * 0xd6e8feb86659fd93u;
+    hasher->lane[i] = (mixed << 29) | (mixed >> 35);
+  }
+}
+
+static inline void aicc_abi_hash_begin(aicc_abi_hasher *hasher) {
+  hasher->size = 0;
+  for (unsigned i = 0; i < 4; i++) {
+    hasher->lane[i] = AICC_ABI_HASH_SEED * (i + 1);
+  }
+}
+
+static inline void aicc_abi_hash_add(aicc_abi_hasher *hasher, const void *data, uint64_t size) {
+  const unsigned char *bytes = (const unsigned char *)data;
+  const uint64_t held = hasher->size % 32;
+  hasher->size += size;
+  if (held != 0) {
+    const uint64_t take = 32 - held < size ? 32 - held : size;
+    memcpy(hasher->rest + held, bytes, (size_t)take);
+    bytes += take;
+    size -= take;
+    if (held + take < 32) {
+      return;
+    }
+    aicc_abi_hash_block(hasher, hasher->rest);
+  }
+  for (; size >= 32; size -= 32, bytes += 32) {
+    aicc_abi_hash_block(hasher, bytes);
+  }
+  memcpy(hasher->rest, bytes, (size_t)size);
+}
+
+static inline uint64_t aicc_abi_hash_end(aicc_abi_hasher *hasher) {
+  const size_t held = (size_t)(hasher->size % 32);
+  if (held != 0) {
+    memset(hasher->rest + held, 0, 32 - held);
+    aicc_abi_hash_block(hasher, hasher->rest);
+  }
+  uint64_t result = hasher->size;
+  for (int i = 0; i < 4; i++) {
+    result = (result ^ hasher->lane[i]) * 0xd6e8feb86659fd93u;
+    result ^= result >> 32;
+  }
+  return result;
+}
+
+static inline uint64_t aicc_abi_hash(const void *data, uint64_t size) {
+  aicc_abi_hasher hasher;
+  aicc_abi_hash_begin(&hasher);
+  aicc_abi_hash_add(&hasher, data, size);
+  return aicc_abi_hash_end(&hasher);
+}
 
 #ifdef __cplusplus
 }
