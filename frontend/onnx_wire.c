@@ -78,7 +78,7 @@ static aicc_status malformed(walker *w, const frame *f, size_t at, const char *r
 }
 
 static void append(walker *w, const void *bytes, size_t size) {
-  if (w->size + size > w->capacity) {
+  if (w->size + size > w->capacity || !w->out) {
     size_t capacity = w->capacity ? w->capacity : 1 << 16;
     while (capacity < w->size + size) {
       capacity *= 2;
@@ -301,7 +301,7 @@ aicc_status aicc_wire_slim(const uint8_t *data, size_t size,
                            const ProtobufCMessageDescriptor *type, const aicc_loc *loc,
                            aicc_diags *diags, uint8_t **out, size_t *out_size) {
   walker w = {.data = data, .loc = loc, .diags = diags};
-  append(&w, "", 0);
+  append(&w, "", 0);  // an empty message still needs an address
   frame root = {.type = type};
   const aicc_status status = walk(&w, &root, 0, size);
   if (status != AICC_OK) {

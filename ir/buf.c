@@ -32,9 +32,10 @@ static aicc_buf *buf_create(uint8_t *data, size_t size, bool mapped) {
 }
 
 aicc_buf *aicc_buf_create_heap(size_t size) {
-  // aligned_alloc wants a multiple of the alignment; a size near SIZE_MAX fails either way.
-  const size_t rounded = size > SIZE_MAX - ALIGN ? size : (size / ALIGN + 1) * ALIGN;
-  return buf_create(aligned_alloc(ALIGN, rounded), size, false);
+  // Not aligned_alloc: its rounding up would hide reads past the end from the address sanitizer.
+  void *data = NULL;
+  const int error = posix_memalign(&data, ALIGN, size ? size : 1);
+  return buf_create(error ? NULL : data, size, false);
 }
 
 aicc_buf *aicc_buf_create_copy(const void *data, size_t size) {
