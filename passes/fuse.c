@@ -1,0 +1,546 @@
+// The fuse pass: wraps the compute nodes of every region in `group` nodes.
+//
+// needs: dce (uses are counted). makes: every node left outside groups is a constant, a view, a
+// size vector or control.
+//
+// In region order, each node that starts a group takes what follows it as far as that never
+// recomputes work nor makes a cycle:
+//   1. contractions take their elementwise epilogue while each step has one use;
+//   2. reductions take the elementwise nodes and reductions of the same row (softmax, LayerNorm);
+//   3. the pointwise nodes left are roots where they cannot be computed inside their consumers;
+//   4. pointwise producers are copied into the groups that use them: when they have one use, or
+//      when doing it again is cheaper than memory traffic.
+#include "passes/fuse.h"
+
+#include <string.h>
+
+#include "passes/pass.h"
+
+typedef struct member_list {
+  aicc_node **items;
+  size_t count, capacity;
+} member_list;
+
+typedef struct fuse {
+  aicc_pass_context *pass;
+  aicc_module *module;
+  aicc_arena *scratch;
+  uint32_t *uses;       // per value
+  int *group_of;        // per node: 0 none, else group number (anchored nodes)
+  aicc_node **nodes;    // of the region, in order
+  int count;
+  int *position;        // per node: index in nodes, -1 elsewhere
+  member_list *groups;  // by group number, members in order
+  int *mark, search;    // of needs_group
+  aicc_value **replaced;  // per value: what stands for it now
+} fuse;
+
+bool aicc_fuse_is_leaf(const aicc_node *node) {
+  return node->op == AICC_OP_CONST || node->op == AICC_OP_FROM_DIMS;
+}
+
+static bool small_window_reduce(const aicc_module *module, const aicc_node *node) {
+  if (aicc_kind_of(node) != AICC_KIND_REDUCE || node->op == AICC_OP_ARGMAX ||
+      node->op == AICC_OP_ARGMIN) {
+    return false;
+  }
+  int count;
+  const int64_t *axes = aicc_get_ints(node, AICC_ATTR_AXES, &count);
+  const aicc_type *type = &node->in[0]->type;
+  int64_t extent = 1, dim;
+  for (int i = 0; i < count; i++) {
+    if (!aicc_dim_is_const(module->dims, type->dims[axes[i]], &dim) || dim > 64) {
+      return false;
+    }
+    extent *= dim;
+  }
+  const aicc_node *def = node->in[0]->def;
+  const bool windowed = def && def->op == AICC_OP_WINDOW;
+  // A window may be larger: its elements overlap, so materialising it costs more than the loop.
+  return extent <= (windowed ? 4096 : 16) && (windowed || axes[count - 1] + 1 < type->rank);
+}
+
+bool aicc_fuse_is_pointwise(const aicc_module *module, const aicc_node *node) {
+  switch (aicc_kind_of(node)) {
+    case AICC_KIND_ELTWISE:
+    case AICC_KIND_VIEW:
+    case AICC_KIND_MOVE: return true;
+    case AICC_KIND_SOURCE: return node->op == AICC_OP_IOTA;
+    case AICC_KIND_REDUCE: return small_window_reduce(module, node);
+    default: return false;
+  }
+}
+
+int aicc_fuse_element_cost(const aicc_module *module, const aicc_node *node) {
+  switch (aicc_kind_of(node)) {
+    case AICC_KIND_VIEW:
+    case AICC_KIND_SOURCE: return 0;
+    case AICC_KIND_MOVE: return node->op == AICC_OP_TRANSPOSE || node->op == AICC_OP_BROADCAST ? 0 : 2;
+    case AICC_KIND_REDUCE: {
+      int count;
+      const int64_t *axes = aicc_get_ints(node, AICC_ATTR_AXES, &count);
+      int64_t extent = 1, dim;
+      for (int i = 0; i < count; i++) {
+        extent *= aicc_dim_is_const(module->dims, node->in[0]->type.dims[axes[i]], &dim) ? dim : 64;
+      }
+      return (int)(extent * 2);
+    }
+    default: break;
+  }
+  switch (node->op) {
+    case AICC_OP_EXP: case AICC_OP_LOG: case AICC_OP_SIGMOID: case AICC_OP_TANH: case AICC_OP_ERF:
+    case AICC_OP_EXPM1: case AICC_OP_LOG1P: return 16;
+    case AICC_OP_POW: case AICC_OP_SIN: case AICC_OP_COS: case AICC_OP_TAN: case AICC_OP_ASIN:
+    case AICC_OP_ACOS: case AICC_OP_ATAN: case AICC_OP_SINH: case AICC_OP_COSH: case AICC_OP_ASINH:
+    case AICC_OP_ACOSH: case AICC_OP_ATANH: case AICC_OP_ATAN2: return 32;
+    case AICC_OP_DIV: case AICC_OP_SQRT: case AICC_OP_RSQRT: case AICC_OP_RECIP: case AICC_OP_MOD:
+    case AICC_OP_FMOD: return 6;
+    default: return 1;
+  }
+}
+
+static bool same_shape(const aicc_type *a, const aicc_type *b) {
+  return a->kind == AICC_TYPE_TENSOR && b->kind == AICC_TYPE_TENSOR && a->rank == b->rank &&
+         (a->rank == 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
+}
+
+// The only node that uses |value|, or NULL: none, several, or a region's result.
+static aicc_node *only_user(fuse *f, const aicc_value *value, int from) {
+  if (f->uses[value->id] != 1) {
+    return NULL;
+  }
+  for (int i = from; i < f->count; i++) {
+    for (int k = 0; k < f->nodes[i]->in_count; k++) {
+      if (f->nodes[i]->in[k] == value) {
+        return f->nodes[i];
+      }
+    }
+  }
+  return NULL;
+}
+
+// --- groups as they grow --------------------------------------------------------------------------
+
+static void join(fuse *f, aicc_node *node, int group) {
+  member_list *members = &f->groups[group];
+  f->group_of[node->id] = group;
+  AICC_PUSH(f->scratch, members->items, members->count, members->capacity, node);
+}
+
+static aicc_node *definition(const fuse *f, const aicc_value *value) {
+  aicc_node *def = value ? value->def : NULL;
+  return def && f->position[def->id] >= 0 ? def : NULL;
+}
+
+static bool uses_group(const fuse *f, const aicc_node *node, int group) {
+  for (int i = 0; i < node->in_count; i++) {
+    const aicc_node *def = definition(f, node->in[i]);
+    if (def && f->group_of[def->id] == group) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Whether something that |node| needs needs |group| in turn, groups taken as wholes. |mark| holds
+// the search's number for nodes seen.
+static bool needs_group(fuse *f, aicc_node *node, int group) {
+  if (f->mark[node->id] == f->search) {
+    return false;
+  }
+  f->mark[node->id] = f->search;
+  const int own = f->group_of[node->id];
+  if (own == group) {
+    return true;
+  }
+  const member_list single = {.items = &node, .count = 1};
+  const member_list *members = own ? &f->groups[own] : &single;
+  for (size_t i = 0; i < members->count; i++) {
+    f->mark[members->items[i]->id] = f->search;
+  }
+  for (size_t i = 0; i < members->count; i++) {
+    const aicc_node *member = members->items[i];
+    for (int k = 0; k < member->in_count; k++) {
+      aicc_node *def = definition(f, member->in[k]);
+      if (def && needs_group(f, def, group)) {
+        return true;
+      }
+    }
+    // What nested regions capture is not followed: control stands for everything before it.
+    if (member->region_count) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool makes_cycle(fuse *f, aicc_node *node, int group) {
+  f->search++;
+  f->mark[node->id] = f->search;
+  for (int i = 0; i < node->in_count; i++) {
+    aicc_node *def = definition(f, node->in[i]);
+    if (def && f->group_of[def->id] != group && needs_group(f, def, group)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// --- 1. contractions ----------------------------------------------------------------------------
+
+static void take_epilogue(fuse *f, int start, int group) {
+  aicc_node *node = f->nodes[start];
+  join(f, node, group);
+  for (;;) {
+    aicc_node *user = only_user(f, node->out[0], f->position[node->id] + 1);
+    if (!user || aicc_kind_of(user) != AICC_KIND_ELTWISE || f->group_of[user->id] ||
+        !same_shape(&user->out[0]->type, &f->nodes[start]->out[0]->type) ||
+        makes_cycle(f, user, group)) {
+      return;
+    }
+    join(f, user, group);
+    node = user;
+  }
+}
+
+// --- 2. rows ------------------------------------------------------------------------------------
+
+typedef struct row {
+  const aicc_type *full;
+  aicc_type reduced;  // with axes of extent 1
+  const int64_t *axes;
+  int axis_count;
+} row;
+
+static bool row_fits(const row *r, const aicc_node *node) {
+  if (aicc_kind_of(node) == AICC_KIND_ELTWISE) {
+    return same_shape(&node->out[0]->type, r->full) ||
+           same_shape(&node->out[0]->type, &r->reduced);
+  }
+  if (aicc_kind_of(node) != AICC_KIND_REDUCE || !aicc_get_int(node, AICC_ATTR_KEEPDIMS, 1) ||
+      node->op == AICC_OP_ARGMAX || node->op == AICC_OP_ARGMIN) {
+    return false;
+  }
+  int count;
+  const int64_t *axes = aicc_get_ints(node, AICC_ATTR_AXES, &count);
+  return count == r->axis_count && memcmp(axes, r->axes, (size_t)count * sizeof *axes) == 0 &&
+         same_shape(&node->in[0]->type, r->full);
+}
+
+static void take_row(fuse *f, int start, int group) {
+  aicc_node *first = f->nodes[start];
+  row r = {.full = &first->in[0]->type};
+  r.axes = aicc_get_ints(first, AICC_ATTR_AXES, &r.axis_count);
+  aicc_dim *dims = aicc_arena_memdup(f->scratch, r.full->dims,
+                                     (size_t)r.full->rank * sizeof *dims);
+  for (int i = 0; i < r.axis_count; i++) {
+    dims[r.axes[i]] = aicc_dim_const(f->module->dims, 1);
+  }
+  r.reduced = *r.full;
+  r.reduced.dims = dims;
+  join(f, first, group);
+  if (!aicc_get_int(first, AICC_ATTR_KEEPDIMS, 1)) {
+    return;
+  }
+  for (int i = start + 1; i < f->count; i++) {
+    aicc_node *node = f->nodes[i];
+    if (aicc_kind_of(node) == AICC_KIND_CONTROL) {
+      return;  // it may define sizes that later members would need
+    }
+    if (!f->group_of[node->id] && uses_group(f, node, group) &&
+        row_fits(&r, node) && !makes_cycle(f, node, group)) {
+      join(f, node, group);
+    }
+  }
+}
+
+// --- 3. and 4. roots and copies -------------------------------------------------------------------
+
+// Whether a pointwise value may be computed inside a consumer of that sort.
+static bool consumer_pulls(fuse *f, const aicc_node *user) {
+  if (f->group_of[user->id]) {
+    return aicc_kind_of(user) != AICC_KIND_CONTRACT;
+  }
+  return aicc_fuse_is_pointwise(f->module, user);
+}
+
+// Work of recomputing one element, following the pointwise producers that were not made roots.
+static int cone_cost(fuse *f, const aicc_value *value, int budget) {
+  const aicc_node *def = value->def;
+  if (!def || budget < 0 || f->position[def->id] < 0 || f->group_of[def->id] ||
+      aicc_fuse_is_leaf(def)) {
+    return 1;
+  }
+  int cost = aicc_fuse_element_cost(f->module, def);
+  for (int i = 0; i < def->in_count && cost <= budget; i++) {
+    cost += def->in[i] ? cone_cost(f, def->in[i], budget - cost) : 0;
+  }
+  return cost;
+}
+
+static bool must_be_root(fuse *f, aicc_node *node) {
+  const aicc_value *value = node->out[0];
+  uint32_t pulled = 0;
+  bool own_tile = false;
+  for (int i = f->position[node->id] + 1; i < f->count; i++) {
+    const aicc_node *user = f->nodes[i];
+    for (int k = 0; k < user->in_count; k++) {
+      if (user->in[k] == value) {
+        if (!consumer_pulls(f, user)) {
+          return true;
+        }
+        // A reduction reads every element many times over: only cheap work goes there twice.
+        own_tile |= aicc_kind_of(user) == AICC_KIND_REDUCE || user->op == AICC_OP_WINDOW ||
+                    user->op == AICC_OP_GATHER;
+        pulled++;
+      }
+    }
+  }
+  if (pulled != f->uses[value->id]) {
+    return true;  // a region's result, or used inside a nested region
+  }
+  const int limit = own_tile ? 4 : 6;
+  if (pulled == 1 && !own_tile) {
+    return cone_cost(f, value, 400) > 400;
+  }
+  if (pulled == 1) {
+    const aicc_node *user = only_user(f, value, f->position[node->id] + 1);
+    const bool overlapping = user && (user->op == AICC_OP_WINDOW || user->op == AICC_OP_GATHER);
+    return overlapping && cone_cost(f, value, 8) > 4;
+  }
+  return cone_cost(f, value, limit) > limit;
+}
+
+// --- building the group nodes -----------------------------------------------------------------------
+
+// Copies the pointwise producers of |node|'s operands into |members| (definitions first).
+static void pull_producers(fuse *f, const aicc_node *node, bool *seen, member_list *members) {
+  if (aicc_kind_of(node) == AICC_KIND_CONTRACT) {
+    return;
+  }
+  for (int i = 0; i < node->in_count; i++) {
+    aicc_node *def = definition(f, node->in[i]);
+    if (!def || seen[f->position[def->id]] || f->group_of[def->id] || aicc_fuse_is_leaf(def) ||
+        !aicc_fuse_is_pointwise(f->module, def)) {
+      continue;
+    }
+    seen[f->position[def->id]] = true;
+    pull_producers(f, def, seen, members);
+    AICC_PUSH(f->scratch, members->items, members->count, members->capacity, def);
+  }
+}
+
+static const char *kind_name(const aicc_node *anchor) {
+  switch (aicc_kind_of(anchor)) {
+    case AICC_KIND_CONTRACT: return "contract";
+    case AICC_KIND_REDUCE:
+      return anchor->op == AICC_OP_ARGMAX || anchor->op == AICC_OP_ARGMIN ? "own" : "row";
+    case AICC_KIND_ELTWISE:
+    case AICC_KIND_MOVE:
+    case AICC_KIND_VIEW:
+    case AICC_KIND_SOURCE: return anchor->op == AICC_OP_RANDOM ? "own" : "map";
+    default: return "own";
+  }
+}
+
+static aicc_node *clone_into(fuse *f, aicc_region *body, const aicc_node *node,
+                             aicc_value **map) {
+  aicc_node *copy = aicc_node_create(f->module, node->op, node->in, node->in_count,
+                                     node->out_count);
+  copy->attrs = node->attrs;
+  copy->attr_count = node->attr_count;
+  aicc_node_add_origins(f->module, copy, node->origins, node->origin_count);
+  for (int i = 0; i < copy->in_count; i++) {
+    if (copy->in[i] && map[copy->in[i]->id]) {
+      copy->in[i] = map[copy->in[i]->id];
+    }
+  }
+  for (int i = 0; i < node->out_count; i++) {
+    copy->out[i]->type = node->out[i]->type;
+    copy->out[i]->partial = node->out[i]->partial;
+    copy->out[i]->name = node->out[i]->name;
+    map[node->out[i]->id] = copy->out[i];
+  }
+  aicc_node_append(body, copy);
+  return copy;
+}
+
+// Whether |value| of a member is needed by more than the members.
+static bool used_outside(const fuse *f, const aicc_value *value, const member_list *anchored) {
+  uint32_t inside = 0;
+  for (size_t i = 0; i < anchored->count; i++) {
+    for (int k = 0; k < anchored->items[i]->in_count; k++) {
+      inside += anchored->items[i]->in[k] == value;
+    }
+  }
+  return inside < f->uses[value->id];
+}
+
+static void make_group(fuse *f, const member_list *anchored) {
+  bool *seen = AICC_NEW_ARRAY(f->scratch, bool, f->count);
+  member_list members = {0};
+  aicc_value **results = NULL;
+  size_t result_count = 0, result_capacity = 0;
+  for (size_t i = 0; i < anchored->count; i++) {
+    aicc_node *member = anchored->items[i];
+    pull_producers(f, member, seen, &members);
+    AICC_PUSH(f->scratch, members.items, members.count, members.capacity, member);
+    for (int k = 0; k < member->out_count; k++) {
+      if (used_outside(f, member->out[k], anchored)) {
+        AICC_PUSH(f->scratch, results, result_count, result_capacity, member->out[k]);
+      }
+    }
+  }
+  aicc_node *node = aicc_node_create(f->module, AICC_OP_GROUP, NULL, 0, (int)result_count);
+  aicc_region *body = aicc_region_create(f->module, node);
+  aicc_node_add_region(f->module, node, body);
+  aicc_set_string(f->module, node, AICC_ATTR_KIND, kind_name(anchored->items[0]));
+  aicc_value **map = AICC_NEW_ARRAY(f->scratch, aicc_value *, f->module->value_count);
+  for (size_t i = 0; i < members.count; i++) {
+    clone_into(f, body, members.items[i], map);
+    aicc_node_add_origins(f->module, node, members.items[i]->origins,
+                          members.items[i]->origin_count);
+  }
+  for (size_t i = 0; i < result_count; i++) {
+    node->out[i]->type = results[i]->type;
+    node->out[i]->name = results[i]->name;
+    node->out[i]->partial = results[i]->partial;
+    f->replaced[results[i]->id] = node->out[i];
+    results[i] = map[results[i]->id];
+  }
+  aicc_region_set_results(f->module, body, results, (int)result_count);
+  aicc_node *last = anchored->items[anchored->count - 1];
+  aicc_node_insert_before(last, node);
+}
+
+static void assign_groups(fuse *f, int *groups) {
+  for (int i = 0; i < f->count; i++) {
+    aicc_node *node = f->nodes[i];
+    const aicc_op_kind kind = aicc_kind_of(node);
+    if (f->group_of[node->id] || kind == AICC_KIND_CONTROL || aicc_fuse_is_leaf(node) ||
+        aicc_fuse_is_pointwise(f->module, node)) {
+      continue;
+    }
+    const int group = ++*groups;
+    if (kind == AICC_KIND_CONTRACT) {
+      take_epilogue(f, i, group);
+    } else if (kind == AICC_KIND_REDUCE && node->op != AICC_OP_ARGMAX &&
+               node->op != AICC_OP_ARGMIN) {
+      take_row(f, i, group);
+    } else {
+      join(f, node, group);
+    }
+  }
+  // Consumers first, so that a producer sees whether they pull.
+  for (int i = f->count - 1; i >= 0; i--) {
+    aicc_node *node = f->nodes[i];
+    if (!f->group_of[node->id] && aicc_fuse_is_pointwise(f->module, node) &&
+        aicc_kind_of(node) != AICC_KIND_VIEW && must_be_root(f, node)) {
+      join(f, node, ++*groups);
+    }
+  }
+}
+
+// Everything that was copied into groups goes, and pointwise nodes that only groups used.
+static void remove_grouped(fuse *f) {
+  uint32_t *uses = aicc_count_uses(f->module, f->scratch);
+  for (int i = f->count - 1; i >= 0; i--) {
+    aicc_node *node = f->nodes[i];
+    bool used = aicc_kind_of(node) == AICC_KIND_CONTROL;
+    for (int k = 0; k < node->out_count; k++) {
+      used |= uses[node->out[k]->id] > 0;
+    }
+    if (used && !f->group_of[node->id]) {
+      continue;
+    }
+    for (int k = 0; k < node->in_count; k++) {
+      if (node->in[k]) {
+        uses[node->in[k]->id]--;
+      }
+    }
+    aicc_node_unlink(node);
+  }
+}
+
+// --- order ----------------------------------------------------------------------------------------
+
+// Appends |node| to |region| after everything it needs that is defined in the same region.
+static void place(aicc_region *region, aicc_node *node, bool *placed) {
+  for (int i = 0; i < node->in_count; i++) {
+    aicc_node *def = node->in[i] ? node->in[i]->def : NULL;
+    if (def && def->parent == region && !placed[def->id]) {
+      place(region, def, placed);
+    }
+  }
+  for (int r = 0; r < node->region_count; r++) {
+    const aicc_region *body = node->regions[r];
+    for (aicc_node *member = body->first; member; member = member->next) {
+      place(region, member, placed);
+    }
+    for (int i = 0; i < body->result_count; i++) {
+      aicc_node *def = body->results[i]->def;
+      if (def && def->parent == region && !placed[def->id]) {
+        place(region, def, placed);
+      }
+    }
+  }
+  if (node->parent == region && !placed[node->id]) {
+    placed[node->id] = true;
+    aicc_node_unlink(node);
+    aicc_node_append(region, node);
+  }
+}
+
+// A stable topological order. Nodes that define sizes stay where they were: no row reaches over one.
+static void sort_region(fuse *f, aicc_region *region) {
+  size_t count = 0, capacity = 0;
+  aicc_node **nodes = NULL;
+  for (aicc_node *node = region->first; node; node = node->next) {
+    AICC_PUSH(f->scratch, nodes, count, capacity, node);
+  }
+  bool *placed = AICC_NEW_ARRAY(f->scratch, bool, f->module->node_count);
+  for (size_t i = 0; i < count; i++) {
+    if (!placed[nodes[i]->id]) {
+      place(region, nodes[i], placed);
+    }
+  }
+}
+
+static void fuse_region(aicc_pass_context *pass, aicc_region *region) {
+  fuse f = {.pass = pass, .module = pass->module, .scratch = pass->scratch};
+  size_t capacity = 0, count = 0;
+  for (aicc_node *node = region->first; node; node = node->next) {
+    for (int i = 0; i < node->region_count; i++) {
+      fuse_region(pass, node->regions[i]);
+    }
+    AICC_PUSH(f.scratch, f.nodes, count, capacity, node);
+  }
+  f.count = (int)count;
+  f.uses = aicc_count_uses(f.module, f.scratch);
+  const uint32_t node_count = f.module->node_count;
+  f.group_of = AICC_NEW_ARRAY(f.scratch, int, node_count);
+  f.position = AICC_NEW_ARRAY(f.scratch, int, node_count);
+  memset(f.position, 0xFF, node_count * sizeof *f.position);
+  for (int i = 0; i < f.count; i++) {
+    f.position[f.nodes[i]->id] = i;
+  }
+  f.mark = AICC_NEW_ARRAY(f.scratch, int, node_count);
+  f.groups = AICC_NEW_ARRAY(f.scratch, member_list, f.count + 1);
+  int groups = 0;
+  assign_groups(&f, &groups);
+  const uint32_t value_count = f.module->value_count;
+  f.replaced = AICC_NEW_ARRAY(f.scratch, aicc_value *, value_count);
+  for (int group = 1; group <= groups; group++) {
+    make_group(&f, &f.groups[group]);
+  }
+  aicc_value **map = AICC_NEW_ARRAY(f.scratch, aicc_value *, f.module->value_count);
+  memcpy(map, f.replaced, value_count * sizeof *map);
+  aicc_values_replace(f.module, map);
+  remove_grouped(&f);
+  sort_region(&f, region);
+}
+
+aicc_status aicc_pass_fuse(aicc_pass_context *pass) {
+  fuse_region(pass, pass->module->body);
+  return AICC_OK;
+}
