@@ -12,46 +12,14 @@ import os
 import sys
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from graph import Graph
 from testdata import write_model
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
-
-
-class Graph:
-    """Nodes and weights in the order they are written; every call returns the name of its result."""
-
-    def __init__(self, seed):
-        self.random = np.random.default_rng(seed)
-        self.nodes, self.weights, self.count = [], [], 0
-
-    def op(self, kind, *inputs, outputs=1, name=None, **attributes):
-        self.count += 1
-        names = [f"{kind.lower()}{self.count}" + (f"_{i}" if i else "") for i in range(outputs)]
-        names = [name] if name else names
-        self.nodes.append(helper.make_node(kind, list(inputs), names, f"/{names[0]}", **attributes))
-        return names[0] if len(names) == 1 else names
-
-    def const(self, name, value):
-        self.weights.append(numpy_helper.from_array(np.asarray(value), name))
-        return name
-
-    def weight(self, name, *shape, scale=None):
-        scale = 1 / np.sqrt(max(1, int(np.prod(shape[1:])))) if scale is None else scale
-        return self.const(name, self.random.normal(0, scale, shape).astype(np.float32))
-
-    def model(self, name, inputs, outputs, opset=18):
-        graph = helper.make_graph(
-            self.nodes, name,
-            [helper.make_tensor_value_info(n, t, s) for n, t, s in inputs],
-            [helper.make_tensor_value_info(n, t, s) for n, t, s in outputs], self.weights)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)],
-                                  ir_version=9, producer_name="aicc models/make.py")
-        onnx.checker.check_model(model, full_check=True)
-        return model
+PRODUCER = "aicc models/make.py"
 
 
 def floats(random, *shape):
@@ -60,7 +28,7 @@ def floats(random, *shape):
 
 def residual_cnn():
     """Convolutions with batch normalisation, a residual, a stride, any height and width."""
-    g = Graph(1)
+    g = Graph(1, PRODUCER)
 
     def block(x, name, inputs, outputs, stride):
         y = g.op("Conv", x, g.weight(f"{name}.weight", outputs, inputs, 3, 3), strides=[stride] * 2,
@@ -85,7 +53,7 @@ def residual_cnn():
 
 def layer_norm(g, x, name, width):
     """As exporters without LayerNormalization write it."""
-    axes = "axes" if any(w.name == "axes" for w in g.weights) else g.const("axes", np.array([-1]))
+    axes = g.const("axes", np.array([-1]))
     centred = g.op("Sub", x, g.op("ReduceMean", x, axes))
     two = g.const(f"{name}.two", np.float32(2))
     variance = g.op("ReduceMean", g.op("Pow", centred, two), axes)
@@ -102,7 +70,7 @@ def gelu(g, x, name):
 
 def transformer():
     """One causal transformer block written in primitives; batch and sequence length symbolic."""
-    g = Graph(2)
+    g = Graph(2, PRODUCER)
     width, heads, vocabulary = 24, 3, 40
     split = g.const("split", np.array([0, 0, heads, width // heads]))
     x = g.op("Gather", g.weight("embedding", vocabulary, width, scale=1), "ids")
@@ -136,7 +104,7 @@ def transformer():
 
 def lstm_tagger():
     """A bidirectional LSTM over a symbolic number of steps, its last state as a second output."""
-    g = Graph(3)
+    g = Graph(3, PRODUCER)
     size, width = 6, 5
     y, state, _ = g.op("LSTM", "steps", g.weight("w", 2, 4 * width, size), g.weight("r", 2, 4 * width, width),
                        g.weight("b", 2, 8 * width), outputs=3, hidden_size=width,
@@ -152,7 +120,7 @@ def lstm_tagger():
 
 def newton_loop():
     """A Loop whose trip count and end depend on the data, inside a branch of an If."""
-    g = Graph(4)
+    g = Graph(4, PRODUCER)
     body = helper.make_graph(
         [helper.make_node("Div", ["x", "guess"], ["other"], "/body/div"),
          helper.make_node("Add", ["guess", "other"], ["sum"], "/body/add"),
@@ -184,7 +152,7 @@ def newton_loop():
 
 def detector_head():
     """What follows a detector's convolutions: Split, Sigmoid, TopK, Gather, and integer outputs."""
-    g = Graph(5)
+    g = Graph(5, PRODUCER)
     boxes, raw = g.op("Split", "anchors", g.const("parts", np.array([4, 6])), outputs=2, axis=2)
     scores = g.op("Sigmoid", raw)
     best = g.op("ReduceMax", scores, g.const("last", np.array([2])), keepdims=0)
@@ -203,7 +171,7 @@ def detector_head():
 
 def external_weights():
     """A perceptron whose weights lie in a file beside the model."""
-    g = Graph(6)
+    g = Graph(6, PRODUCER)
     x = g.op("Relu", g.op("Gemm", "x", g.weight("first", 32, 16), g.weight("bias", 32), transB=1))
     g.op("Gemm", x, g.weight("second", 8, 32), transB=1, name="y")
     model = g.model("external_weights", [("x", FLOAT, ["batch", 16])], [("y", FLOAT, ["batch", 8])])
