@@ -34,16 +34,21 @@ aicc_dims *aicc_dims_create(void);
 void aicc_dims_destroy(aicc_dims *dims);
 
 aicc_dim aicc_dim_const(aicc_dims *dims, int64_t value);
-// The symbol of that name; made on first use. Values are assumed to be >= |lower| (see below).
+// The symbol of that name; made on first use, with lower bound 0: what folds relies on it.
 aicc_dim aicc_dim_symbol(aicc_dims *dims, const char *name);
 aicc_dim aicc_dim_fresh(aicc_dims *dims, const char *prefix);  // a symbol no one has: prefix0, ...
-// Declares a lower bound of a symbol; a model's dimensions get 0 (they may be empty).
+// Declares a lower bound of a symbol, before expressions of it are made. A model's dimensions keep
+// 0 (they may be empty); a symbol for any integer that is found at run time needs INT64_MIN.
 void aicc_dim_set_lower(aicc_dims *dims, aicc_dim symbol, int64_t lower);
 
 aicc_dim aicc_dim_add(aicc_dims *dims, aicc_dim a, aicc_dim b);
 aicc_dim aicc_dim_sub(aicc_dims *dims, aicc_dim a, aicc_dim b);
 aicc_dim aicc_dim_mul(aicc_dims *dims, aicc_dim a, aicc_dim b);
 aicc_dim aicc_dim_floordiv(aicc_dims *dims, aicc_dim a, aicc_dim b);  // (4*n) floordiv 4 = n
+// The q with a = q * b, for callers that know there is one although b may be 0 (the -1 of a
+// reshape): x*y by y is x. Where none is found, a floordiv b, which is 0 at b = 0; for the same
+// reason floordiv itself cancels x*y by y only where y is proven not to be 0.
+aicc_dim aicc_dim_divide_exact(aicc_dims *dims, aicc_dim a, aicc_dim b);
 aicc_dim aicc_dim_ceildiv(aicc_dims *dims, aicc_dim a, aicc_dim b);
 aicc_dim aicc_dim_mod(aicc_dims *dims, aicc_dim a, aicc_dim b);
 aicc_dim aicc_dim_min(aicc_dims *dims, aicc_dim a, aicc_dim b);  // decided by bounds where possible
@@ -67,7 +72,7 @@ bool aicc_dim_ge(aicc_dims *dims, aicc_dim a, aicc_dim b);  // proven a >= b
 // Proven: d is a multiple of |factor| (for alignment and vector widths).
 bool aicc_dim_divisible(const aicc_dims *dims, aicc_dim d, int64_t factor);
 
-// Value of d with symbol values from |lookup| (returns false: unknown symbol).
+// Value of d with symbol values from |lookup| (returns false: unknown symbol). False on overflow.
 typedef bool (*aicc_dim_lookup)(void *context, const char *symbol, int64_t *value);
 bool aicc_dim_eval(const aicc_dims *dims, aicc_dim d, aicc_dim_lookup lookup, void *context,
                    int64_t *value);
@@ -76,9 +81,14 @@ typedef aicc_dim (*aicc_dim_replace)(void *context, aicc_dim symbol);
 aicc_dim aicc_dim_substitute(aicc_dims *dims, aicc_dim d, aicc_dim_replace replace, void *context);
 
 // Text: 3*batch + 1, (n + 1) // 2, n % 4, min(a, b), max(a, b), a == b, a < b, select(c, a, b);
-// symbols that are not words are quoted: `unk__749 x`. Parse also takes exporters' dim_param
-// spellings (Min, Max, //, parentheses); it returns false where the text is no expression.
+// symbols that are not words ([A-Za-z_][A-Za-z0-9_.]*) are quoted, `unk__749 x`, with a backquote in
+// them doubled. Printing what was parsed gives the same text and parsing what was printed the same
+// id, where symbols have the same lower bounds.
+// Parse also takes exporters' dim_param spellings: Min, Max, Mod, FloorDiv, floor(a/b),
+// ceiling(a/b), **. It returns false where the text is no expression; `batch-size` is a difference.
 char *aicc_dim_print(const aicc_dims *dims, aicc_dim d, aicc_arena *arena);
 bool aicc_dim_parse(aicc_dims *dims, const char *text, size_t length, aicc_dim *out);
+// Parses the expression |text| begins with; the number of characters it took, 0: none.
+size_t aicc_dim_parse_prefix(aicc_dims *dims, const char *text, size_t length, aicc_dim *out);
 
 #endif
