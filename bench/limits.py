@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Compile time and memory, run overhead and load time, each beside the limit that the project set itself.
+"""Compile time and memory, run overhead and load time, each beside the limit we set.
 
 usage: bench/limits.py [--save NAME] [MODEL...]
 
-For each model: the wall time of aicc, the most private memory (RssAnon) and the most memory altogether,
-mapped weights included, of aicc and its worker processes at any moment (read every 20 ms), the size of
-model.so and the time to load it. Then the median time of a run of a model of one Add.
+For each model: the wall time of aicc, the most private memory (RssAnon) and the most memory
+altogether, mapped weights included, of aicc and its worker processes at any moment (read every 20
+ms), the size of model.so and the time to load it. Then the median time of a run of a model of one
+Add.
 """
 
 import argparse
@@ -21,8 +22,12 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import support  # noqa: E402
 
 # (seconds, MB of memory beside the mapped weights, ms to load); None where nothing is promised
-LIMITS = {"resnet50": (4, None, None), "bert_base": (6, 300, None), "gpt2": (None, 300, 50),
-          "llama3_1b": (60, 1000, None)}
+LIMITS = {
+    "resnet50": (4, None, None),
+    "bert_base": (6, 300, None),
+    "gpt2": (None, 300, 50),
+    "llama3_1b": (60, 1000, None),
+}
 OVERHEAD_US = 1.0
 
 
@@ -56,8 +61,13 @@ def memory_of(pid):
 def compiled(command):
     """(seconds, most private MB, most MB altogether) of a command that has to succeed."""
     start = time.monotonic()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     private = together = 0.0
     while process.poll() is None:
         now = memory_of(process.pid)
@@ -107,14 +117,17 @@ def line_of(row):
     if "error" in row:
         return f"{row['model']:14} {row['error']}"
     limits = LIMITS.get(row["model"], (None, None, None))
-    return (f"{row['model']:14} {against(row['seconds'], limits[0], '.2f'):>16} "
-            f"{against(row['private_mb'], limits[1], '.0f'):>16} {row['together_mb']:14.0f} "
-            f"{row['file_mb']:9.1f} {against(row['load_ms'], limits[2], '.1f'):>16}")
+    return (
+        f"{row['model']:14} {against(row['seconds'], limits[0], '.2f'):>16} "
+        f"{against(row['private_mb'], limits[1], '.0f'):>16} {row['together_mb']:14.0f} "
+        f"{row['file_mb']:9.1f} {against(row['load_ms'], limits[2], '.1f'):>16}"
+    )
 
 
 def main():
-    cli = argparse.ArgumentParser(description=__doc__,
-                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    cli = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     cli.add_argument("--save", metavar="NAME")
     cli.add_argument("--bin", default=os.path.join(support.BUILD, "bin"), help="folder of aicc")
     cli.add_argument("models", nargs="*", metavar="MODEL")
@@ -122,9 +135,13 @@ def main():
     support.enter_environment(["onnx", "numpy"])
     work = os.path.join(support.BUILD, "limits-work")
     facts, rows = support.machine(), []
-    lines = [support.machine_line(facts), facts["command"], "",
-             f"{'model':14} {'compile s':>16} {'private MB':>16} {'with maps MB':>14} {'.so MB':>9} "
-             f"{'load ms':>16}"]
+    lines = [
+        support.machine_line(facts),
+        facts["command"],
+        "",
+        f"{'model':14} {'compile s':>16} {'private MB':>16} {'with maps MB':>14} {'.so MB':>9} "
+        f"{'load ms':>16}",
+    ]
     print("\n".join(lines), flush=True)
     for name in args.models or LIMITS:
         shutil.rmtree(work, ignore_errors=True)

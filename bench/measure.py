@@ -26,8 +26,11 @@ def inputs_of(model, sizes):
         if info.name in weights:
             continue
         tensor = info.type.tensor_type
-        shape = sizes.get(info.name) if isinstance(sizes.get(info.name), tuple) else [
-            sizes[d.dim_param] if d.dim_param else d.dim_value for d in tensor.shape.dim]
+        shape = (
+            sizes.get(info.name)
+            if isinstance(sizes.get(info.name), tuple)
+            else [sizes[d.dim_param] if d.dim_param else d.dim_value for d in tensor.shape.dim]
+        )
         if tensor.elem_type == onnx.TensorProto.FLOAT:
             feeds[info.name] = random.normal(0, 1, shape).astype(np.float32)
         elif info.name in INTEGERS:
@@ -51,13 +54,16 @@ def timed(run, seconds):
 class Ort:
     def __init__(self, path, feeds, sizes, threads):
         import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         for symbol, size in sizes.items():
             if not isinstance(size, tuple):
                 options.add_free_dimension_override_by_name(symbol, size)
-        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
         self.feeds = feeds
 
     def run(self):
@@ -67,11 +73,15 @@ class Ort:
 class OpenVino:
     def __init__(self, path, feeds, _sizes, threads):
         import openvino
+
         core = openvino.Core()
         model = core.read_model(path)
         model.reshape({name: list(value.shape) for name, value in feeds.items()})
-        options = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY",
-                   "INFERENCE_PRECISION_HINT": "f32"}
+        options = {
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
         self.request = core.compile_model(model, "CPU", options).create_infer_request()
         self.feeds = feeds
 
@@ -88,11 +98,21 @@ class Aicc:
     def __init__(self, args, path, feeds, sizes, work):
         self.args, self.feeds, self.work = args, feeds, work
         self.library = os.path.join(work, "model.so")
-        command = [os.path.join(args.bin, "aicc"), path, "-o", self.library, "--target", args.target]
+        command = [
+            os.path.join(args.bin, "aicc"),
+            path,
+            "-o",
+            self.library,
+            "--target",
+            args.target,
+        ]
         if not args.dynamic:
             for name, size in sizes.items():
-                command += (["--shapes", f"{name}:" + "x".join(map(str, size))] if size else []) if (
-                    isinstance(size, tuple)) else ["--dim", f"{name}={size}"]
+                command += (
+                    (["--shapes", f"{name}:" + "x".join(map(str, size))] if size else [])
+                    if (isinstance(size, tuple))
+                    else ["--dim", f"{name}={size}"]
+                )
         start = time.monotonic()
         support.call(command)
         self.compile_seconds = time.monotonic() - start
@@ -105,13 +125,26 @@ class Aicc:
     def outputs(self, count):
         out = os.path.join(self.work, "out")
         os.makedirs(out, exist_ok=True)
-        support.call([os.path.join(self.args.bin, "aicc-run"), self.library, *self.inputs, "--outputs", out])
+        support.call(
+            [os.path.join(self.args.bin, "aicc-run"), self.library, *self.inputs, "--outputs", out]
+        )
         return [np.load(os.path.join(out, f"output_{j}.npy")) for j in range(count)]
 
     def bench(self, seconds):
         report = os.path.join(self.work, "bench.json")
-        support.call([os.path.join(self.args.bin, "aicc-bench"), self.library, *self.inputs, "--threads",
-                   str(self.args.threads), "--duration", str(seconds), "--json", report])
+        support.call(
+            [
+                os.path.join(self.args.bin, "aicc-bench"),
+                self.library,
+                *self.inputs,
+                "--threads",
+                str(self.args.threads),
+                "--duration",
+                str(seconds),
+                "--json",
+                report,
+            ]
+        )
         with open(report, encoding="utf-8") as file:
             return json.load(file)
 
@@ -121,7 +154,9 @@ def differs(actual, expected, bound):
     worst = 0.0
     for a, e in zip(actual, expected):
         if a.shape != e.shape or a.dtype != e.dtype:
-            raise RuntimeError(f"wrong output: {a.dtype}{list(a.shape)}, not {e.dtype}{list(e.shape)}")
+            raise RuntimeError(
+                f"wrong output: {a.dtype}{list(a.shape)}, not {e.dtype}{list(e.shape)}"
+            )
         delta = float(np.abs(a.astype(np.float64) - e).max()) if e.size else 0.0
         worst = max(worst, delta / (float(np.abs(e).max()) or 1.0))
     if not worst <= bound:
@@ -136,8 +171,10 @@ def measure(name, sizes, args, work):
         path, row["from"] = support.find_model(name)
         model = onnx.load(path, load_external_data=False)
         feeds = inputs_of(model, sizes)
-        peers = {p: PEERS[p](path, feeds, {} if args.dynamic else sizes, args.threads)
-                 for p in args.peers.split(",")}
+        peers = {
+            p: PEERS[p](path, feeds, {} if args.dynamic else sizes, args.threads)
+            for p in args.peers.split(",")
+        }
         expected = peers["ort"].run()
         aicc = Aicc(args, path, feeds, sizes, work)
         row["compile_s"] = round(aicc.compile_seconds, 2)
@@ -150,7 +187,9 @@ def measure(name, sizes, args, work):
         for engine, times in rounds.items():
             row[engine + "_ms"] = statistics.median(times)
         for peer in peers:
-            row["speed_" + peer] = statistics.median(p / a for p, a in zip(rounds[peer], rounds["aicc"]))
+            row["speed_" + peer] = statistics.median(
+                p / a for p, a in zip(rounds[peer], rounds["aicc"])
+            )
         row["rounds_ms"] = rounds
     except (RuntimeError, OSError, ValueError) as error:
         row["error"] = str(error)

@@ -1,8 +1,9 @@
 """The networks of the benchmark at their published sizes, with seeded random weights.
 
-Graphs as exporters write them (batch normalisation folded, GELU as a chain, a KV cache in and out), for
-those who do not have the exported ones. Random weights keep unit variance, so the outputs are finite
-and not constant, but mean nothing; a network's speed does not depend on what it has learned.
+Graphs as exporters write them (batch normalisation folded, GELU as a chain, a KV cache in and
+out), for those who do not have the exported ones. Random weights keep unit variance, so the
+outputs are finite and not constant, but mean nothing; a network's speed does not depend on what
+it has learned.
 """
 
 import os
@@ -28,25 +29,52 @@ class Network(Graph):
         self.name = name
 
     def conv(self, x, name, inputs, outputs, kernel, stride=1, groups=1, gain=2.0):
-        weight = self.weight(f"{name}.weight", outputs, inputs // groups, kernel, kernel,
-                             scale=np.sqrt(gain * groups / (inputs * kernel * kernel)))
+        weight = self.weight(
+            f"{name}.weight",
+            outputs,
+            inputs // groups,
+            kernel,
+            kernel,
+            scale=np.sqrt(gain * groups / (inputs * kernel * kernel)),
+        )
         pad = kernel // 2 if stride == 1 or kernel % 2 else 0
-        return self.op("Conv", x, weight, self.weight(f"{name}.bias", outputs, scale=0.05),
-                       kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4, group=groups)
+        return self.op(
+            "Conv",
+            x,
+            weight,
+            self.weight(f"{name}.bias", outputs, scale=0.05),
+            kernel_shape=[kernel] * 2,
+            strides=[stride] * 2,
+            pads=[pad] * 4,
+            group=groups,
+        )
 
     def linear(self, x, name, inputs, outputs):
-        y = self.op("MatMul", x, self.weight(f"{name}.weight", inputs, outputs,
-                                             scale=1 / np.sqrt(inputs)))
+        y = self.op(
+            "MatMul", x, self.weight(f"{name}.weight", inputs, outputs, scale=1 / np.sqrt(inputs))
+        )
         return self.op("Add", y, self.weight(f"{name}.bias", outputs, scale=0.05))
 
     def gemm(self, x, layer, inputs, outputs, **attributes):
-        return self.op("Gemm", x, self.weight(f"{layer}.weight", outputs, inputs),
-                       self.weight(f"{layer}.bias", outputs, scale=0.05), transB=1, **attributes)
+        return self.op(
+            "Gemm",
+            x,
+            self.weight(f"{layer}.weight", outputs, inputs),
+            self.weight(f"{layer}.bias", outputs, scale=0.05),
+            transB=1,
+            **attributes,
+        )
 
     def norm(self, x, name, width, eps=1e-5):
         scale = self.const(f"{name}.scale", np.ones(width, np.float32))
-        return self.op("LayerNormalization", x, scale, self.weight(f"{name}.bias", width, scale=0.05),
-                       axis=-1, epsilon=eps)
+        return self.op(
+            "LayerNormalization",
+            x,
+            scale,
+            self.weight(f"{name}.bias", width, scale=0.05),
+            axis=-1,
+            epsilon=eps,
+        )
 
     def number(self, value):
         return self.const(f"number.{value:.6g}", np.float32(value))
@@ -66,14 +94,17 @@ class Network(Graph):
         cube = self.op("Pow", x, self.number(3))
         inner = self.op("Add", x, self.op("Mul", cube, self.number(0.044715)))
         y = self.op("Tanh", self.op("Mul", inner, self.number(np.sqrt(2 / np.pi))))
-        return self.op("Mul", self.op("Mul", x, self.number(0.5)), self.op("Add", y, self.number(1)))
+        return self.op(
+            "Mul", self.op("Mul", x, self.number(0.5)), self.op("Add", y, self.number(1))
+        )
 
     def mean(self, x, keep=1):
         return self.op("ReduceMean", x, self.ints(2, 3), keepdims=keep)
 
     def heads(self, x, count, width, perm):
-        return self.op("Transpose", self.op("Reshape", x, self.ints(0, -1, count, width // count)),
-                       perm=perm)
+        return self.op(
+            "Transpose", self.op("Reshape", x, self.ints(0, -1, count, width // count)), perm=perm
+        )
 
     def attend(self, q, k, v, width, count, mask=None):
         """softmax(q k / sqrt d + mask) v on split heads; k comes transposed."""
@@ -81,7 +112,9 @@ class Network(Graph):
         if mask:
             scores = self.op("Add", scores, mask)
         y = self.op("MatMul", self.op("Softmax", scores, axis=-1), v)
-        return self.op("Reshape", self.op("Transpose", y, perm=[0, 2, 1, 3]), self.ints(0, -1, width))
+        return self.op(
+            "Reshape", self.op("Transpose", y, perm=[0, 2, 1, 3]), self.ints(0, -1, width)
+        )
 
     def self_attention(self, x, name, width, count, mask=None):
         q, k, v = (self.linear(x, f"{name}.{part}", width, width) for part in "qkv")
@@ -111,11 +144,19 @@ def resnet50():
     return g.classify(g.op("Flatten", g.op("GlobalAveragePool", x)), width)
 
 
-MOBILENET = ((3, 16, 16, True, "Relu", 2), (3, 72, 24, False, "Relu", 2), (3, 88, 24, False, "Relu", 1),
-             (5, 96, 40, True, "HardSwish", 2), (5, 240, 40, True, "HardSwish", 1),
-             (5, 240, 40, True, "HardSwish", 1), (5, 120, 48, True, "HardSwish", 1),
-             (5, 144, 48, True, "HardSwish", 1), (5, 288, 96, True, "HardSwish", 2),
-             (5, 576, 96, True, "HardSwish", 1), (5, 576, 96, True, "HardSwish", 1))
+MOBILENET = (
+    (3, 16, 16, True, "Relu", 2),
+    (3, 72, 24, False, "Relu", 2),
+    (3, 88, 24, False, "Relu", 1),
+    (5, 96, 40, True, "HardSwish", 2),
+    (5, 240, 40, True, "HardSwish", 1),
+    (5, 240, 40, True, "HardSwish", 1),
+    (5, 120, 48, True, "HardSwish", 1),
+    (5, 144, 48, True, "HardSwish", 1),
+    (5, 288, 96, True, "HardSwish", 2),
+    (5, 576, 96, True, "HardSwish", 1),
+    (5, 576, 96, True, "HardSwish", 1),
+)
 
 
 def mobilenetv3_small():
@@ -138,8 +179,15 @@ def mobilenetv3_small():
     return g.classify(x, 1024)
 
 
-EFFICIENTNET = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3),
-                (6, 5, 2, 192, 4), (6, 3, 1, 320, 1))
+EFFICIENTNET = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)
 
 
 def efficientnet_b0():
@@ -188,13 +236,17 @@ def vit_base_patch16_224():
     x = g.conv("image", "patches", 3, width, 16, 16, gain=1)
     x = g.op("Transpose", g.op("Reshape", x, g.ints(0, width, -1)), perm=[0, 2, 1])
     batch = g.op("Shape", "image", start=0, end=1)
-    token = g.op("Expand", g.weight("class", 1, 1, width), g.op("Concat", batch, g.ints(1, 1), axis=0))
+    token = g.op(
+        "Expand", g.weight("class", 1, 1, width), g.op("Concat", batch, g.ints(1, 1), axis=0)
+    )
     x = g.op("Concat", token, x, axis=1)
     x = g.op("Add", x, g.weight("positions", 1, 197, width, scale=0.1))
     for layer in range(12):
         y = g.norm(x, f"{layer}.norm1", width, 1e-6)
         x = g.op("Add", x, g.self_attention(y, f"{layer}", width, 12))
-        y = g.gelu(g.linear(g.norm(x, f"{layer}.norm2", width, 1e-6), f"{layer}.up", width, 4 * width))
+        y = g.gelu(
+            g.linear(g.norm(x, f"{layer}.norm2", width, 1e-6), f"{layer}.up", width, 4 * width)
+        )
         x = g.op("Add", x, g.linear(y, f"{layer}.down", 4 * width, width))
     x = g.op("Gather", g.norm(x, "norm", width, 1e-6), g.const("zero", np.int64(0)), axis=1)
     return g.classify(x, width)
@@ -205,7 +257,9 @@ def bert_base():
     words = g.op("Gather", g.weight("words", 30522, width, scale=0.5), "input_ids")
     kinds = g.op("Gather", g.weight("kinds", 2, width, scale=0.5), "token_type_ids")
     length = g.op("Shape", "input_ids", start=1, end=2)
-    places = g.op("Slice", g.weight("places", 1, 512, width, scale=0.5), g.ints(0), length, g.ints(1))
+    places = g.op(
+        "Slice", g.weight("places", 1, 512, width, scale=0.5), g.ints(0), length, g.ints(1)
+    )
     x = g.norm(g.op("Add", g.op("Add", words, kinds), places), "norm", width, 1e-12)
     mask = g.op("Cast", g.op("Unsqueeze", "attention_mask", g.ints(1, 2)), to=FLOAT)
     mask = g.op("Mul", g.op("Sub", g.number(1), mask), g.number(-1e9))
@@ -219,19 +273,30 @@ def bert_base():
     first = g.op("Gather", x, g.const("zero", np.int64(0)), axis=1)
     g.op("Tanh", g.gemm(first, "pooler", width, width), name="pooler_output")
     names = ("input_ids", "attention_mask", "token_type_ids")
-    return g.model("bert_base", [(n, INT64, ["batch", "seq"]) for n in names],
-                   [("last_hidden_state", FLOAT, ["batch", "seq", width]),
-                    ("pooler_output", FLOAT, ["batch", width])])
+    return g.model(
+        "bert_base",
+        [(n, INT64, ["batch", "seq"]) for n in names],
+        [
+            ("last_hidden_state", FLOAT, ["batch", "seq", width]),
+            ("pooler_output", FLOAT, ["batch", width]),
+        ],
+    )
 
 
 def gpt2():
     g, width, count, layers = Network("gpt2"), 768, 12, 12
     table = g.weight("words", 50257, width, scale=0.3)
-    x = g.op("Add", g.op("Gather", table, "input_ids"),
-             g.op("Gather", g.weight("places", 1024, width, scale=0.1), "position_ids"))
-    total = g.op("Range", g.const("zero", np.int64(0)),
-                 g.op("Squeeze", g.op("Shape", "attention_mask", start=1, end=2)),
-                 g.const("one", np.int64(1)))
+    x = g.op(
+        "Add",
+        g.op("Gather", table, "input_ids"),
+        g.op("Gather", g.weight("places", 1024, width, scale=0.1), "position_ids"),
+    )
+    total = g.op(
+        "Range",
+        g.const("zero", np.int64(0)),
+        g.op("Squeeze", g.op("Shape", "attention_mask", start=1, end=2)),
+        g.const("one", np.int64(1)),
+    )
     later = g.op("Greater", total, g.op("Unsqueeze", "position_ids", g.ints(2)))
     hidden = g.op("Equal", g.op("Unsqueeze", "attention_mask", g.ints(1)), "zero")
     mask = g.op("Where", g.op("Or", later, hidden), g.number(-3e38), g.number(0))
@@ -240,8 +305,16 @@ def gpt2():
         y = g.linear(g.norm(x, f"{layer}.norm1", width), f"{layer}.qkv", width, 3 * width)
         q, k, v = g.op("Split", y, outputs=3, axis=2, num_outputs=3)
         q, k, v = (g.heads(t, count, width, [0, 2, 1, 3]) for t in (q, k, v))
-        k, v = (g.op("Concat", f"past_key_values.{layer}.{part}", t, axis=2,
-                     name=f"present.{layer}.{part}") for part, t in (("key", k), ("value", v)))
+        k, v = (
+            g.op(
+                "Concat",
+                f"past_key_values.{layer}.{part}",
+                t,
+                axis=2,
+                name=f"present.{layer}.{part}",
+            )
+            for part, t in (("key", k), ("value", v))
+        )
         y = g.attend(q, g.op("Transpose", k, perm=[0, 1, 3, 2]), v, width, count, mask)
         x = g.op("Add", x, g.linear(y, f"{layer}.out", width, width))
         y = g.linear(g.norm(x, f"{layer}.norm2", width), f"{layer}.up", width, 4 * width)
@@ -249,8 +322,11 @@ def gpt2():
     x = g.norm(x, "norm", width)
     g.op("MatMul", x, g.op("Transpose", table, perm=[1, 0]), name="logits")
     caches = [(layer, part) for layer in range(layers) for part in ("key", "value")]
-    inputs = [("input_ids", INT64, ["batch", "seq"]), ("attention_mask", INT64, ["batch", "total"]),
-              ("position_ids", INT64, ["batch", "seq"])]
+    inputs = [
+        ("input_ids", INT64, ["batch", "seq"]),
+        ("attention_mask", INT64, ["batch", "total"]),
+        ("position_ids", INT64, ["batch", "seq"]),
+    ]
     inputs += [(f"past_key_values.{l}.{p}", FLOAT, ["batch", count, "past", 64]) for l, p in caches]
     outputs = [("logits", FLOAT, ["batch", "seq", 50257])]
     outputs += [(f"present.{l}.{p}", FLOAT, ["batch", count, "total", 64]) for l, p in caches]
@@ -264,8 +340,19 @@ def one_add():
     return g.model("one_add", [("x", FLOAT, [1])], [("y", FLOAT, [1])])
 
 
-NETWORKS = {make.__name__: make for make in (resnet50, mobilenetv3_small, efficientnet_b0, convnext_tiny,
-                                             vit_base_patch16_224, bert_base, gpt2, one_add)}
+NETWORKS = {
+    make.__name__: make
+    for make in (
+        resnet50,
+        mobilenetv3_small,
+        efficientnet_b0,
+        convnext_tiny,
+        vit_base_patch16_224,
+        bert_base,
+        gpt2,
+        one_add,
+    )
+}
 
 
 def write(name, folder):
@@ -274,5 +361,10 @@ def write(name, folder):
     weights = os.path.join(folder, "weights.bin")
     if os.path.exists(weights):
         os.remove(weights)  # onnx would append to it
-    onnx.save(NETWORKS[name](), os.path.join(folder, "model.onnx"), save_as_external_data=True,
-              location="weights.bin", size_threshold=4096)
+    onnx.save(
+        NETWORKS[name](),
+        os.path.join(folder, "model.onnx"),
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=4096,
+    )

@@ -5,10 +5,11 @@ usage: bench/run.py [--rounds N] [--seconds S] [--threads N] [--peers ort,openvi
                     [--save NAME] [MODEL...]
 
 Makes its own Python environment and models under build/. A model's outputs are compared with ONNX
-Runtime's first; one that differs gets no time. Every round times each engine once, aicc in a process
-of its own; a time is the median over the rounds of the round's median, a speed the median over the
-rounds of (peer / aicc), so that what else the machine does falls on both. Symbolic dimensions are fixed
-for every engine; --dynamic leaves them symbolic for every one. --save writes bench/results/NAME.txt, .json.
+Runtime's first; one that differs gets no time. Every round times each engine once, aicc in a
+process of its own; a time is the median over the rounds of the round's median, a speed the median
+over the rounds of (peer / aicc), so that what else the machine does falls on both. Symbolic
+dimensions are fixed for every engine; --dynamic leaves them symbolic for every one. --save writes
+bench/results/NAME.txt, .json.
 """
 
 import argparse
@@ -22,16 +23,24 @@ import support  # noqa: E402
 
 IMAGE = {"batch": 1}
 MODELS = {  # the symbolic dimensions, or for a model without names for them the inputs' shapes
-    "resnet50": IMAGE, "mobilenetv3_small": IMAGE, "efficientnet_b0": IMAGE, "convnext_tiny": IMAGE,
-    "vit_base_patch16_224": IMAGE, "bert_base": {"batch": 1, "seq": 128},
-    "gpt2": {"batch": 1, "seq": 1, "past": 128, "total": 129}, "yolox_nano": {},
-    "ppocr_v4_det": {"x": (1, 3, 320, 320)}, "ultraface_rfb_320": {},
-    "silero_vad": {"input": (1, 576), "state": (2, 1, 128), "sr": ()}}
+    "resnet50": IMAGE,
+    "mobilenetv3_small": IMAGE,
+    "efficientnet_b0": IMAGE,
+    "convnext_tiny": IMAGE,
+    "vit_base_patch16_224": IMAGE,
+    "bert_base": {"batch": 1, "seq": 128},
+    "gpt2": {"batch": 1, "seq": 1, "past": 128, "total": 129},
+    "yolox_nano": {},
+    "ppocr_v4_det": {"x": (1, 3, 320, 320)},
+    "ultraface_rfb_320": {},
+    "silero_vad": {"input": (1, 576), "state": (2, 1, 128), "sr": ()},
+}
 
 
 def arguments():
-    cli = argparse.ArgumentParser(description=__doc__,
-                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    cli = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     cli.add_argument("--rounds", type=int, default=7)
     cli.add_argument("--seconds", type=float, default=2.0, help="of each engine in each round")
     cli.add_argument("--threads", type=int, default=2)
@@ -53,11 +62,19 @@ def geometric_mean(values):
 
 
 def table(rows, peers, facts, args):
-    head = f"{'model':22} {'aicc ms':>9}" + "".join(f" {p + ' ms':>12} {'x ' + p:>11}" for p in peers)
-    lines = [support.machine_line(facts), f"{facts['command']}", "",
-             f"batch 1, f32, {args.threads} threads, median of {args.rounds} interleaved rounds; "
-             + ("symbolic" if args.dynamic else "fixed") + " dimensions; x ort: times ONNX Runtime's speed",
-             "", head + "  compile s  difference"]
+    head = f"{'model':22} {'aicc ms':>9}" + "".join(
+        f" {p + ' ms':>12} {'x ' + p:>11}" for p in peers
+    )
+    lines = [
+        support.machine_line(facts),
+        f"{facts['command']}",
+        "",
+        f"batch 1, f32, {args.threads} threads, median of {args.rounds} interleaved rounds; "
+        + ("symbolic" if args.dynamic else "fixed")
+        + " dimensions; x ort: times ONNX Runtime's speed",
+        "",
+        head + "  compile s  difference",
+    ]
     for row in rows:
         if "error" in row:
             lines.append(f"{row['model']:22} {'-':>9}  {row['error']}")
@@ -70,8 +87,10 @@ def table(rows, peers, facts, args):
     for peer in peers:
         speeds = [row["speed_" + peer] for row in good]
         if speeds:
-            lines.append(f"geometric mean over {len(speeds)} of {len(rows)} models: "
-                         f"{geometric_mean(speeds):.2f} x {peer}; least {min(speeds):.2f} x")
+            lines.append(
+                f"geometric mean over {len(speeds)} of {len(rows)} models: "
+                f"{geometric_mean(speeds):.2f} x {peer}; least {min(speeds):.2f} x"
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -83,6 +102,7 @@ def main():
     names = {"ort": "onnxruntime", "openvino": "openvino"}
     support.enter_environment(["onnx", "numpy", *(names[p] for p in peers)])
     from measure import measure  # needs that environment
+
     facts, rows = support.machine(), []
     for name in args.models or MODELS:
         work = os.path.join(support.BUILD, "bench-work")
@@ -94,8 +114,11 @@ def main():
     text = table(rows, peers, facts, args)
     print("\n" + text)
     if args.save:
-        support.write_results(args.save, text, {"machine": facts, "rounds": args.rounds,
-                                                "threads": args.threads, "rows": rows})
+        support.write_results(
+            args.save,
+            text,
+            {"machine": facts, "rounds": args.rounds, "threads": args.threads, "rows": rows},
+        )
     return 1 if any("error" in row for row in rows) else 0
 
 

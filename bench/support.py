@@ -12,8 +12,12 @@ import venv
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 BUILD = os.path.join(ROOT, "build")
-PACKAGES = {"onnx": "onnx==1.23.0", "numpy": "numpy>=1.26,<3", "onnxruntime": "onnxruntime==1.32.0",
-            "openvino": "openvino==2026.4.1"}
+PACKAGES = {
+    "onnx": "onnx==1.23.0",
+    "numpy": "numpy>=1.26,<3",
+    "onnxruntime": "onnxruntime==1.32.0",
+    "openvino": "openvino==2026.4.1",
+}
 
 
 def enter_environment(names):
@@ -44,8 +48,10 @@ def output_of(*command):
 
 
 def call(command):
-    """Runs a program of ours to its end; raises with the first line of what it said where it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    """Runs a program of ours to its end; where it fails, raises its first line."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
     if done.returncode != 0:
         raise RuntimeError(failure(command[0], done.returncode, done.stderr or done.stdout))
 
@@ -65,17 +71,22 @@ def machine():
     flags = re.search(r"^flags\s*: (.*)$", text, re.M)
     flags = set(flags.group(1).split()) if flags else set()
     dirty = "+" if output_of("git", "-C", ROOT, "status", "--porcelain", "-uno") else ""
-    return {"cpu": name.group(1) if name else platform.processor(), "cores": os.cpu_count(),
-            "vectors": "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "other",
-            "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-            "load": os.getloadavg()[0],
-            "commit": output_of("git", "-C", ROOT, "rev-parse", "--short", "HEAD") + dirty,
-            "command": " ".join([os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:]])}
+    return {
+        "cpu": name.group(1) if name else platform.processor(),
+        "cores": os.cpu_count(),
+        "vectors": "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "other",
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "load": os.getloadavg()[0],
+        "commit": output_of("git", "-C", ROOT, "rev-parse", "--short", "HEAD") + dirty,
+        "command": " ".join([os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:]]),
+    }
 
 
 def machine_line(facts):
-    return (f"{facts['cpu']}, {facts['cores']} cores, {facts['vectors']}; {facts['date']}; "
-            f"commit {facts['commit']}; load before: {facts['load']:.1f}")
+    return (
+        f"{facts['cpu']}, {facts['cores']} cores, {facts['vectors']}; {facts['date']}; "
+        f"commit {facts['commit']}; load before: {facts['load']:.1f}"
+    )
 
 
 def shared(name):
@@ -88,8 +99,18 @@ def shared(name):
 def from_wheel(package, member, target):
     """One file out of a wheel of PyPI, without what the package depends on."""
     folder = target + ".wheel"
-    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps",
-               "--target", folder, package]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--target",
+        folder,
+        package,
+    ]
     if subprocess.run(command, check=False).returncode != 0:
         raise RuntimeError(f"pip could not fetch {package}")
     os.makedirs(target, exist_ok=True)
@@ -97,9 +118,13 @@ def from_wheel(package, member, target):
     shutil.rmtree(folder)
 
 
-WHEELS = {"silero_vad": ("silero-vad==6.2.3", "silero_vad/data/silero_vad.onnx"),
-          "ppocr_v4_det": ("rapidocr-onnxruntime==1.4.4",
-                           "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx")}
+WHEELS = {
+    "silero_vad": ("silero-vad==6.2.3", "silero_vad/data/silero_vad.onnx"),
+    "ppocr_v4_det": (
+        "rapidocr-onnxruntime==1.4.4",
+        "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx",
+    ),
+}
 
 
 def find_model(name):
@@ -109,13 +134,19 @@ def find_model(name):
     ../shared/models, our own description of the network, a wheel of PyPI that has the model in it.
     """
     import networks
+
     cache = os.environ.get("AICC_BENCH_CACHE", os.path.join(BUILD, "bench-models"))
     exported, corpus = shared("bench_models"), shared("models/real")
     if exported and os.path.isdir(os.path.join(exported, name)):
         folder = os.path.join(cache, "exported", name)
         if not os.path.exists(os.path.join(folder, "made")):
-            fill = [sys.executable, os.path.join(exported, "fill_weights.py"), name, "--out",
-                    os.path.dirname(folder)]
+            fill = [
+                sys.executable,
+                os.path.join(exported, "fill_weights.py"),
+                name,
+                "--out",
+                os.path.dirname(folder),
+            ]
             os.makedirs(os.path.dirname(folder), exist_ok=True)
             subprocess.run(fill, check=True)
             open(os.path.join(folder, "made"), "w", encoding="utf-8").close()
@@ -140,6 +171,7 @@ def find_model(name):
 def write_results(stem, text, data):
     """bench/results/STEM.txt and .json."""
     import json
+
     folder = os.path.join(HERE, "results")
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, stem + ".txt"), "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""A small builder of ONNX models: nodes and weights in the order they are written, seeded weights."""
+"""A small builder of ONNX models: nodes and weights in the order written, seeded weights."""
 
 import numpy as np
 import onnx
@@ -14,7 +14,9 @@ class Graph:
         self.nodes, self.weights, self.known = [], [], set()
 
     def op(self, kind, *inputs, outputs=1, name=None, **attributes):
-        names = [f"{kind.lower()}{len(self.nodes)}" + (f"_{i}" if i else "") for i in range(outputs)]
+        names = [
+            f"{kind.lower()}{len(self.nodes)}" + (f"_{i}" if i else "") for i in range(outputs)
+        ]
         names = [name] if name else names
         self.nodes.append(helper.make_node(kind, list(inputs), names, f"/{names[0]}", **attributes))
         return names[0] if len(names) == 1 else names
@@ -34,10 +36,17 @@ class Graph:
 
     def model(self, name, inputs, outputs, opset=18):
         graph = helper.make_graph(
-            self.nodes, name,
+            self.nodes,
+            name,
             [helper.make_tensor_value_info(n, t, s) for n, t, s in inputs],
-            [helper.make_tensor_value_info(n, t, s) for n, t, s in outputs], self.weights)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)],
-                                  ir_version=9, producer_name=self.producer)
+            [helper.make_tensor_value_info(n, t, s) for n, t, s in outputs],
+            self.weights,
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", opset)],
+            ir_version=9,
+            producer_name=self.producer,
+        )
         onnx.checker.check_model(model, full_check=True)
         return model

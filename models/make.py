@@ -31,23 +31,36 @@ def residual_cnn():
     g = Graph(1, PRODUCER)
 
     def block(x, name, inputs, outputs, stride):
-        y = g.op("Conv", x, g.weight(f"{name}.weight", outputs, inputs, 3, 3), strides=[stride] * 2,
-                 pads=[1] * 4)
+        y = g.op(
+            "Conv",
+            x,
+            g.weight(f"{name}.weight", outputs, inputs, 3, 3),
+            strides=[stride] * 2,
+            pads=[1] * 4,
+        )
         random = g.random
-        y = g.op("BatchNormalization", y,
-                 g.const(f"{name}.scale", random.uniform(0.5, 1.5, outputs).astype(np.float32)),
-                 g.weight(f"{name}.shift", outputs, scale=0.1),
-                 g.weight(f"{name}.mean", outputs, scale=0.1),
-                 g.const(f"{name}.var", random.uniform(0.5, 1.5, outputs).astype(np.float32)))
+        y = g.op(
+            "BatchNormalization",
+            y,
+            g.const(f"{name}.scale", random.uniform(0.5, 1.5, outputs).astype(np.float32)),
+            g.weight(f"{name}.shift", outputs, scale=0.1),
+            g.weight(f"{name}.mean", outputs, scale=0.1),
+            g.const(f"{name}.var", random.uniform(0.5, 1.5, outputs).astype(np.float32)),
+        )
         return g.op("Relu", y)
 
     x = block("image", "stem", 3, 8, 2)
     x = g.op("Add", x, block(x, "residual", 8, 8, 1))
     x = block(x, "last", 8, 12, 2)
     x = g.op("ReduceMean", x, g.const("axes", np.array([2, 3])), keepdims=0)
-    g.op("Gemm", x, g.weight("head.weight", 5, 12), g.weight("head.bias", 5), transB=1, name="scores")
-    model = g.model("residual_cnn", [("image", FLOAT, ["batch", 3, "height", "width"])],
-                    [("scores", FLOAT, ["batch", 5])])
+    g.op(
+        "Gemm", x, g.weight("head.weight", 5, 12), g.weight("head.bias", 5), transB=1, name="scores"
+    )
+    model = g.model(
+        "residual_cnn",
+        [("image", FLOAT, ["batch", 3, "height", "width"])],
+        [("scores", FLOAT, ["batch", 5])],
+    )
     return model, [[floats(g.random, 1, 3, 17, 23)], [floats(g.random, 3, 3, 32, 16)]]
 
 
@@ -81,40 +94,64 @@ def transformer():
         return g.op("Transpose", g.op("Reshape", y, split), perm=perm)
 
     q, k, v = part("q", [0, 2, 1, 3]), part("k", [0, 2, 3, 1]), part("v", [0, 2, 1, 3])
-    scores = g.op("Mul", g.op("MatMul", q, k), g.const("scale", np.float32((width / heads) ** -0.5)))
+    scores = g.op(
+        "Mul", g.op("MatMul", q, k), g.const("scale", np.float32((width / heads) ** -0.5))
+    )
     length = g.op("Shape", "ids", start=1, end=2)
     square = g.op("Concat", length, length, axis=0)
     ones = g.op("ConstantOfShape", square, value=numpy_helper.from_array(np.array([1], np.float32)))
     seen = g.op("Cast", g.op("Trilu", ones, upper=0), to=BOOL)
     scores = g.op("Where", seen, scores, g.const("masked", np.float32(-1e9)))
     y = g.op("MatMul", g.op("Softmax", scores, axis=-1), v)
-    y = g.op("Reshape", g.op("Transpose", y, perm=[0, 2, 1, 3]),
-             g.const("merge", np.array([0, 0, width])))
+    y = g.op(
+        "Reshape",
+        g.op("Transpose", y, perm=[0, 2, 1, 3]),
+        g.const("merge", np.array([0, 0, width])),
+    )
     x = g.op("Add", x, g.op("MatMul", y, g.weight("out.weight", width, width)))
     h = layer_norm(g, x, "norm2", width)
-    h = g.op("Add", g.op("MatMul", h, g.weight("up.weight", width, 4 * width)),
-             g.weight("up.bias", 4 * width))
+    h = g.op(
+        "Add",
+        g.op("MatMul", h, g.weight("up.weight", width, 4 * width)),
+        g.weight("up.bias", 4 * width),
+    )
     h = g.op("MatMul", gelu(g, h, "gelu"), g.weight("down.weight", 4 * width, width))
     x = layer_norm(g, g.op("Add", x, h), "norm3", width)
     g.op("MatMul", x, g.weight("head.weight", width, vocabulary), name="logits")
-    model = g.model("transformer", [("ids", INT64, ["batch", "seq"])],
-                    [("logits", FLOAT, ["batch", "seq", vocabulary])])
-    return model, [[g.random.integers(0, vocabulary, (2, 7))], [g.random.integers(0, vocabulary, (1, 1))]]
+    model = g.model(
+        "transformer",
+        [("ids", INT64, ["batch", "seq"])],
+        [("logits", FLOAT, ["batch", "seq", vocabulary])],
+    )
+    return model, [
+        [g.random.integers(0, vocabulary, (2, 7))],
+        [g.random.integers(0, vocabulary, (1, 1))],
+    ]
 
 
 def lstm_tagger():
     """A bidirectional LSTM over a symbolic number of steps, its last state as a second output."""
     g = Graph(3, PRODUCER)
     size, width = 6, 5
-    y, state, _ = g.op("LSTM", "steps", g.weight("w", 2, 4 * width, size), g.weight("r", 2, 4 * width, width),
-                       g.weight("b", 2, 8 * width), outputs=3, hidden_size=width,
-                       direction="bidirectional")
+    y, state, _ = g.op(
+        "LSTM",
+        "steps",
+        g.weight("w", 2, 4 * width, size),
+        g.weight("r", 2, 4 * width, width),
+        g.weight("b", 2, 8 * width),
+        outputs=3,
+        hidden_size=width,
+        direction="bidirectional",
+    )
     y = g.op("Transpose", y, perm=[0, 2, 1, 3])
     y = g.op("Reshape", y, g.const("merge", np.array([0, 0, 2 * width])))
     g.op("LogSoftmax", g.op("MatMul", y, g.weight("head", 2 * width, 4)), axis=-1, name="tags")
     g.op("Identity", state, name="state")
-    model = g.model("lstm_tagger", [("steps", FLOAT, ["time", "batch", size])],
-                    [("tags", FLOAT, ["time", "batch", 4]), ("state", FLOAT, [2, "batch", width])])
+    model = g.model(
+        "lstm_tagger",
+        [("steps", FLOAT, ["time", "batch", size])],
+        [("tags", FLOAT, ["time", "batch", 4]), ("state", FLOAT, [2, "batch", width])],
+    )
     return model, [[floats(g.random, 9, 1, size)], [floats(g.random, 4, 3, size)]]
 
 
@@ -122,23 +159,38 @@ def newton_loop():
     """A Loop whose trip count and end depend on the data, inside a branch of an If."""
     g = Graph(4, PRODUCER)
     body = helper.make_graph(
-        [helper.make_node("Div", ["x", "guess"], ["other"], "/body/div"),
-         helper.make_node("Add", ["guess", "other"], ["sum"], "/body/add"),
-         helper.make_node("Mul", ["sum", "half"], ["next"], "/body/mul"),
-         helper.make_node("Sub", ["next", "guess"], ["step"], "/body/sub"),
-         helper.make_node("Abs", ["step"], ["size"], "/body/abs"),
-         helper.make_node("ReduceMax", ["size"], ["largest"], "/body/max", keepdims=0),
-         helper.make_node("Greater", ["largest", "enough"], ["again"], "/body/greater")],
+        [
+            helper.make_node("Div", ["x", "guess"], ["other"], "/body/div"),
+            helper.make_node("Add", ["guess", "other"], ["sum"], "/body/add"),
+            helper.make_node("Mul", ["sum", "half"], ["next"], "/body/mul"),
+            helper.make_node("Sub", ["next", "guess"], ["step"], "/body/sub"),
+            helper.make_node("Abs", ["step"], ["size"], "/body/abs"),
+            helper.make_node("ReduceMax", ["size"], ["largest"], "/body/max", keepdims=0),
+            helper.make_node("Greater", ["largest", "enough"], ["again"], "/body/greater"),
+        ],
         "body",
-        [helper.make_tensor_value_info("i", INT64, []), helper.make_tensor_value_info("go", BOOL, []),
-         helper.make_tensor_value_info("guess", FLOAT, ["n"])],
-        [helper.make_tensor_value_info("again", BOOL, []),
-         helper.make_tensor_value_info("next", FLOAT, ["n"])])
+        [
+            helper.make_tensor_value_info("i", INT64, []),
+            helper.make_tensor_value_info("go", BOOL, []),
+            helper.make_tensor_value_info("guess", FLOAT, ["n"]),
+        ],
+        [
+            helper.make_tensor_value_info("again", BOOL, []),
+            helper.make_tensor_value_info("next", FLOAT, ["n"]),
+        ],
+    )
     iterate = helper.make_graph(
-        [helper.make_node("Loop", ["limit", "always", "x"], ["found"], "/root/loop", body=body)], "iterate", [],
-        [helper.make_tensor_value_info("found", FLOAT, ["n"])])
-    refuse = helper.make_graph([helper.make_node("Sub", ["x", "x"], ["zeros"], "/root/zeros")], "refuse",
-                               [], [helper.make_tensor_value_info("zeros", FLOAT, ["n"])])
+        [helper.make_node("Loop", ["limit", "always", "x"], ["found"], "/root/loop", body=body)],
+        "iterate",
+        [],
+        [helper.make_tensor_value_info("found", FLOAT, ["n"])],
+    )
+    refuse = helper.make_graph(
+        [helper.make_node("Sub", ["x", "x"], ["zeros"], "/root/zeros")],
+        "refuse",
+        [],
+        [helper.make_tensor_value_info("zeros", FLOAT, ["n"])],
+    )
     g.const("half", np.float32(0.5))
     g.const("enough", np.float32(1e-4))
     g.const("limit", np.int64(40))
@@ -164,8 +216,11 @@ def detector_head():
     size = g.op("Slice", size, g.const("start", np.array([0])), g.const("end", np.array([2])))
     size = g.op("Concat", size, "four", axis=0)
     g.op("GatherElements", boxes, g.op("Expand", wide, size), axis=1, name="boxes")
-    model = g.model("detector_head", [("anchors", FLOAT, ["batch", "count", 10])],
-                    [("labels", INT64, ["batch", 3]), ("boxes", FLOAT, ["batch", 3, 4])])
+    model = g.model(
+        "detector_head",
+        [("anchors", FLOAT, ["batch", "count", 10])],
+        [("labels", INT64, ["batch", 3]), ("boxes", FLOAT, ["batch", 3, 4])],
+    )
     return model, [[floats(g.random, 1, 11, 10)], [floats(g.random, 2, 5, 10)]]
 
 
@@ -189,8 +244,9 @@ def main():
     for make in MODELS:
         if not names or make.__name__ in names:
             model, feeds = make()
-            write_model(os.path.join(HERE, make.__name__), model, feeds,
-                        external=make is external_weights)
+            write_model(
+                os.path.join(HERE, make.__name__), model, feeds, external=make is external_weights
+            )
             print(f"{make.__name__}: {len(model.graph.node)} nodes")
 
 

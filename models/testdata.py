@@ -16,13 +16,20 @@ def write_model(folder, model, feeds, external=False):
     answers = [reference.run(None, dict(zip(names, feed))) for feed in feeds]
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
-    onnx.save(model, os.path.join(folder, "model.onnx"), save_as_external_data=external,
-              location="weights.bin", size_threshold=1024)
+    onnx.save(
+        model,
+        os.path.join(folder, "model.onnx"),
+        save_as_external_data=external,
+        location="weights.bin",
+        size_threshold=1024,
+    )
     for number, (inputs, outputs) in enumerate(zip(feeds, answers)):
         data = os.path.join(folder, f"test_data_set_{number}")
         os.makedirs(data)
-        for prefix, values, infos in (("input", inputs, model.graph.input),
-                                      ("output", outputs, model.graph.output)):
+        for prefix, values, infos in (
+            ("input", inputs, model.graph.input),
+            ("output", outputs, model.graph.output),
+        ):
             for j, (value, info) in enumerate(zip(values, infos)):
                 with open(os.path.join(data, f"{prefix}_{j}.pb"), "wb") as file:
                     file.write(numpy_helper.from_array(value, info.name).SerializeToString())

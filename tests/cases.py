@@ -2,8 +2,8 @@
 
 A case is a folder with model.onnx and test_data_set_N/{input,output}_J.pb, the layout of the
 official ONNX tests. It passes when aicc compiles it once and every set, run from that one file,
-agrees. What agrees is decided here with NumPy from the .npy files that aicc-run wrote; aicc-run's own
-verdict (exit 0 or 3) has to be the same, so that neither comparison is trusted alone.
+agrees. What agrees is decided here with NumPy from the .npy files that aicc-run wrote; aicc-run's
+own verdict (exit 0 or 3) has to be the same, so that neither comparison is trusted alone.
 """
 
 import concurrent.futures
@@ -35,7 +35,9 @@ class Case:
     kind: str = ""
     rtol: float = 1e-3
     atol: float = 1e-7
-    of_max: float = 0.0  # when set: |difference| <= of_max * max |expected|, in place of the two above
+    of_max: float = (
+        0.0  # when set: |difference| <= of_max * max |expected|, in place of the two above
+    )
     options: tuple = ()  # further arguments of aicc
 
     def sets(self):
@@ -57,7 +59,7 @@ class Result:
 
 
 class Failure(Exception):
-    """A case does not pass: the reason in one line, and the whole text of the program that said it."""
+    """A case does not pass: the reason in one line, and what the program printed."""
 
     def __init__(self, message, output=""):
         super().__init__(message)
@@ -80,20 +82,24 @@ def one_line(text, folders=()):
 def finished(program, args, seconds, folders):
     """Runs a program to its end; a Failure where it hangs or dies by a signal."""
     try:
-        done = subprocess.run([program, *args], capture_output=True, timeout=seconds,
-                              stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            [program, *args], capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL
+        )
     except subprocess.TimeoutExpired:
         raise Failure(f"{os.path.basename(program)} ran longer than {seconds} s") from None
     text = (done.stderr + done.stdout).decode(errors="replace")
     if done.returncode < 0:
         said = one_line(text, folders)
-        raise Failure(f"{os.path.basename(program)} was ended by signal {-done.returncode}"
-                      + (f": {said}" if said else ""), text)
+        raise Failure(
+            f"{os.path.basename(program)} was ended by signal {-done.returncode}"
+            + (f": {said}" if said else ""),
+            text,
+        )
     return done.returncode, text
 
 
 def load_expected(path, value_type):
-    """One output_J.pb as NumPy values: an array, a list for a sequence, None for an empty optional."""
+    """One output_J.pb as NumPy values: array, list (sequence), None (empty optional)."""
     with open(path, "rb") as file:
         data = file.read()
     if value_type.HasField("sequence_type"):
@@ -106,7 +112,7 @@ def load_expected(path, value_type):
 
 
 def load_actual(path, expected):
-    """output_J.npy in the expected type; types that .npy has no name for are stored as raw bytes."""
+    """output_J.npy in the expected type; types without a .npy name are raw bytes."""
     actual = np.load(path, allow_pickle=False)
     if actual.dtype.kind == "V" and actual.dtype.itemsize == expected.dtype.itemsize:
         return actual.view(expected.dtype)
@@ -150,7 +156,7 @@ def difference(actual, expected, case):
 
 
 def compare_set(case, folder, out, graph):
-    """Compares OUT/output_J.npy with the set's output_J.pb; returns the worst relative difference."""
+    """Compares OUT/output_J.npy with the set's output_J.pb; returns (worst, how many)."""
     worst, compared = 0.0, 0
     names = [n for n in os.listdir(folder) if re.fullmatch(r"output_\d+\.pb", n)]
     for j in sorted(int(n[7:-3]) for n in names):
@@ -178,8 +184,12 @@ def run_case(case, tools, work):
     start = time.monotonic()
     try:
         options = [*tools.options, *case.options]
-        code, text = finished(tools.aicc, [os.path.join(case.folder, "model.onnx"), "-o", library,
-                                           *options], COMPILE_SECONDS, folders)
+        code, text = finished(
+            tools.aicc,
+            [os.path.join(case.folder, "model.onnx"), "-o", library, *options],
+            COMPILE_SECONDS,
+            folders,
+        )
         result.compile_seconds = time.monotonic() - start
         if code != 0:
             raise Failure(one_line(text, folders) or f"aicc: exit code {code}, no message", text)
@@ -233,8 +243,12 @@ class Tools:
 
     @staticmethod
     def in_folder(folder, target="", device=""):
-        tools = Tools(os.path.join(folder, "aicc"), os.path.join(folder, "aicc-run"),
-                      ["--target", target] if target else [], device)
+        tools = Tools(
+            os.path.join(folder, "aicc"),
+            os.path.join(folder, "aicc-run"),
+            ["--target", target] if target else [],
+            device,
+        )
         for program in (tools.aicc, tools.run):
             if not os.access(program, os.X_OK):
                 sys.exit(f"error: {program} is missing; build first (ninja -C build)")
@@ -253,9 +267,12 @@ def run_all(cases, tools, work, jobs, show=None):
             if show:
                 show(result)
             elif len(results) % 200 == 0 or len(results) == len(cases):
-                print(f"  {len(results)} of {len(cases)} cases, "
-                      f"{sum(r.passed for r in results.values())} pass, "
-                      f"{time.monotonic() - start:.0f} s", flush=True)
+                print(
+                    f"  {len(results)} of {len(cases)} cases, "
+                    f"{sum(r.passed for r in results.values())} pass, "
+                    f"{time.monotonic() - start:.0f} s",
+                    flush=True,
+                )
     return [results[case.name] for case in cases]
 
 
@@ -308,8 +325,16 @@ def judge(results, known, all_names, list_name, verbose=True):
 def write_json(path, results, **facts):
     rows = [{k: v for k, v in vars(r).items() if k != "output"} for r in results]
     with open(path, "w", encoding="utf-8") as file:
-        json.dump({**facts, "passed": sum(r.passed for r in results),
-                   "failed": sum(not r.passed for r in results), "cases": rows}, file, indent=1)
+        json.dump(
+            {
+                **facts,
+                "passed": sum(r.passed for r in results),
+                "failed": sum(not r.passed for r in results),
+                "cases": rows,
+            },
+            file,
+            indent=1,
+        )
 
 
 def summary(results, target, seconds):

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compiles the models in the tree and of the shared corpus, each once, and runs all their test sets.
+"""Compiles the models in the tree and of the shared corpus once each, and runs their test sets.
 
 usage: run.py [--build DIR] [--corpus DIR] [--target T] [--device D] [--jobs N] [--bless] [NAME...]
 
-The corpus is ../shared/models beside the checkout (or AICC_CORPUS, or --corpus); without it only the
-models in the tree run. xfail.txt lists what does not pass yet; see ../onnx/run.py for its rules.
-Exit: 0 as expected, 1 not, 77 skipped (no onnx package).
+The corpus is ../shared/models beside the checkout (or AICC_CORPUS, or --corpus); without it only
+the models in the tree run. xfail.txt lists what does not pass yet; see ../onnx/run.py for its
+rules. Exit: 0 as expected, 1 not, 77 skipped (no onnx package).
 """
 
 import argparse
@@ -21,16 +21,27 @@ import cases  # noqa: E402
 
 HEADER = ("Models that do not pass yet, a line with the reason each.",)
 
-# Bounds on |difference| / max |expected|: 2e-4, or what ONNX Runtime's own optimised and unoptimised
-# answers differ by, where that is more.
+# Bounds on |difference| / max |expected|: 2e-4, or what ONNX Runtime's own optimised and
+# unoptimised answers differ by, where that is more.
 DEFAULT_BOUND = 2e-4
-BOUNDS = {"int8_mobilenet_maui": 5e-2, "resnet18_qdq_int8": 4e-2, "llama_dq_int4_blocked": 2e-2,
-          "ppocr_v4_det": 3e-3, "*fp16*": 5e-3}
+BOUNDS = {
+    "int8_mobilenet_maui": 5e-2,
+    "resnet18_qdq_int8": 4e-2,
+    "llama_dq_int4_blocked": 2e-2,
+    "ppocr_v4_det": 3e-3,
+    "*fp16*": 5e-3,
+}
 
 
 def bound_of(name):
-    return next((bound for pattern, bound in BOUNDS.items()
-                 if fnmatch.fnmatch(os.path.basename(name), pattern)), DEFAULT_BOUND)
+    return next(
+        (
+            bound
+            for pattern, bound in BOUNDS.items()
+            if fnmatch.fnmatch(os.path.basename(name), pattern)
+        ),
+        DEFAULT_BOUND,
+    )
 
 
 def find_models(top, prefix, kind):
@@ -46,8 +57,9 @@ def find_models(top, prefix, kind):
 
 def arguments():
     corpus = os.environ.get("AICC_CORPUS", os.path.join(ROOT, "..", "shared", "models"))
-    cli = argparse.ArgumentParser(description=__doc__,
-                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    cli = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     cli.add_argument("--build", default=os.path.join(ROOT, "build"))
     cli.add_argument("--tools", help="folder of aicc and aicc-run (default BUILD/bin)")
     cli.add_argument("--corpus", default=corpus)
@@ -63,30 +75,42 @@ def arguments():
 
 def show(result):
     word = "pass" if result.passed else "FAIL"
-    print(f"  {word} {result.name:36} {result.sets} sets  worst {result.worst:8.1e}  "
-          f"compile {result.compile_seconds:6.1f} s  run {result.run_seconds:6.1f} s"
-          + ("" if result.passed else f"\n       {result.message}"), flush=True)
+    print(
+        f"  {word} {result.name:36} {result.sets} sets  worst {result.worst:8.1e}  "
+        f"compile {result.compile_seconds:6.1f} s  run {result.run_seconds:6.1f} s"
+        + ("" if result.passed else f"\n       {result.message}"),
+        flush=True,
+    )
 
 
 def main():
     args = arguments()
     build = os.path.abspath(args.build)
-    tools = cases.Tools.in_folder(args.tools or os.path.join(build, "bin"), args.target, args.device)
+    tools = cases.Tools.in_folder(
+        args.tools or os.path.join(build, "bin"), args.target, args.device
+    )
     everything = find_models(os.path.join(ROOT, "models"), "models/", "in the tree")
     corpus = os.path.isdir(args.corpus)
     if corpus:
         everything += find_models(args.corpus, "", "corpus")
     else:
         print(f"no corpus at {args.corpus}: only the models in the tree run")
-    chosen = [c for c in everything
-              if not args.names or any(fnmatch.fnmatch(c.name, n) for n in args.names)]
+    chosen = [
+        c
+        for c in everything
+        if not args.names or any(fnmatch.fnmatch(c.name, n) for n in args.names)
+    ]
     if not chosen:
         sys.exit("error: no model has such a name")
     start = time.monotonic()
     results = cases.run_all(chosen, tools, os.path.join(build, "model-work"), args.jobs, show)
     seconds = time.monotonic() - start
-    cases.write_json(args.json or os.path.join(build, f"model-results-{args.target}.json"), results,
-                     target=args.target, seconds=round(seconds, 1))
+    cases.write_json(
+        args.json or os.path.join(build, f"model-results-{args.target}.json"),
+        results,
+        target=args.target,
+        seconds=round(seconds, 1),
+    )
     cases.summary(results, args.target, seconds)
     known = cases.read_xfail(args.xfail)
     if args.bless:
@@ -94,8 +118,10 @@ def main():
         known = cases.read_xfail(args.xfail)
     names = [c.name for c in everything] if corpus else known  # without it any name may be right
     faults = cases.judge(results, known, names, "tests/models/xfail.txt", verbose=False)
-    print(f"{sum(r.passed for r in results)} passed, {sum(not r.passed for r in results)} failed "
-          f"({faults} not as xfail.txt says)")
+    print(
+        f"{sum(r.passed for r in results)} passed, {sum(not r.passed for r in results)} failed "
+        f"({faults} not as xfail.txt says)"
+    )
     return 1 if faults else 0
 
 

@@ -3,9 +3,9 @@
 
 usage: generate.py FOLDER      does nothing when FOLDER already has this onnx version's cases
 
-The cases are those of the installed onnx package: the node cases come from its generators, the simple,
-PyTorch and light ones from files it ships. The light ones carry no data: their one input is the
-ramp that the official runner feeds them, their outputs are in the package.
+The cases are those of the installed onnx package: the node cases come from its generators, the
+simple, PyTorch and light ones from files it ships. The light ones carry no data: their one input
+is the ramp that the official runner feeds them, their outputs are in the package.
 """
 
 import glob
@@ -34,8 +34,11 @@ def message_of(value, info):
     if hasattr(value, "SerializeToString"):
         return value
     kind = info.type.WhichOneof("value")
-    make = {"map_type": numpy_helper.from_dict, "sequence_type": numpy_helper.from_list,
-            "optional_type": numpy_helper.from_optional}.get(kind, numpy_helper.from_array)
+    make = {
+        "map_type": numpy_helper.from_dict,
+        "sequence_type": numpy_helper.from_list,
+        "optional_type": numpy_helper.from_optional,
+    }.get(kind, numpy_helper.from_array)
     return make(value, info.name)
 
 
@@ -55,8 +58,10 @@ def write_node_case(case, folder):
     for number, (inputs, outputs) in enumerate(case.data_sets):
         data = os.path.join(folder, f"test_data_set_{number}")
         os.makedirs(data)
-        for prefix, values, infos in (("input", inputs, case.model.graph.input),
-                                      ("output", outputs, case.model.graph.output)):
+        for prefix, values, infos in (
+            ("input", inputs, case.model.graph.input),
+            ("output", outputs, case.model.graph.output),
+        ):
             for j, value in enumerate(values):
                 write_message(os.path.join(data, f"{prefix}_{j}.pb"), message_of(value, infos[j]))
     write_facts(folder, case)
