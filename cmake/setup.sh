@@ -78,10 +78,10 @@ aicc_install_packages() {
   aicc_as_root apt-get update -q -o Acquire::Retries=1 -o Acquire::http::Timeout=30 \
     >"$log" 2>&1 || true
   for package in "${missing[@]}"; do
-    apt-cache policy "$package" 2>/dev/null | grep -q 'Candidate: [^(]' || unknown+=("$package")
+    [[ $(apt-cache policy "$package" 2>/dev/null) == *"Candidate: "[^\(]* ]] || unknown+=("$package")
   done
   if [ ${#unknown[@]} -ne 0 ]; then
-    grep -E '^(E|W|Err)' "$log" | head -3 >&2
+    grep -m 3 -E '^(E|W|Err)' "$log" >&2 || true
     aicc_die "apt knows no package named: ${unknown[*]}" \
       "Either there is no network (apt's own words are above and in $log)," \
       "or this is not Debian 12 with its security updates (suite bookworm-security), where the" \
