@@ -281,8 +281,9 @@ def read_xfail(path):
     known, previous = {}, ""
     if not os.path.exists(path):
         return known
-    for number, line in enumerate(open(path, encoding="utf-8"), 1):
-        line = line.rstrip("\n")
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    for number, line in enumerate(lines, 1):
         if not line or line.startswith("#"):
             continue
         name, colon, reason = line.partition(": ")
