@@ -87,10 +87,22 @@ struct aicc_step {
   aicc_step *next;
 };
 
-// A constant's bytes in the weights section. Packed forms have tensors of their own.
+// A matrix stored as panels of |nr| columns, for contractions:
+//   packed[batch][n / nr][k][n % nr] = source[batch * batch_stride + k . k_stride + n * n_stride]
+// with zeros where n is beyond the matrix; k runs over k_extent row-major. Strides in elements.
+enum { AICC_PACK_RANK = 3 };
+typedef struct aicc_pack {
+  int64_t batch, batch_stride;
+  int k_rank;
+  int64_t k_extent[AICC_PACK_RANK], k_stride[AICC_PACK_RANK];
+  int64_t n, n_stride, nr;
+} aicc_pack;
+
+// A constant's bytes in the weights section.
 typedef struct aicc_plan_const {
   const char *name;
   const aicc_tensor *tensor;
+  const aicc_pack *pack;   // NULL: as in the tensor
   uint64_t offset, size;   // within the weights; offset is a multiple of 64
 } aicc_plan_const;
 
@@ -107,6 +119,12 @@ typedef struct aicc_plan {
   aicc_steps steps;
   aicc_slot *inputs, *outputs;  // one per graph input and output
 } aicc_plan;
+
+// Bytes |from| .. |from| + |size| of a constant as stored (packed where it is). |from| and |size| are
+// multiples of 64 or end at the constant's end. Lets writers stream weights of any size.
+void aicc_plan_const_bytes(const aicc_plan_const *constant, uint64_t from, uint64_t size,
+                           void *out);
+int64_t aicc_pack_count(const aicc_pack *pack);  // elements, padding included
 
 void aicc_plan_print(const aicc_plan *plan, FILE *out);
 

@@ -32,6 +32,7 @@ typedef struct fuse {
   int *position;        // per node: index in nodes, -1 elsewhere
   member_list *groups;  // by group number, members in order
   int *mark, search;    // of needs_group
+  bool *standing;       // per node: a view that stays outside groups, another name of its operand
   aicc_value **replaced;  // per value: what stands for it now
 } fuse;
 
@@ -261,7 +262,7 @@ static bool consumer_pulls(fuse *f, const aicc_node *user) {
   if (f->group_of[user->id]) {
     return aicc_kind_of(user) != AICC_KIND_CONTRACT;
   }
-  return aicc_fuse_is_pointwise(f->module, user);
+  return aicc_fuse_is_pointwise(f->module, user) && !f->standing[user->id];
 }
 
 // Work of recomputing one element, following the pointwise producers that were not made roots.
@@ -321,7 +322,7 @@ static void pull_producers(fuse *f, const aicc_node *node, bool *seen, member_li
   for (int i = 0; i < node->in_count; i++) {
     aicc_node *def = definition(f, node->in[i]);
     if (!def || seen[f->position[def->id]] || f->group_of[def->id] || aicc_fuse_is_leaf(def) ||
-        !aicc_fuse_is_pointwise(f->module, def)) {
+        f->standing[def->id] || !aicc_fuse_is_pointwise(f->module, def)) {
       continue;
     }
     seen[f->position[def->id]] = true;
@@ -435,8 +436,22 @@ static void assign_groups(fuse *f, int *groups) {
   for (int i = f->count - 1; i >= 0; i--) {
     aicc_node *node = f->nodes[i];
     if (!f->group_of[node->id] && aicc_fuse_is_pointwise(f->module, node) &&
-        aicc_kind_of(node) != AICC_KIND_VIEW && must_be_root(f, node)) {
-      join(f, node, ++*groups);
+        must_be_root(f, node)) {
+      if (aicc_kind_of(node) == AICC_KIND_VIEW) {
+        f->standing[node->id] = true;
+      } else {
+        join(f, node, ++*groups);
+      }
+    }
+  }
+  // A view of something in memory costs nothing outside a group and index arithmetic inside one.
+  for (int i = 0; i < f->count; i++) {
+    aicc_node *node = f->nodes[i];
+    const aicc_node *def = definition(f, node->in_count ? node->in[0] : NULL);
+    if (aicc_kind_of(node) == AICC_KIND_VIEW &&
+        (!def || f->group_of[def->id] || f->standing[def->id] || aicc_fuse_is_leaf(def) ||
+         aicc_kind_of(def) == AICC_KIND_CONTROL)) {
+      f->standing[node->id] = true;
     }
   }
 }
@@ -450,7 +465,7 @@ static void remove_grouped(fuse *f) {
     for (int k = 0; k < node->out_count; k++) {
       used |= uses[node->out[k]->id] > 0;
     }
-    if (used && !f->group_of[node->id]) {
+    if (used && !f->group_of[node->id]) {  // leaves, views and control that are needed
       continue;
     }
     for (int k = 0; k < node->in_count; k++) {
@@ -525,6 +540,7 @@ static void fuse_region(aicc_pass_context *pass, aicc_region *region) {
     f.position[f.nodes[i]->id] = i;
   }
   f.mark = AICC_NEW_ARRAY(f.scratch, int, node_count);
+  f.standing = AICC_NEW_ARRAY(f.scratch, bool, node_count);
   f.groups = AICC_NEW_ARRAY(f.scratch, member_list, f.count + 1);
   int groups = 0;
   assign_groups(&f, &groups);

@@ -1,0 +1,80 @@
+// The bytes of constants as they are stored: streamed, so that packing needs no second copy.
+#include <string.h>
+
+#include "ir/plan.h"
+
+static int64_t k_count(const aicc_pack *pack) {
+  int64_t count = 1;
+  for (int i = 0; i < pack->k_rank; i++) {
+    count *= pack->k_extent[i];
+  }
+  return count;
+}
+
+int64_t aicc_pack_count(const aicc_pack *pack) {
+  return pack->batch * k_count(pack) * ((pack->n + pack->nr - 1) / pack->nr) * pack->nr;
+}
+
+// Where the source row of packed row |row| (batch, panel, k) starts, and how many of its nr
+// columns exist.
+static int64_t row_source(const aicc_pack *pack, int64_t row, int64_t *columns) {
+  const int64_t ks = k_count(pack), panels = (pack->n + pack->nr - 1) / pack->nr;
+  int64_t k = row % ks;
+  const int64_t panel = row / ks % panels, batch = row / ks / panels;
+  int64_t source = batch * pack->batch_stride + panel * pack->nr * pack->n_stride;
+  for (int i = pack->k_rank - 1; i >= 0; i--) {
+    source += k % pack->k_extent[i] * pack->k_stride[i];
+    k /= pack->k_extent[i];
+  }
+  const int64_t left = pack->n - panel * pack->nr;
+  *columns = left < pack->nr ? left : pack->nr;
+  return source;
+}
+
+static void copy_row(const aicc_pack *pack, size_t item, const uint8_t *data, int64_t row,
+                     uint8_t *out) {
+  int64_t columns;
+  const int64_t source = row_source(pack, row, &columns);
+  const uint8_t *from = data + (size_t)source * item;
+  const size_t stride = (size_t)pack->n_stride * item;
+  if (pack->n_stride == 1) {
+    memcpy(out, from, (size_t)columns * item);
+  } else if (item == 4) {
+    for (int64_t i = 0; i < columns; i++, from += stride) {
+      memcpy(out + 4 * i, from, 4);
+    }
+  } else {
+    for (int64_t i = 0; i < columns; i++, from += stride) {
+      memcpy(out + (size_t)i * item, from, item);
+    }
+  }
+  memset(out + (size_t)columns * item, 0, (size_t)(pack->nr - columns) * item);
+}
+
+void aicc_plan_const_bytes(const aicc_plan_const *constant, uint64_t from, uint64_t size,
+                           void *out) {
+  const aicc_tensor *tensor = constant->tensor;
+  const aicc_pack *pack = constant->pack;
+  if (!pack) {
+    memcpy(out, (const uint8_t *)tensor->data + from, size);
+    return;
+  }
+  const size_t item = aicc_dtype_size(tensor->dtype);
+  const uint64_t row_bytes = (uint64_t)pack->nr * item;
+  uint8_t *to = out;
+  uint8_t row[4096];
+  AICC_ASSERT(row_bytes <= sizeof row || (from % row_bytes == 0 && size % row_bytes == 0));
+  while (size > 0) {
+    const uint64_t index = from / row_bytes, skip = from % row_bytes;
+    const uint64_t part = row_bytes - skip < size ? row_bytes - skip : size;
+    if (part == row_bytes) {
+      copy_row(pack, item, tensor->data, (int64_t)index, to);
+    } else {
+      copy_row(pack, item, tensor->data, (int64_t)index, row);
+      memcpy(to, row + skip, part);
+    }
+    to += part;
+    from += part;
+    size -= part;
+  }
+}

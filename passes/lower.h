@@ -1,0 +1,115 @@
+// Lowering: a fused graph to kernels (ir/kir.h) and a host program (ir/plan.h).
+//
+//   lower.c         the walk over nodes; slots and views; constants
+//   lower_control.c if, loop, sequences, sizes that depend on data
+//   lower_kernel.c  one kernel in the making: parameters, sizes, launching
+//   lower_elem.c    one element of a value as a scalar expression (all fused arithmetic and moves)
+//   lower_map.c lower_row.c lower_matmul.c lower_conv.c   the group kinds
+//   lower_own.c     operators with kernels of their own (library text in passes/kernels/*.kir)
+#ifndef AICC_PASSES_LOWER_H
+#define AICC_PASSES_LOWER_H
+
+#include "ir/kir.h"
+#include "ir/machine.h"
+#include "ir/plan.h"
+
+enum { AICC_NO_SLOT = UINT32_MAX };
+
+typedef struct aicc_lower {
+  aicc_module *module;
+  aicc_plan *plan;
+  const aicc_machine *machine;
+  aicc_diags *diags;
+  FILE *report;           // --opt-report or NULL
+  aicc_slot *slot_of;     // per value id; AICC_NO_SLOT
+  aicc_steps *steps;      // where steps go now
+  uint32_t segment;       // the segment of buffers made now
+  const aicc_node *node;  // being lowered, for diagnostics
+  bool failed;
+} aicc_lower;
+
+// Lowers the whole module. The plan borrows the module. Reports E07xx; NULL after errors.
+aicc_plan *aicc_lower_module(aicc_module *module, const aicc_machine *machine, FILE *report,
+                             aicc_diags *diags);
+void aicc_plan_destroy(aicc_plan *plan);
+
+// --- lower.c --------------------------------------------------------------------------------------
+
+aicc_slot aicc_lower_slot(aicc_lower *lw, const aicc_value *value);  // of a value defined before
+aicc_slot aicc_lower_new_slot(aicc_lower *lw, aicc_slot_kind kind, const aicc_type *type,
+                              const char *name);
+// A planned buffer (or graph output) for a value about to be computed; becomes its slot.
+aicc_slot aicc_lower_result(aicc_lower *lw, const aicc_value *value);
+aicc_slot aicc_lower_temporary(aicc_lower *lw, aicc_dtype dtype, const aicc_dim *dims, int rank,
+                               const char *name);
+aicc_slot aicc_lower_constant(aicc_lower *lw, const aicc_plan_const *constant);
+aicc_step *aicc_lower_step(aicc_lower *lw, aicc_step_kind kind);
+void aicc_lower_region(aicc_lower *lw, aicc_region *region);
+void aicc_lower_unsupported(aicc_lower *lw, const aicc_node *node, const char *rule);
+bool aicc_lower_control(aicc_lower *lw, aicc_node *node);  // false: not one of its operators
+
+// --- lower_kernel.c ---------------------------------------------------------------------------------
+
+typedef struct lk_memo {
+  const aicc_value *value;
+  kir_val index[AICC_MAX_RANK];
+  kir_val guard, result;
+} lk_memo;
+
+// A kernel being built.
+typedef struct lower_kernel {
+  aicc_lower *lw;
+  kir_kernel *kernel;
+  kir_builder b;
+  const aicc_region *group;   // values defined in it are computed; others are loaded
+  kir_val guard;              // 0 or: loads happen only where this holds
+  aicc_step_arg *args;
+  size_t arg_count, arg_capacity;
+  kir_val *param_of_arg;      // parallel to args
+  size_t param_count, param_capacity;
+  const aicc_value **bound;   // values with a known result in this scope (accumulators, statistics)
+  kir_val *bound_to;
+  size_t bound_count, bound_capacity, bound_to_count, bound_to_capacity;
+  lk_memo *memo;              // elements computed in the open blocks
+  size_t memo_count, memo_capacity;
+} lower_kernel;
+
+void lk_begin(lower_kernel *lk, aicc_lower *lw, const char *name, const char *kind,
+              const aicc_node *group);
+kir_val lk_buffer(lower_kernel *lk, aicc_slot slot, unsigned access);
+kir_val lk_dim(lower_kernel *lk, aicc_dim dim);   // constant or parameter
+kir_val lk_i64(lower_kernel *lk, int64_t value);
+kir_val lk_for(lower_kernel *lk, kir_loop_kind kind, kir_val from, kir_val to);  // step 1
+void lk_end(lower_kernel *lk);                    // ends a block and forgets what it computed
+void lk_if(lower_kernel *lk, kir_val condition);
+void lk_bind(lower_kernel *lk, const aicc_value *value, kir_val result);
+size_t lk_mark(const lower_kernel *lk);           // bindings and memo made after it ...
+void lk_forget(lower_kernel *lk, size_t mark);    // ... are dropped here
+// Splits a linear index over |extents| (row-major) into |out|: the last one varies fastest.
+void lk_split(lower_kernel *lk, kir_val linear, const kir_val *extents, int rank, kir_val *out);
+// Adds the kernel to the plan (or reuses an equal one) and a launch over |grid| tasks of |cost| ns
+// each... in all: |cost| is for the whole launch.
+void lk_launch(lower_kernel *lk, aicc_dim grid, aicc_dim cost);
+
+// --- lower_elem.c -----------------------------------------------------------------------------------
+
+// The type elements are computed in: f32 for 16-bit and 8-bit floats.
+aicc_dtype lk_compute_type(aicc_dtype dtype);
+// Element |index| (one i64 per dimension) of |value| in its compute type.
+kir_val lk_elem(lower_kernel *lk, const aicc_value *value, const kir_val *index);
+kir_val lk_linear(lower_kernel *lk, const aicc_type *type, const kir_val *index);
+kir_val lk_load(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val linear);
+void lk_store(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val linear, kir_val value);
+// The neutral element of a reduction in its compute type, and one folding step.
+kir_val lk_neutral(lower_kernel *lk, aicc_op reduce, aicc_dtype dtype);
+aicc_op lk_fold_op(aicc_op reduce);
+
+// --- group kinds: lower the group and its launch -----------------------------------------------------
+
+void aicc_lower_map(aicc_lower *lw, aicc_node *group);
+void aicc_lower_row(aicc_lower *lw, aicc_node *group);
+void aicc_lower_contract(aicc_lower *lw, aicc_node *group);
+void aicc_lower_conv(aicc_lower *lw, aicc_node *group, aicc_node *conv);
+void aicc_lower_own(aicc_lower *lw, aicc_node *group);
+
+#endif
