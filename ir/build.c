@@ -209,15 +209,20 @@ const aicc_tensor *aicc_value_constant(const aicc_value *x) {
   return aicc_get_tensor(x->def, AICC_ATTR_VALUE);
 }
 
-// Fresh symbols for the elements of |x|, defined right behind it, so that everything that may use
-// |x| may use them.
+// |x|'s elements, with fresh symbols for those that are not known, defined right behind |x|, so that
+// everything that may use |x| may use them.
 static const aicc_dim *define_elements(aicc_builder *b, aicc_value *x, int count) {
   aicc_builder at = *b;
   at.region = x->def ? x->def->parent : x->region;
   at.before = x->def ? x->def->next : at.region->first;
   aicc_dim *dims = AICC_NEW_ARRAY(&b->module->arena, aicc_dim, count);
   for (int i = 0; i < count; i++) {
+    dims[i] = x->partial ? x->partial[i] : AICC_DIM_NONE;
+    if (dims[i] != AICC_DIM_NONE) {
+      continue;
+    }
     dims[i] = aicc_dim_fresh(b->module->dims, "s");
+    aicc_dim_set_lower(b->module->dims, dims[i], INT64_MIN);
     aicc_node *node = aicc_node_create(b->module, AICC_OP_DEF_DIM, &x, 1, 0);
     aicc_set_int(b->module, node, AICC_ATTR_INDEX, i);
     aicc_set_dims(b->module, node, AICC_ATTR_SYMBOL, &dims[i], 1);
@@ -227,6 +232,15 @@ static const aicc_dim *define_elements(aicc_builder *b, aicc_value *x, int count
   }
   x->partial = dims;
   return dims;
+}
+
+static bool all_known(const aicc_value *x, int count) {
+  for (int i = 0; i < count; i++) {
+    if (!x->partial || x->partial[i] == AICC_DIM_NONE) {
+      return false;
+    }
+  }
+  return true;
 }
 
 static bool refuse_as_dims(aicc_builder *b, const aicc_value *x, const char *reason) {
@@ -250,10 +264,11 @@ bool aicc_b_as_dims(aicc_builder *b, aicc_value *x, const aicc_dim **dims, int *
   if (elements > AICC_PARTIAL_MAX) {
     return refuse_as_dims(b, x, "a list of sizes may not have more than 1024 elements");
   }
-  if (!x->partial && x->type.dtype == AICC_BOOL) {
+  *count = (int)elements;
+  const bool known = all_known(x, *count);
+  if (!known && x->type.dtype == AICC_BOOL) {
     return refuse_as_dims(b, x, "sizes must be an integer tensor");
   }
-  *count = (int)elements;
-  *dims = x->partial ? x->partial : define_elements(b, x, *count);
+  *dims = known ? x->partial : define_elements(b, x, *count);
   return true;
 }

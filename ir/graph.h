@@ -106,7 +106,11 @@ struct aicc_value {
   aicc_node *def;          // NULL: parameter of |region|
   aicc_region *region;     // parameters: the region they enter
   int index;               // which result or parameter
-  const aicc_dim *partial; // integer and bool tensors: each element, where known (else NULL)
+  // Elements as expressions, AICC_DIM_NONE where one is not known; NULL: none is (partial.c). For
+  // integer and bool (0 or 1) tensors with at most AICC_PARTIAL_MAX elements, and for float tensors
+  // computed from them whose elements are integers. Sizes are taken to fit i32, and 24 bits where a
+  // model computes them in f32.
+  const aicc_dim *partial;
 };
 
 struct aicc_node {
@@ -258,7 +262,7 @@ bool aicc_dims_broadcast(aicc_module *module, const aicc_type *a, const aicc_typ
 // Sets the result types (where the row's rule is not `stated`) and the partial values of a node
 // from its operands; emits E02xx where operands do not fit.
 AICC_MUST_USE aicc_status aicc_infer(aicc_module *module, aicc_node *node, aicc_diags *diags);
-// Elements of results where each is a known expression (partial.c). Called by aicc_infer.
+// Elements of results that are known expressions (partial.c). Called by aicc_infer.
 void aicc_partial_infer(aicc_module *module, aicc_node *node);
 
 // Every property listed in verify.c's header; reports all violations.
