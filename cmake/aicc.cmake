@@ -23,7 +23,12 @@ function(aicc_layer name)
   add_library(aicc_${name} STATIC ${sources})
   target_include_directories(aicc_${name} PUBLIC ${CMAKE_SOURCE_DIR}
                              ${CMAKE_SOURCE_DIR}/runtime/include)
-  target_link_libraries(aicc_${name} PUBLIC ${ARGN} m Threads::Threads)
+  foreach(layer ${ARGN})
+    if(TARGET ${layer})  # a layer without sources has no library
+      target_link_libraries(aicc_${name} PUBLIC ${layer})
+    endif()
+  endforeach()
+  target_link_libraries(aicc_${name} PUBLIC m Threads::Threads)
   aicc_warnings(aicc_${name})
 endfunction()
 
