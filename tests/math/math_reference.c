@@ -69,13 +69,18 @@ static int is_trig(cg_math_fn fn) {
   return fn == CG_MATH_sin || fn == CG_MATH_cos || fn == CG_MATH_tan;
 }
 
+static int is_limited(cg_math_fn fn) {
+  return fn == CG_MATH_exp || fn == CG_MATH_log || fn == CG_MATH_sigmoid;
+}
+
 math_reference math_reference_make(cg_math_fn fn) {
   math_reference reference = {.fn = fn};
   if (is_trig(fn)) {  // on reduced arguments, which are doubles
     reference.jits[0] = vector_loop("sin", 64, &reference.vector);
     reference.jits[1] = vector_loop("cos", 64, &reference.vector_cos);
-  } else if (fn == CG_MATH_sigmoid) {
-    reference.jits[0] = vector_loop("exp", 64, &reference.vector);
+  } else if (is_limited(fn)) {
+    const char *name = fn == CG_MATH_log ? "log" : "exp";
+    reference.jits[0] = vector_loop(name, 64, &reference.vector);
   } else if (cg_math_table[fn].arity == 1) {
     reference.jits[0] = vector_loop(cg_math_table[fn].name, 32, &reference.vector);
   }
@@ -157,15 +162,22 @@ static void run_trig(const math_reference *reference, const float *a, double *ou
   }
 }
 
-static void run_sigmoid(const math_reference *reference, const float *a, double *out,
+// The vector library calls scalar code for what it holds special, NaNs and overflow, which is half
+// of all floats: exp's arguments are limited to where f32 has long overflowed, log's made positive.
+static void run_limited(const math_reference *reference, const float *a, double *out,
                         int64_t count) {
+  const cg_math_fn fn = reference->fn;
   double x[MATH_CHUNK] = {0};
   for (int64_t i = 0; i < count; i++) {
-    x[i] = -(double)a[i];
+    const double value = fn == CG_MATH_log ? fabs((double)a[i]) : (double)a[i];
+    const double high = value > 200 && fn != CG_MATH_log ? 200 : value;
+    const double both = high < -200 ? -200 : high;
+    x[i] = fn == CG_MATH_sigmoid ? -both : both;
   }
   reference->vector(x, x, out, count);
   for (int64_t i = 0; i < count; i++) {
-    out[i] = 1 / (1 + out[i]);
+    out[i] = fn == CG_MATH_sigmoid ? 1 / (1 + out[i])
+             : fn == CG_MATH_log && a[i] < 0 ? NAN : out[i];
   }
 }
 
@@ -173,8 +185,8 @@ void math_reference_run(const math_reference *reference, const float *a, const f
                         double *out, int64_t count) {
   if (is_trig(reference->fn)) {
     run_trig(reference, a, out, count);
-  } else if (reference->vector && reference->fn == CG_MATH_sigmoid) {
-    run_sigmoid(reference, a, out, count);
+  } else if (reference->vector && is_limited(reference->fn)) {
+    run_limited(reference, a, out, count);
   } else if (reference->vector) {
     reference->vector(a, a, out, count);
   } else {
