@@ -90,7 +90,7 @@ struct aicc_step {
 // A matrix stored as panels of |nr| columns, for contractions:
 //   packed[batch][n / nr][k][n % nr] = source[batch * batch_stride + k . k_stride + n * n_stride]
 // with zeros where n is beyond the matrix; k runs over k_extent row-major. Strides in elements.
-enum { AICC_PACK_RANK = 3 };
+enum { AICC_PACK_RANK = 4 };
 typedef struct aicc_pack {
   int64_t batch, batch_stride;
   int k_rank;

@@ -1,0 +1,50 @@
+// The contraction skeleton shared by matrix multiply and convolution:
+//
+//   result[o, m, n] = epilogue(sum over k of a[place(o) + m * row + k . step] * b[panel(n), k])
+//
+// B lies in panels of `columns` values (ir/plan.h, aicc_pack), packed when the model is compiled or
+// by a small kernel before. A is read in place through strides. A task computes one panel for a
+// block of `outer` places and a chunk of rows; a block of MR rows x NV vectors of accumulators stays
+// in registers over the whole k loop, then passes through a tile in task memory to the epilogue.
+#ifndef AICC_PASSES_CONTRACT_H
+#define AICC_PASSES_CONTRACT_H
+
+#include "passes/lower.h"
+
+// Where B comes from, sizes as expressions; strides in elements of the source.
+typedef struct contract_b {
+  const aicc_value *value;
+  aicc_dim batch, batch_stride;
+  int k_rank;
+  aicc_dim k_extent[AICC_PACK_RANK], k_stride[AICC_PACK_RANK];
+  aicc_dim n, n_stride;
+} contract_b;
+
+typedef struct contract {
+  aicc_lower *lw;
+  aicc_node *group;
+  const aicc_value *root;     // the contraction's result inside the group
+  const aicc_value *a;
+  contract_b b;
+  const aicc_value *bias;     // [n] or NULL
+  aicc_dtype acc;             // f32, f64, i32, i64, ...
+  int outer_rank;             // places: a loop nest
+  aicc_dim outer[AICC_MAX_RANK], outer_a_stride[AICC_MAX_RANK];
+  aicc_dim m, a_row_stride;
+  // The k loops: the same k as b's, in the same order, where A allows with fewer dimensions.
+  int k_rank;
+  aicc_dim k_extent[AICC_PACK_RANK], a_k_stride[AICC_PACK_RANK];
+  aicc_dim groups, a_group_stride;      // convolution groups: batches of B; 1 elsewhere
+  // Which batch of B place |o| uses (matrix multiplies with batches): strides over the outer dims.
+  aicc_dim outer_b_batch[AICC_MAX_RANK];
+  // The result index for place o, row m, column n (of all groups).
+  void (*result_index)(const struct contract *c, lower_kernel *lk, const kir_val *outer, kir_val m,
+                       kir_val n, kir_val *index);
+} contract;
+
+void aicc_contract_emit(contract *c);
+// |value| or, where its type is not computed in, a temporary with its elements in |type|.
+aicc_slot aicc_contract_operand(aicc_lower *lw, const aicc_node *group, const aicc_value *value,
+                                aicc_dtype type);
+
+#endif

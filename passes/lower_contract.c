@@ -1,0 +1,422 @@
+#include "passes/contract.h"
+
+#include <string.h>
+
+// --- the schedule ---------------------------------------------------------------------------------
+
+typedef struct schedule {
+  int mr, nv, nr;         // rows, vectors and columns of the register block
+  aicc_dim row_chunk;     // rows of one task
+  aicc_dim outer_block;   // places of one task
+} schedule;
+
+typedef struct block_shape {
+  int mr, nv, penalty;  // penalty: percent of time over the best shape where nothing is wasted
+} block_shape;
+
+// Shapes that fit the register file: mr * nv accumulators, nv of B, one broadcast.
+static const block_shape shapes32[] = {{8, 3, 100}, {6, 4, 102}, {12, 2, 108}, {24, 1, 140}};
+static const block_shape shapes16[] = {{4, 3, 100}, {6, 2, 103}, {12, 1, 140}};
+
+static const block_shape *pick_shape(const contract *c, int width) {
+  const bool wide = c->lw->machine->registers >= 32;
+  const block_shape *shapes = wide ? shapes32 : shapes16;
+  const int count = wide ? (int)(sizeof shapes32 / sizeof *shapes32)
+                         : (int)(sizeof shapes16 / sizeof *shapes16);
+  int64_t n, best_cost = INT64_MAX;
+  if (!aicc_dim_is_const(c->lw->module->dims, c->b.n, &n) || n <= 0) {
+    return &shapes[0];
+  }
+  const block_shape *best = shapes;
+  for (int i = 0; i < count; i++) {
+    const int64_t nr = shapes[i].nv * width;
+    const int64_t cost = (n + nr - 1) / nr * nr * shapes[i].penalty;
+    if (cost < best_cost) {
+      best_cost = cost;
+      best = &shapes[i];
+    }
+  }
+  return best;
+}
+
+static schedule pick_schedule(const contract *c) {
+  aicc_dims *dims = c->lw->module->dims;
+  const int width = c->lw->machine->width;
+  const block_shape *shape = pick_shape(c, width);
+  schedule s = {.mr = shape->mr, .nv = shape->nv, .nr = shape->nv * width};
+  if (aicc_dtype_size(c->acc) == 8) {
+    s.mr = s.mr > 1 ? s.mr / 2 : 1;  // a value takes two registers
+  }
+  int64_t m;
+  if (aicc_dim_is_const(dims, c->m, &m) && m > 0) {
+    // Equal blocks: 14 rows are 2 x 7, not 8 + 6.
+    const int64_t blocks = (m + s.mr - 1) / s.mr;
+    s.mr = (int)((m + blocks - 1) / blocks);
+  }
+  const int64_t rows = (64 + s.mr - 1) / s.mr * s.mr;
+  s.row_chunk = aicc_dim_const(dims, rows);
+  s.outer_block = aicc_dim_const(dims, 1);
+  if (c->outer_rank > 0 && aicc_dim_is_const(dims, c->m, &m) && m > 0 && m < rows) {
+    s.outer_block = aicc_dim_const(dims, (rows + m - 1) / m);
+  }
+  return s;
+}
+
+// --- operands ---------------------------------------------------------------------------------------
+
+static bool const_of(const aicc_lower *lw, aicc_dim dim, int64_t *out) {
+  return aicc_dim_is_const(lw->module->dims, dim, out);
+}
+
+static bool const_pack(const contract *c, const schedule *s, aicc_pack *pack) {
+  const contract_b *b = &c->b;
+  *pack = (aicc_pack){.k_rank = b->k_rank, .nr = s->nr};
+  bool known = const_of(c->lw, b->batch, &pack->batch) &&
+               const_of(c->lw, b->batch_stride, &pack->batch_stride) &&
+               const_of(c->lw, b->n, &pack->n) && const_of(c->lw, b->n_stride, &pack->n_stride);
+  for (int i = 0; i < b->k_rank && known; i++) {
+    known = const_of(c->lw, b->k_extent[i], &pack->k_extent[i]) &&
+            const_of(c->lw, b->k_stride[i], &pack->k_stride[i]);
+  }
+  return known;
+}
+
+static aicc_dim k_total(const contract *c) {
+  return aicc_dim_product(c->lw->module->dims, c->b.k_extent, c->b.k_rank);
+}
+
+static aicc_dim panel_count(const contract *c, const schedule *s) {
+  aicc_dims *dims = c->lw->module->dims;
+  return aicc_dim_ceildiv(dims, c->b.n, aicc_dim_const(dims, s->nr));
+}
+
+// Packs a B that is computed by the model: rows (batch, panel, k) of nr columns.
+static aicc_slot pack_kernel(const contract *c, const schedule *s) {
+  aicc_lower *lw = c->lw;
+  aicc_dims *dims = lw->module->dims;
+  const contract_b *b = &c->b;
+  const aicc_dim panels = panel_count(c, s), ks = k_total(c), nr = aicc_dim_const(dims, s->nr);
+  const aicc_dim shape[] = {b->batch, panels, ks, nr};
+  const aicc_slot to = aicc_lower_temporary(lw, c->acc, shape, 4, "packed");
+  lower_kernel lk;
+  lk_begin(&lk, lw, aicc_arena_printf(&lw->plan->arena, "pack_%u", c->group->id), "pack",
+           c->group);
+  const aicc_dtype from_type = b->value->type.dtype;
+  const kir_val from = lk_buffer(&lk, aicc_lower_slot(lw, b->value), KIR_READ);
+  const kir_val out = lk_buffer(&lk, to, KIR_WRITE);
+  // A task is one panel's worth of k rows.
+  kir_val extents[2] = {0, lk_dim(&lk, panels)}, at[2];
+  lk_split(&lk, kir_task(&lk.b), extents, 2, at);
+  const kir_val n0 = kir_mul(&lk.b, at[1], lk_i64(&lk, s->nr));
+  const kir_val left = kir_scalar2(&lk.b, AICC_OP_MIN, kir_sub(&lk.b, lk_dim(&lk, b->n), n0),
+                                   lk_i64(&lk, s->nr));
+  const kir_val k = lk_for(&lk, KIR_SERIAL, lk_i64(&lk, 0), lk_dim(&lk, ks));
+  kir_val k_extents[AICC_PACK_RANK], k_at[AICC_PACK_RANK];
+  for (int i = 0; i < b->k_rank; i++) {
+    k_extents[i] = lk_dim(&lk, b->k_extent[i]);
+  }
+  lk_split(&lk, k, k_extents, b->k_rank, k_at);
+  kir_val place = kir_mul(&lk.b, at[0], lk_dim(&lk, b->batch_stride));
+  for (int i = 0; i < b->k_rank; i++) {
+    place = kir_add(&lk.b, place, kir_mul(&lk.b, k_at[i], lk_dim(&lk, b->k_stride[i])));
+  }
+  place = kir_add(&lk.b, place, kir_mul(&lk.b, n0, lk_dim(&lk, b->n_stride)));
+  const kir_val row = kir_mul(&lk.b, kir_add(&lk.b, kir_mul(&lk.b, kir_task(&lk.b),
+                                                            lk_dim(&lk, ks)), k),
+                              lk_i64(&lk, s->nr));
+  const kir_val j = lk_for(&lk, KIR_LANES, lk_i64(&lk, 0), lk_i64(&lk, s->nr));
+  lk.guard = kir_scalar2(&lk.b, AICC_OP_LT, j, left);
+  const kir_val source = kir_add(&lk.b, place, kir_mul(&lk.b, j, lk_dim(&lk, b->n_stride)));
+  const kir_val value = lk_load(&lk, from, from_type, source);
+  lk.guard = 0;
+  kir_store(&lk.b, out, kir_add(&lk.b, row, j), kir_cast(&lk.b, value, c->acc, false));
+  lk_end(&lk);
+  lk_end(&lk);
+  const aicc_dim count = aicc_dim_product(dims, shape, 4);
+  lk_launch(&lk, aicc_dim_mul(dims, b->batch, panels),
+            aicc_dim_floordiv(dims, count, aicc_dim_const(dims, 4)));
+  return to;
+}
+
+static aicc_slot packed_b(const contract *c, const schedule *s) {
+  const aicc_tensor *tensor =
+      c->b.value->def && c->b.value->def->op == AICC_OP_CONST
+          ? aicc_get_tensor(c->b.value->def, AICC_ATTR_VALUE)
+          : NULL;
+  aicc_pack pack;
+  if (!tensor || !const_pack(c, s, &pack)) {
+    return pack_kernel(c, s);
+  }
+  const aicc_plan_const constant = {
+      .name = c->b.value->name,
+      .tensor = tensor,
+      .pack = aicc_arena_memdup(&c->lw->plan->arena, &pack, sizeof pack)};
+  return aicc_lower_constant(c->lw, &constant);
+}
+
+aicc_slot aicc_contract_operand(aicc_lower *lw, const aicc_node *group, const aicc_value *value,
+                                aicc_dtype type) {
+  if (value->type.dtype == type) {
+    return aicc_lower_slot(lw, value);
+  }
+  aicc_dims *dims = lw->module->dims;
+  const aicc_slot to =
+      aicc_lower_temporary(lw, type, value->type.dims, value->type.rank, value->name);
+  const aicc_dim count = aicc_type_count(lw->module, &value->type);
+  const aicc_dim chunk = aicc_dim_const(dims, 16384);
+  lower_kernel lk;
+  lk_begin(&lk, lw, aicc_arena_printf(&lw->plan->arena, "widen_%u", group->id), "map", group);
+  const kir_val from = lk_buffer(&lk, aicc_lower_slot(lw, value), KIR_READ);
+  const kir_val out = lk_buffer(&lk, to, KIR_WRITE);
+  const kir_val first = kir_mul(&lk.b, kir_task(&lk.b), lk_dim(&lk, chunk));
+  const kir_val end = kir_scalar2(&lk.b, AICC_OP_MIN,
+                                  kir_add(&lk.b, first, lk_dim(&lk, chunk)), lk_dim(&lk, count));
+  const kir_val i = lk_for(&lk, KIR_LANES, first, end);
+  const kir_val item = lk_load(&lk, from, value->type.dtype, i);
+  kir_store(&lk.b, out, i, kir_cast(&lk.b, item, type, false));
+  lk_end(&lk);
+  lk_launch(&lk, aicc_dim_ceildiv(dims, count, chunk),
+            aicc_dim_floordiv(dims, count, aicc_dim_const(dims, 8)));
+  return to;
+}
+
+// --- the kernel -------------------------------------------------------------------------------------
+
+typedef struct emit {
+  contract *c;
+  const schedule *s;
+  lower_kernel lk;
+  kir_val a, b;                  // buffers
+  aicc_dtype b_type;
+  kir_val tile;                  // local buffer [mr][nr]
+  kir_val outer[AICC_MAX_RANK];  // index of the place
+  kir_val a_base, b_base, m_end;
+  kir_val n0, n_left;            // first column (within its group), columns that exist
+  kir_val group_first;           // first column of the group in the result
+} emit;
+
+static kir_val add_mul(lower_kernel *lk, kir_val sum, kir_val x, aicc_dim stride) {
+  return kir_add(&lk->b, sum, kir_mul(&lk->b, x, lk_dim(lk, stride)));
+}
+
+// One step of the innermost k loop: nv loads of B, mr broadcasts of A, mr * nv multiply-adds.
+static void multiply_add(emit *e, kir_val acc, int rows, const kir_val *row_at, kir_val a_offset,
+                         kir_val b_offset) {
+  kir_builder *b = &e->lk.b;
+  const int width = e->c->lw->machine->width;
+  const kir_val lane = kir_lane(b);
+  kir_val vectors[8];
+  for (int v = 0; v < e->s->nv; v++) {
+    const kir_val at = kir_add(b, kir_add(b, b_offset, lk_i64(&e->lk, v * width)), lane);
+    vectors[v] = kir_cast(b, kir_load(b, e->b, at), e->c->acc, false);
+  }
+  for (int r = 0; r < rows; r++) {
+    const kir_val item = kir_load(b, e->a, kir_add(b, row_at[r], a_offset));
+    for (int v = 0; v < e->s->nv; v++) {
+      const kir_val slot = lk_i64(&e->lk, r * e->s->nv + v);
+      kir_aset(b, acc, slot, kir_fma(b, item, vectors[v], kir_aget(b, acc, slot)));
+    }
+  }
+}
+
+static void k_loops(emit *e, kir_val acc, int rows, const kir_val *row_at) {
+  lower_kernel *lk = &e->lk;
+  const contract *c = e->c;
+  kir_val a_offset = lk_i64(lk, 0), k = lk_i64(lk, 0);
+  for (int i = 0; i < c->k_rank; i++) {
+    const kir_val at = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_dim(lk, c->k_extent[i]));
+    a_offset = add_mul(lk, a_offset, at, c->a_k_stride[i]);
+    k = kir_add(&lk->b, kir_mul(&lk->b, k, lk_dim(lk, c->k_extent[i])), at);
+  }
+  const kir_val b_offset =
+      kir_add(&lk->b, e->b_base, kir_mul(&lk->b, k, lk_i64(lk, e->s->nr)));
+  multiply_add(e, acc, rows, row_at, a_offset, b_offset);
+  for (int i = 0; i < c->k_rank; i++) {
+    lk_end(lk);
+  }
+}
+
+static void epilogue(emit *e, kir_val m, kir_val rows) {
+  contract *c = e->c;
+  lower_kernel *lk = &e->lk;
+  kir_builder *b = &lk->b;
+  const aicc_region *body = c->group->regions[0];
+  const size_t mark = lk_mark(lk);
+  const kir_val r = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), rows);
+  const kir_val j = lk_for(lk, KIR_LANES, lk_i64(lk, 0), e->n_left);
+  const kir_val place = kir_add(b, kir_mul(b, r, lk_i64(lk, e->s->nr)), j);
+  kir_val sum = kir_load(b, e->tile, place);
+  const kir_val n = kir_add(b, kir_add(b, e->group_first, e->n0), j);
+  if (c->bias) {
+    sum = kir_add(b, sum, kir_cast(b, lk_elem(lk, c->bias, &n), c->acc, false));
+  }
+  const aicc_dtype computed = lk_compute_type(c->root->type.dtype);
+  lk_bind(lk, c->root, kir_cast(b, sum, computed, false));
+  kir_val index[AICC_MAX_RANK];
+  c->result_index(c, lk, e->outer, kir_add(b, m, r), n, index);
+  for (int i = 0; i < body->result_count; i++) {
+    const aicc_value *value = body->results[i];
+    const aicc_slot slot = aicc_lower_slot(c->lw, c->group->out[i]);
+    const kir_val result = lk_elem(lk, value, index);
+    lk_store(lk, lk_buffer(lk, slot, KIR_WRITE), value->type.dtype,
+             lk_linear(lk, &value->type, index), result);
+  }
+  lk_end(lk);
+  lk_end(lk);
+  lk_forget(lk, mark);
+}
+
+// |rows| rows from |m|; where |clamp|, rows beyond the end read the last row and are not stored.
+static void register_block(emit *e, kir_val m, int rows, bool clamp) {
+  lower_kernel *lk = &e->lk;
+  kir_builder *b = &lk->b;
+  const int width = e->c->lw->machine->width, nv = e->s->nv;
+  const kir_val last = kir_sub(b, e->m_end, lk_i64(lk, 1));
+  kir_val row_at[64];
+  for (int r = 0; r < rows; r++) {
+    kir_val row = kir_add(b, m, lk_i64(lk, r));
+    if (clamp) {
+      row = kir_scalar2(b, AICC_OP_MIN, row, last);
+    }
+    row_at[r] = add_mul(lk, e->a_base, row, e->c->a_row_stride);
+  }
+  const kir_val acc = kir_array(b, e->c->acc, rows * nv, true);
+  const kir_val zero = kir_const(b, e->c->acc, 0);
+  for (int i = 0; i < rows * nv; i++) {
+    kir_aset(b, acc, lk_i64(lk, i), zero);
+  }
+  k_loops(e, acc, rows, row_at);
+  for (int r = 0; r < rows; r++) {
+    for (int v = 0; v < nv; v++) {
+      const kir_val at = kir_add(b, lk_i64(lk, r * e->s->nr + v * width), kir_lane(b));
+      kir_store(b, e->tile, at, kir_aget(b, acc, lk_i64(lk, r * nv + v)));
+    }
+  }
+  const kir_val count =
+      clamp ? kir_scalar2(b, AICC_OP_MIN, kir_sub(b, e->m_end, m), lk_i64(lk, rows))
+            : lk_i64(lk, rows);
+  epilogue(e, m, count);
+}
+
+// All rows from |first| to e->m_end: whole blocks, then what is left.
+static void row_blocks(emit *e, kir_val first) {
+  lower_kernel *lk = &e->lk;
+  kir_builder *b = &lk->b;
+  const int mr = e->s->mr;
+  int64_t from, to;
+  const bool known = kir_is_const_i64(b, first, &from) && kir_is_const_i64(b, e->m_end, &to);
+  const kir_val count = kir_sub(b, e->m_end, first);
+  const kir_val whole = kir_add(
+      b, first, kir_mul(b, kir_scalar2(b, AICC_OP_DIV, count, lk_i64(lk, mr)), lk_i64(lk, mr)));
+  const size_t mark = lk_mark(lk);
+  const kir_val m = kir_for(b, KIR_SERIAL, first, whole, lk_i64(lk, mr));
+  register_block(e, m, mr, false);
+  kir_end(b);
+  lk_forget(lk, mark);
+  if (known && (to - from) % mr == 0) {
+    return;
+  }
+  kir_if(b, kir_scalar2(b, AICC_OP_LT, whole, e->m_end));
+  if (known) {
+    register_block(e, whole, (int)((to - from) % mr), false);
+  } else {
+    register_block(e, whole, mr, true);
+  }
+  kir_end(b);
+  lk_forget(lk, mark);
+}
+
+typedef struct grid {
+  aicc_dim panels, groups, outers, outer_blocks, chunks;
+} grid;
+
+static grid make_grid(const contract *c, const schedule *s) {
+  aicc_dims *dims = c->lw->module->dims;
+  grid g = {.panels = panel_count(c, s), .groups = c->groups};
+  g.outers = aicc_dim_product(dims, c->outer, c->outer_rank);
+  g.outer_blocks = aicc_dim_ceildiv(dims, g.outers, s->outer_block);
+  int64_t m, chunk;
+  const bool single = aicc_dim_is_const(dims, c->m, &m) &&
+                      aicc_dim_is_const(dims, s->row_chunk, &chunk) && m <= chunk;
+  g.chunks = single ? aicc_dim_const(dims, 1) : aicc_dim_ceildiv(dims, c->m, s->row_chunk);
+  return g;
+}
+
+// Splits the task number: (outer block, row chunk, group, panel), panels fastest.
+static void place_task(emit *e, const grid *g, kir_val *outer_block, kir_val *chunk) {
+  lower_kernel *lk = &e->lk;
+  kir_builder *b = &lk->b;
+  const kir_val extents[] = {0, lk_dim(lk, g->chunks), lk_dim(lk, g->groups),
+                             lk_dim(lk, g->panels)};
+  kir_val at[4];
+  lk_split(lk, kir_task(b), extents, 4, at);
+  *outer_block = at[0];
+  *chunk = at[1];
+  const kir_val group = at[2], panel = at[3];
+  e->n0 = kir_mul(b, panel, lk_i64(lk, e->s->nr));
+  e->n_left = kir_scalar2(b, AICC_OP_MIN, kir_sub(b, lk_dim(lk, e->c->b.n), e->n0),
+                          lk_i64(lk, e->s->nr));
+  e->group_first = kir_mul(b, group, lk_dim(lk, e->c->b.n));
+  e->a_base = kir_mul(b, group, lk_dim(lk, e->c->a_group_stride));
+  const kir_val panel_at = kir_add(b, kir_mul(b, group, lk_dim(lk, g->panels)), panel);
+  e->b_base = kir_mul(b, panel_at, lk_dim(lk, k_total(e->c)));
+}
+
+static void place_outer(emit *e, const grid *g, kir_val place, kir_val a_base, kir_val b_base) {
+  contract *c = e->c;
+  lower_kernel *lk = &e->lk;
+  kir_val extents[AICC_MAX_RANK], batch = lk_i64(lk, 0);
+  for (int i = 0; i < c->outer_rank; i++) {
+    extents[i] = lk_dim(lk, c->outer[i]);
+  }
+  lk_split(lk, place, extents, c->outer_rank, e->outer);
+  for (int i = 0; i < c->outer_rank; i++) {
+    a_base = add_mul(lk, a_base, e->outer[i], c->outer_a_stride[i]);
+    batch = add_mul(lk, batch, e->outer[i], c->outer_b_batch[i]);
+  }
+  const kir_val rows = kir_mul(&lk->b, lk_dim(lk, g->panels), lk_dim(lk, k_total(c)));
+  e->a_base = a_base;
+  e->b_base = kir_mul(&lk->b, kir_add(&lk->b, b_base, kir_mul(&lk->b, batch, rows)),
+                      lk_i64(lk, e->s->nr));
+}
+
+void aicc_contract_emit(contract *c) {
+  aicc_lower *lw = c->lw;
+  aicc_dims *dims = lw->module->dims;
+  const schedule s = pick_schedule(c);
+  emit e = {.c = c, .s = &s};
+  const aicc_slot a = aicc_contract_operand(lw, c->group, c->a, c->acc), b = packed_b(c, &s);
+  for (int i = 0; i < c->group->out_count; i++) {
+    aicc_lower_result(lw, c->group->out[i]);
+  }
+  const grid g = make_grid(c, &s);
+  lower_kernel *lk = &e.lk;
+  lk_begin(lk, lw,
+           aicc_arena_printf(&lw->plan->arena, "%s_%u", aicc_op_table[c->root->def->op].name,
+                             c->group->id),
+           "contract", c->group);
+  e.a = lk_buffer(lk, a, KIR_READ);
+  e.b = lk_buffer(lk, b, KIR_READ);
+  e.tile = kir_local(&lk->b, c->acc, (int64_t)s.mr * s.nr);
+  kir_val outer_block, chunk;
+  place_task(&e, &g, &outer_block, &chunk);
+  const kir_val a_base = e.a_base, b_base = e.b_base;
+  const kir_val first = kir_mul(&lk->b, outer_block, lk_dim(lk, s.outer_block));
+  const kir_val end = kir_scalar2(&lk->b, AICC_OP_MIN,
+                                  kir_add(&lk->b, first, lk_dim(lk, s.outer_block)),
+                                  lk_dim(lk, g.outers));
+  const kir_val place = lk_for(lk, KIR_SERIAL, first, end);
+  place_outer(&e, &g, place, a_base, b_base);
+  const bool whole = aicc_dim_is(dims, g.chunks, 1);
+  const kir_val row =
+      whole ? lk_i64(lk, 0) : kir_mul(&lk->b, chunk, lk_dim(lk, s.row_chunk));
+  e.m_end = whole ? lk_dim(lk, c->m)
+                  : kir_scalar2(&lk->b, AICC_OP_MIN,
+                                kir_add(&lk->b, row, lk_dim(lk, s.row_chunk)), lk_dim(lk, c->m));
+  row_blocks(&e, row);
+  lk_end(lk);
+  const aicc_dim tasks[] = {g.outer_blocks, g.chunks, g.groups, g.panels};
+  const aicc_dim flops[] = {g.outers, c->m, g.groups, c->b.n, k_total(c)};
+  lk_launch(lk, aicc_dim_product(dims, tasks, 4),
+            aicc_dim_floordiv(dims, aicc_dim_product(dims, flops, 5), aicc_dim_const(dims, 24)));
+}
