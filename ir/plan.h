@@ -38,7 +38,7 @@ typedef enum aicc_step_kind {
   AICC_STEP_OUTPUT,     // ask for the memory of output slot |slot|
   AICC_STEP_ALLOC,      // HEAP slot
   AICC_STEP_FREE,
-  AICC_STEP_COPY,       // slot2 -> slot, bytes
+  AICC_STEP_COPY,       // slot2 -> slot (at byte |offset| of it), |dim| bytes
   AICC_STEP_ASSIGN,     // VARIABLE or SEQUENCE slot = slot2 (the pointer)
   AICC_STEP_DEF_DIM,    // symbol = element |index| of integer tensor |slot| (read from the device)
   AICC_STEP_SET_DIM,    // symbol = dim (assigns a symbol that is a host variable)
@@ -77,6 +77,7 @@ struct aicc_step {
   uint32_t kernel, index;
   aicc_slot slot, slot2, slot3;
   aicc_dim dim, grid, cost, symbol;  // cost: nanoseconds of one core
+  aicc_dim offset;        // COPY; AICC_DIM_NONE: 0
   const aicc_dim *dims;
   int dim_count;
   const aicc_step_arg *args;

@@ -1,7 +1,8 @@
 // Lowering: a fused graph to kernels (ir/kir.h) and a host program (ir/plan.h).
 //
 //   lower.c         the walk over nodes; slots and views; constants
-//   lower_control.c if, loop, sequences, sizes that depend on data
+//   lower_control.c if, loop, sequences
+//   lower_memory.c  lives of buffers
 //   lower_kernel.c  one kernel in the making: parameters, sizes, launching
 //   lower_elem.c    one element of a value as a scalar expression (all fused arithmetic and moves)
 //   lower_map.c lower_row.c lower_matmul.c lower_conv.c   the group kinds
@@ -23,8 +24,9 @@ typedef struct aicc_lower {
   FILE *report;           // --opt-report or NULL
   aicc_slot *slot_of;     // per value id; AICC_NO_SLOT
   aicc_steps *steps;      // where steps go now
-  uint32_t segment;       // the segment of buffers made now
-  const aicc_node *node;  // being lowered, for diagnostics
+  uint32_t *segment_of;   // per aicc_dim id of a symbol: the segment that knows it; 0: from the start
+  size_t symbol_capacity;
+  int32_t *output_of;     // per value id: the graph output it is computed into, or -1
   bool failed;
 } aicc_lower;
 
@@ -44,9 +46,19 @@ aicc_slot aicc_lower_temporary(aicc_lower *lw, aicc_dtype dtype, const aicc_dim 
                                const char *name);
 aicc_slot aicc_lower_constant(aicc_lower *lw, const aicc_plan_const *constant);
 aicc_step *aicc_lower_step(aicc_lower *lw, aicc_step_kind kind);
+void aicc_lower_alias(aicc_lower *lw, const aicc_value *value, aicc_slot of);  // a view
+void aicc_lower_set_slot(aicc_lower *lw, const aicc_value *value, aicc_slot slot);
+// |symbol| gets its value by the step just made: sizes that use it belong to a segment of their own,
+// planned right here.
+void aicc_lower_symbol_defined(aicc_lower *lw, aicc_dim symbol);
+aicc_dim aicc_lower_bytes(aicc_lower *lw, const aicc_type *type);
+// Element |index| of an integer or bool tensor as an expression: its partial value where known,
+// else a fresh symbol read from the tensor now.
+aicc_dim aicc_lower_read(aicc_lower *lw, const aicc_value *value, int index);
 void aicc_lower_region(aicc_lower *lw, aicc_region *region);
 void aicc_lower_unsupported(aicc_lower *lw, const aicc_node *node, const char *rule);
 bool aicc_lower_control(aicc_lower *lw, aicc_node *node);  // false: not one of its operators
+void aicc_lower_lives(aicc_plan *plan);  // lower_memory.c: numbers steps, fills first and last
 
 // --- lower_kernel.c ---------------------------------------------------------------------------------
 
