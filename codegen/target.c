@@ -1,0 +1,91 @@
+#include "codegen/target.h"
+
+#include <llvm-c/Core.h>
+#include <llvm-c/TargetMachine.h>
+#include <string.h>
+
+static const char *const v3_needs[] = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt",
+                                       "movbe", NULL};
+static const char *const v4_needs[] = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt",
+                                       "movbe", "avx512f", "avx512bw", "avx512cd", "avx512dq",
+                                       "avx512vl", NULL};
+static const char *const no_needs[] = {NULL};
+
+#define X86(name_, width_, flops, needs_)                                                      \
+  {.machine = {.name = name_, .kind = AICC_MACHINE_CPU, .width = width_,                       \
+               .registers = (width_) == 16 ? 32 : 16, .l1_bytes = 32 << 10,                    \
+               .l2_bytes = 1 << 20, .flops_per_ns = flops, .bytes_per_ns = 8},                 \
+   .family = CG_FAMILY_X86, .triple = "x86_64-unknown-linux-gnu", .cpu = name_, .features = "", \
+   .needs = needs_}
+
+#define GPU(name_, family_, triple_, features_, width_, shared)                                \
+  {.machine = {.name = name_, .kind = AICC_MACHINE_GPU, .width = width_, .registers = 255,     \
+               .l1_bytes = shared, .l2_bytes = 4 << 20, .flops_per_ns = 100,                   \
+               .bytes_per_ns = 20},                                                            \
+   .family = family_, .triple = triple_, .cpu = name_, .features = features_, .needs = no_needs}
+
+#define NVPTX(name, ptx, shared) \
+  GPU(name, CG_FAMILY_NVPTX, "nvptx64-nvidia-cuda", ptx, 32, shared)
+#define AMDGPU(name, features, width) \
+  GPU(name, CG_FAMILY_AMDGPU, "amdgcn-amd-amdhsa", features, width, 64 << 10)
+
+// CPU rows from the most able to the least: "native" takes the first that fits.
+static const cg_target targets[] = {
+    X86("x86-64-v4", 16, 80, v4_needs),
+    X86("x86-64-v3", 8, 40, v3_needs),
+    NVPTX("sm_80", "+ptx70", 164 << 10),
+    NVPTX("sm_90", "+ptx78", 228 << 10),
+    AMDGPU("gfx942", "", 64),
+    AMDGPU("gfx1100", "", 32),
+};
+enum { TARGET_COUNT = sizeof targets / sizeof targets[0] };
+
+const cg_target *cg_target_at(size_t index) {
+  return index < TARGET_COUNT ? &targets[index] : NULL;
+}
+
+// LLVM lists features as "+avx2,-xop,...".
+static bool host_has(const char *features, const char *name) {
+  const size_t length = strlen(name);
+  for (const char *at = features; (at = strstr(at, name)) != NULL; at += length) {
+    if (at > features && at[-1] == '+' && (at[length] == ',' || at[length] == '\0')) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool host_runs(const cg_target *target, const char *features) {
+  for (const char *const *need = target->needs; *need != NULL; need++) {
+    if (!host_has(features, *need)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static const cg_target *find_native(void) {
+  const cg_target *found = NULL;
+#if defined(__x86_64__)
+  char *features = LLVMGetHostCPUFeatures();
+  for (size_t i = 0; i < TARGET_COUNT && found == NULL; i++) {
+    if (targets[i].machine.kind == AICC_MACHINE_CPU && host_runs(&targets[i], features)) {
+      found = &targets[i];
+    }
+  }
+  LLVMDisposeMessage(features);
+#endif
+  return found;
+}
+
+const cg_target *cg_target_find(const char *name) {
+  if (strcmp(name, "native") == 0 || strcmp(name, "cpu") == 0) {
+    return find_native();
+  }
+  for (size_t i = 0; i < TARGET_COUNT; i++) {
+    if (strcmp(targets[i].machine.name, name) == 0) {
+      return &targets[i];
+    }
+  }
+  return NULL;
+}
