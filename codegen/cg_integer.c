@@ -80,8 +80,8 @@ static LLVMValueRef divide_wide(cg_kernel *k, bool is_signed, LLVMValueRef x, LL
   cg *c = k->c;
   LLVMBuilderRef b = c->builder;
   LLVMTypeRef type = LLVMTypeOf(x);
-  LLVMValueRef bias = cg_const_like(type, UINT64_C(1) << 51);
-  LLVMValueRef limit = cg_const_like(type, UINT64_C(1) << 52);
+  LLVMValueRef bias = cg_const_like(type, is_signed ? UINT64_C(1) << 51 : 0);
+  LLVMValueRef limit = cg_const_like(type, is_signed ? UINT64_C(1) << 52 : UINT64_C(1) << 51);
   LLVMValueRef x_big = LLVMBuildICmp(b, LLVMIntUGE, LLVMBuildAdd(b, x, bias, ""), limit, "");
   LLVMValueRef y_big = LLVMBuildICmp(b, LLVMIntUGE, LLVMBuildAdd(b, y, bias, ""), limit, "");
   LLVMValueRef big = cg_any(c, LLVMBuildOr(b, x_big, y_big, ""));
@@ -256,8 +256,39 @@ LLVMValueRef cg_int_binary(cg_kernel *k, aicc_op op, aicc_dtype dtype, LLVMValue
 
 // --- fmod -----------------------------------------------------------------------------------------
 
-// Long division: r -= trunc(r / y) * y, exact by fma, until r < y in every lane. A quotient that was
-// rounded up leaves r negative by less than y. f32 is done in f64: no quotient overflows there.
+// |x| mod |y| where |valid|, by long division: r -= trunc(r / y) * y, which fma makes exact, until
+// r < y in every lane. A quotient rounded up leaves r negative: then -r goes on, to be taken from y
+// in the end.
+static LLVMValueRef positive_fmod(cg_kernel *k, LLVMValueRef n, LLVMValueRef d,
+                                  LLVMValueRef valid) {
+  cg *c = k->c;
+  LLVMBuilderRef b = c->builder;
+  LLVMTypeRef type = LLVMTypeOf(n), truth = LLVMTypeOf(valid);
+  LLVMValueRef zero = cg_real_like(type, 0);
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(b), loop = cg_block(c, "fmod");
+  LLVMBasicBlockRef after = cg_block(c, "fmod.done");
+  cg_jump(c, loop);
+  LLVMValueRef r = LLVMBuildPhi(b, type, ""), flipped = LLVMBuildPhi(b, truth, "");
+  LLVMValueRef q = cg_call1(c, "llvm.trunc", LLVMBuildFDiv(b, r, d, ""));
+  LLVMValueRef args[] = {LLVMBuildFNeg(b, q, ""), d, r};
+  LLVMValueRef less = cg_intrinsic(c, "llvm.fma", &type, 1, args, 3);
+  LLVMValueRef act = LLVMBuildAnd(b, LLVMBuildFCmp(b, LLVMRealOGE, r, d, ""), valid, "");
+  LLVMValueRef below =
+      LLVMBuildAnd(b, act, LLVMBuildFCmp(b, LLVMRealOLT, less, zero, ""), "");
+  LLVMValueRef next = LLVMBuildSelect(b, act, cg_call1(c, "llvm.fabs", less), r, "");
+  LLVMValueRef turned = LLVMBuildXor(b, flipped, below, "");
+  LLVMValueRef more = LLVMBuildAnd(b, LLVMBuildFCmp(b, LLVMRealOGE, next, d, ""), valid, "");
+  LLVMBuildCondBr(b, cg_any(c, more), loop, after);
+  LLVMBasicBlockRef from[] = {before, loop};
+  LLVMAddIncoming(r, (LLVMValueRef[]){n, next}, from, 2);
+  LLVMAddIncoming(flipped, (LLVMValueRef[]){LLVMConstNull(truth), turned}, from, 2);
+  LLVMPositionBuilderAtEnd(b, after);
+  LLVMValueRef nonzero = LLVMBuildFCmp(b, LLVMRealONE, next, zero, "");
+  return LLVMBuildSelect(b, LLVMBuildAnd(b, turned, nonzero, ""), LLVMBuildFSub(b, d, next, ""),
+                         next, "");
+}
+
+// In f64, where no quotient of f32 numbers overflows.
 LLVMValueRef cg_fmod(cg_kernel *k, LLVMValueRef x, LLVMValueRef y) {
   cg *c = k->c;
   LLVMBuilderRef b = c->builder;
@@ -268,21 +299,6 @@ LLVMValueRef cg_fmod(cg_kernel *k, LLVMValueRef x, LLVMValueRef y) {
   LLVMValueRef finite = LLVMBuildFCmp(b, LLVMRealOEQ, LLVMBuildFSub(b, n, n, ""), zero, "");
   LLVMValueRef valid =
       LLVMBuildAnd(b, finite, LLVMBuildFCmp(b, LLVMRealOGT, d, zero, ""), "");
-  LLVMBasicBlockRef before = LLVMGetInsertBlock(b), loop = cg_block(c, "fmod");
-  LLVMBasicBlockRef after = cg_block(c, "fmod.done");
-  cg_jump(c, loop);
-  LLVMValueRef r = LLVMBuildPhi(b, wide, "");
-  LLVMValueRef q = cg_call1(c, "llvm.trunc", LLVMBuildFDiv(b, r, d, ""));
-  LLVMValueRef args[] = {LLVMBuildFNeg(b, q, ""), d, r};
-  LLVMValueRef less = cg_intrinsic(c, "llvm.fma", &wide, 1, args, 3);
-  LLVMValueRef below = LLVMBuildFCmp(b, LLVMRealOLT, less, zero, "");
-  less = LLVMBuildSelect(b, below, LLVMBuildFAdd(b, less, d, ""), less, "");
-  LLVMValueRef divisible = LLVMBuildFCmp(b, LLVMRealOGE, r, d, "");
-  LLVMValueRef next = LLVMBuildSelect(b, LLVMBuildAnd(b, divisible, valid, ""), less, r, "");
-  LLVMValueRef more = LLVMBuildAnd(b, LLVMBuildFCmp(b, LLVMRealOGE, next, d, ""), valid, "");
-  LLVMBuildCondBr(b, cg_any(c, more), loop, after);
-  LLVMAddIncoming(r, (LLVMValueRef[]){n, next}, (LLVMBasicBlockRef[]){before, loop}, 2);
-  LLVMPositionBuilderAtEnd(b, after);
-  LLVMValueRef rest = LLVMBuildSelect(b, valid, next, nan, "");
+  LLVMValueRef rest = LLVMBuildSelect(b, valid, positive_fmod(k, n, d, valid), nan, "");
   return cg_call2(c, "llvm.copysign", LLVMBuildFPCast(b, rest, type, ""), x);
 }
