@@ -18,6 +18,7 @@ typedef struct contract_b {
   int k_rank;
   aicc_dim k_extent[AICC_PACK_RANK], k_stride[AICC_PACK_RANK];
   aicc_dim n, n_stride;
+  bool transposed;  // a matrix whose rows are the result's columns
 } contract_b;
 
 typedef struct contract {
@@ -43,6 +44,9 @@ typedef struct contract {
 } contract;
 
 void aicc_contract_emit(contract *c);
+// Whether the epilogue can see all leading dimensions of the result as one of rows: what it uses has
+// the result's shape or is constant over them.
+bool aicc_contract_flattens(const aicc_lower *lw, const aicc_region *body, const aicc_value *root);
 // |value| or, where its type is not computed in, a temporary with its elements in |type|.
 aicc_slot aicc_contract_operand(aicc_lower *lw, const aicc_node *group, const aicc_value *value,
                                 aicc_dtype type);

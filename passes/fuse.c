@@ -257,10 +257,24 @@ static void take_row(fuse *f, int start, int group) {
 
 // --- 3. and 4. roots and copies -------------------------------------------------------------------
 
+// Contractions and kernels of their own read operands from memory, except that a matrix which is
+// packed before it is used can be computed while it is packed.
+static bool pulls_operand(const aicc_node *user, int operand) {
+  switch (aicc_kind_of(user)) {
+    case AICC_KIND_CONTRACT: return user->op == AICC_OP_MATMUL && operand == 1;
+    case AICC_KIND_ELTWISE:
+    case AICC_KIND_VIEW:
+    case AICC_KIND_MOVE:
+    case AICC_KIND_SOURCE: return true;
+    case AICC_KIND_REDUCE: return user->op != AICC_OP_ARGMAX && user->op != AICC_OP_ARGMIN;
+    default: return false;
+  }
+}
+
 // Whether a pointwise value may be computed inside a consumer of that sort.
-static bool consumer_pulls(fuse *f, const aicc_node *user) {
+static bool consumer_pulls(fuse *f, const aicc_node *user, int operand) {
   if (f->group_of[user->id]) {
-    return aicc_kind_of(user) != AICC_KIND_CONTRACT;
+    return pulls_operand(user, operand);
   }
   return aicc_fuse_is_pointwise(f->module, user) && !f->standing[user->id];
 }
@@ -287,7 +301,7 @@ static bool must_be_root(fuse *f, aicc_node *node) {
     const aicc_node *user = f->nodes[i];
     for (int k = 0; k < user->in_count; k++) {
       if (user->in[k] == value) {
-        if (!consumer_pulls(f, user)) {
+        if (!consumer_pulls(f, user, k)) {
           return true;
         }
         // A reduction reads every element many times over: only cheap work goes there twice.
@@ -316,13 +330,11 @@ static bool must_be_root(fuse *f, aicc_node *node) {
 
 // Copies the pointwise producers of |node|'s operands into |members| (definitions first).
 static void pull_producers(fuse *f, const aicc_node *node, bool *seen, member_list *members) {
-  if (aicc_kind_of(node) == AICC_KIND_CONTRACT) {
-    return;
-  }
   for (int i = 0; i < node->in_count; i++) {
     aicc_node *def = definition(f, node->in[i]);
     if (!def || seen[f->position[def->id]] || f->group_of[def->id] || aicc_fuse_is_leaf(def) ||
-        f->standing[def->id] || !aicc_fuse_is_pointwise(f->module, def)) {
+        f->standing[def->id] || !aicc_fuse_is_pointwise(f->module, def) ||
+        !pulls_operand(node, i)) {
       continue;
     }
     seen[f->position[def->id]] = true;

@@ -90,6 +90,34 @@ static aicc_dim panel_count(const contract *c, const schedule *s) {
   return aicc_dim_ceildiv(dims, c->b.n, aicc_dim_const(dims, s->nr));
 }
 
+// The index of B's element (batch, k, n): of a matrix from its batch dimensions, of convolution
+// weights [filter, channel, taps..] from group and k = (taps.., channel).
+static void source_index(const contract *c, lower_kernel *lk, kir_val batch, kir_val k, kir_val n,
+                         kir_val *index) {
+  const contract_b *b = &c->b;
+  const int rank = b->value->type.rank;
+  kir_val extents[AICC_MAX_RANK];
+  if (c->root->def->op == AICC_OP_MATMUL) {
+    for (int i = 0; i < rank - 2; i++) {
+      extents[i] = lk_dim(lk, b->value->type.dims[i]);
+    }
+    lk_split(lk, batch, extents, rank - 2, index);
+    index[b->transposed ? rank - 1 : rank - 2] = k;
+    index[b->transposed ? rank - 2 : rank - 1] = n;
+    return;
+  }
+  kir_val at[AICC_PACK_RANK];
+  for (int i = 0; i < b->k_rank; i++) {
+    extents[i] = lk_dim(lk, b->k_extent[i]);
+  }
+  lk_split(lk, k, extents, b->k_rank, at);
+  index[0] = kir_add(&lk->b, kir_mul(&lk->b, batch, lk_dim(lk, b->n)), n);
+  index[1] = at[b->k_rank - 1];
+  for (int i = 0; i + 1 < b->k_rank; i++) {
+    index[2 + i] = at[i];
+  }
+}
+
 // Packs a B that is computed by the model: rows (batch, panel, k) of nr columns.
 static aicc_slot pack_kernel(const contract *c, const schedule *s) {
   aicc_lower *lw = c->lw;
@@ -101,8 +129,6 @@ static aicc_slot pack_kernel(const contract *c, const schedule *s) {
   lower_kernel lk;
   lk_begin(&lk, lw, aicc_arena_printf(&lw->plan->arena, "pack_%u", c->group->id), "pack",
            c->group);
-  const aicc_dtype from_type = b->value->type.dtype;
-  const kir_val from = lk_buffer(&lk, aicc_lower_slot(lw, b->value), KIR_READ);
   const kir_val out = lk_buffer(&lk, to, KIR_WRITE);
   // A task is one panel's worth of k rows.
   kir_val extents[2] = {0, lk_dim(&lk, panels)}, at[2];
@@ -111,25 +137,18 @@ static aicc_slot pack_kernel(const contract *c, const schedule *s) {
   const kir_val left = kir_scalar2(&lk.b, AICC_OP_MIN, kir_sub(&lk.b, lk_dim(&lk, b->n), n0),
                                    lk_i64(&lk, s->nr));
   const kir_val k = lk_for(&lk, KIR_SERIAL, lk_i64(&lk, 0), lk_dim(&lk, ks));
-  kir_val k_extents[AICC_PACK_RANK], k_at[AICC_PACK_RANK];
-  for (int i = 0; i < b->k_rank; i++) {
-    k_extents[i] = lk_dim(&lk, b->k_extent[i]);
-  }
-  lk_split(&lk, k, k_extents, b->k_rank, k_at);
-  kir_val place = kir_mul(&lk.b, at[0], lk_dim(&lk, b->batch_stride));
-  for (int i = 0; i < b->k_rank; i++) {
-    place = kir_add(&lk.b, place, kir_mul(&lk.b, k_at[i], lk_dim(&lk, b->k_stride[i])));
-  }
-  place = kir_add(&lk.b, place, kir_mul(&lk.b, n0, lk_dim(&lk, b->n_stride)));
   const kir_val row = kir_mul(&lk.b, kir_add(&lk.b, kir_mul(&lk.b, kir_task(&lk.b),
                                                             lk_dim(&lk, ks)), k),
                               lk_i64(&lk, s->nr));
   const kir_val j = lk_for(&lk, KIR_LANES, lk_i64(&lk, 0), lk_i64(&lk, s->nr));
-  lk.guard = kir_scalar2(&lk.b, AICC_OP_LT, j, left);
-  const kir_val source = kir_add(&lk.b, place, kir_mul(&lk.b, j, lk_dim(&lk, b->n_stride)));
-  const kir_val value = lk_load(&lk, from, from_type, source);
+  const kir_val guard = kir_scalar2(&lk.b, AICC_OP_LT, j, left);
+  kir_val index[AICC_MAX_RANK];
+  source_index(c, &lk, at[0], k, kir_add(&lk.b, n0, j), index);
+  lk.guard = guard;
+  const kir_val inside = kir_cast(&lk.b, lk_elem(&lk, b->value, index), c->acc, false);
   lk.guard = 0;
-  kir_store(&lk.b, out, kir_add(&lk.b, row, j), kir_cast(&lk.b, value, c->acc, false));
+  const kir_val value = kir_select(&lk.b, guard, inside, kir_const(&lk.b, c->acc, 0));
+  kir_store(&lk.b, out, kir_add(&lk.b, row, j), value);
   lk_end(&lk);
   lk_end(&lk);
   const aicc_dim count = aicc_dim_product(dims, shape, 4);
@@ -178,6 +197,44 @@ aicc_slot aicc_contract_operand(aicc_lower *lw, const aicc_node *group, const ai
   lk_launch(&lk, aicc_dim_ceildiv(dims, count, chunk),
             aicc_dim_floordiv(dims, count, aicc_dim_const(dims, 8)));
   return to;
+}
+
+static bool row_constant(const aicc_lower *lw, const aicc_type *type) {
+  for (int k = 0; k + 1 < type->rank; k++) {
+    if (!aicc_dim_is(lw->module->dims, type->dims[k], 1)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool flattens_from(const aicc_lower *lw, const aicc_region *body, const aicc_value *root,
+                          const aicc_value *value) {
+  const aicc_type *full = &root->type, *type = &value->type;
+  const bool same = type->rank == full->rank &&
+                    memcmp(type->dims, full->dims, (size_t)full->rank * sizeof *full->dims) == 0;
+  if (value == root || !value->def || value->def->parent != body) {
+    return same || row_constant(lw, type);
+  }
+  if (aicc_kind_of(value->def) != AICC_KIND_ELTWISE || !(same || row_constant(lw, type))) {
+    return false;
+  }
+  for (int i = 0; i < value->def->in_count; i++) {
+    if (!flattens_from(lw, body, root, value->def->in[i])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool aicc_contract_flattens(const aicc_lower *lw, const aicc_region *body,
+                            const aicc_value *root) {
+  for (int i = 0; i < body->result_count; i++) {
+    if (!flattens_from(lw, body, root, body->results[i])) {
+      return false;
+    }
+  }
+  return true;
 }
 
 // --- the kernel -------------------------------------------------------------------------------------

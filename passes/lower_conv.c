@@ -85,26 +85,6 @@ static void all_pixels_index(const contract *c, lower_kernel *lk, const kir_val 
   index[rank - 1] = n;
 }
 
-// Values of the epilogue have the result's shape or one value per channel.
-static bool epilogue_flattens(const conv *c) {
-  const aicc_type *type = &c->root->type;
-  for (const aicc_node *node = c->group->regions[0]->first; node; node = node->next) {
-    for (int i = 0; i < node->in_count && node != c->node; i++) {
-      const aicc_type *in = &node->in[i]->type;
-      bool broadcast = true;
-      for (int k = 0; k + 1 < in->rank; k++) {
-        broadcast &= aicc_dim_is(c->lw->module->dims, in->dims[k], 1);
-      }
-      const bool full = in->rank == type->rank &&
-                        memcmp(in->dims, type->dims, (size_t)type->rank * sizeof *in->dims) == 0;
-      if (!full && !broadcast) {
-        return false;
-      }
-    }
-  }
-  return true;
-}
-
 static void set_weights(const conv *c, contract *t, aicc_dim per_group) {
   aicc_dims *dims = c->lw->module->dims;
   const aicc_dim taps = aicc_dim_product(dims, c->kernel, c->spatial);
@@ -176,7 +156,8 @@ static void lower_as_contraction(const conv *c) {
   t.a_group_stride = per_group;
   set_weights(c, &t, per_group);
   set_pixels(c, &t, per_group);
-  if (is_pointwise_kernel(c) && epilogue_flattens(c)) {
+  if (is_pointwise_kernel(c) &&
+      aicc_contract_flattens(c->lw, c->group->regions[0], c->root)) {
     t.outer_rank = 0;
     t.m = aicc_dim_mul(dims, c->batch, aicc_dim_product(dims, c->out, c->spatial));
     t.a_row_stride = c->channels;

@@ -256,13 +256,14 @@ static kir_val elem_window(lower_kernel *lk, const aicc_node *node, const kir_va
   const int64_t *strides = aicc_get_ints(node, AICC_ATTR_STRIDES, &n);
   const int64_t *dilations = aicc_get_ints(node, AICC_ATTR_DILATIONS, &n);
   const aicc_dim *pads = aicc_get_dims(node, AICC_ATTR_PADS, &n);
-  const int lead = in->rank - spatial;
+  const bool nhwc = strcmp(aicc_get_string(node, AICC_ATTR_LAYOUT, "nchw"), "nhwc") == 0;
+  const int lead = nhwc ? 1 : in->rank - spatial;
   kir_val source[AICC_MAX_RANK], guard = 0;
-  memcpy(source, index, (size_t)lead * sizeof *source);
+  memcpy(source, index, (size_t)in->rank * sizeof *source);  // spatial ones are set below
   for (int i = 0; i < spatial; i++) {
     const int64_t stride = strides ? strides[i] : 1, dilation = dilations ? dilations[i] : 1;
     const aicc_dim pad = pads ? pads[i] : aicc_dim_const(dims, 0);
-    const kir_val tap = kir_mul(&lk->b, index[lead + spatial + i], lk_i64(lk, dilation));
+    const kir_val tap = kir_mul(&lk->b, index[in->rank + i], lk_i64(lk, dilation));
     const kir_val place = kir_mul(&lk->b, index[lead + i], lk_i64(lk, stride));
     source[lead + i] = kir_sub(&lk->b, kir_add(&lk->b, place, tap), lk_dim(lk, pad));
     // The largest position: (out - 1) * stride + (kernel - 1) * dilation - pad.

@@ -4,28 +4,6 @@
 
 #include "passes/contract.h"
 
-// Whether the epilogue can see the rows flattened: each value it uses from outside has the result's
-// shape or broadcasts over every leading dimension.
-static bool epilogue_flattens(const aicc_lower *lw, const aicc_region *body,
-                              const aicc_value *root) {
-  const aicc_type *type = &root->type;
-  for (const aicc_node *node = body->first; node; node = node->next) {
-    for (int i = 0; i < node->in_count && node != root->def; i++) {
-      const aicc_type *in = &node->in[i]->type;
-      if (in->rank == type->rank &&
-          memcmp(in->dims, type->dims, (size_t)type->rank * sizeof *in->dims) == 0) {
-        continue;
-      }
-      for (int k = 0; k + 1 < in->rank; k++) {
-        if (!aicc_dim_is(lw->module->dims, in->dims[k], 1)) {
-          return false;
-        }
-      }
-    }
-  }
-  return true;
-}
-
 static void flat_index(const contract *c, lower_kernel *lk, const kir_val *outer, kir_val m,
                        kir_val n, kir_val *index) {
   const int rank = c->root->type.rank;
@@ -89,6 +67,7 @@ static void lower_matmul(aicc_lower *lw, aicc_node *group, aicc_node *node) {
   c.a_row_stride = trans_a ? one : a2[1];
   c.a_k_stride[0] = trans_a ? a2[1] : one;
   c.b.value = node->in[1];
+  c.b.transposed = trans_b;
   c.b.k_rank = 1;
   c.b.k_extent[0] = c.k_extent[0] = b2[trans_b];
   c.k_rank = 1;
@@ -100,7 +79,7 @@ static void lower_matmul(aicc_lower *lw, aicc_node *group, aicc_node *node) {
   c.groups = one;
   c.a_group_stride = zero;
   const bool flat = aicc_dim_is(dims, c.b.batch, 1) && !trans_a && out->rank == a->rank &&
-                    epilogue_flattens(lw, group->regions[0], node->out[0]);
+                    aicc_contract_flattens(lw, group->regions[0], node->out[0]);
   if (flat) {
     c.m = product_of(lw, a->dims, a->rank - 1);
     c.result_index = flat_index;

@@ -14,5 +14,6 @@ typedef struct aicc_pass_context {
 } aicc_pass_context;
 
 aicc_status aicc_pass_fuse(aicc_pass_context *pass);
+aicc_status aicc_pass_layout(aicc_pass_context *pass);
 
 #endif
