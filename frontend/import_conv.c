@@ -251,8 +251,6 @@ aicc_status import_col2im(aicc_importer *im, const aicc_onnx_node *n, int payloa
 
 // --- deformable ----------------------------------------------------------------------------------------
 
-// x, weight, offset, mask or none, bias or none: ints are group, offset_group, then strides,
-// dilations and low pads of the two dimensions.
 aicc_status import_deform_conv(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   aicc_value *x = aicc_in(n, 0), *weight = aicc_in(n, 1), *offset = aicc_in(n, 2);
@@ -277,8 +275,8 @@ aicc_status import_deform_conv(aicc_importer *im, const aicc_onnx_node *n, int p
   }
   const aicc_dim dims[] = {x->type.dims[0], weight->type.dims[0], g.out[0], g.out[1]};
   const aicc_type type = aicc_type_tensor(im->module, x->type.dtype, dims, 4);
-  aicc_value *const in[] = {x, weight, offset, aicc_in(n, 4), aicc_in(n, 3)};
-  const int in_count = aicc_in(n, 3) ? 5 : aicc_in(n, 4) ? 4 : 3;
+  aicc_value *const in[] = {x, weight, offset, aicc_in(n, 3), aicc_in(n, 4)};
+  const int in_count = aicc_in(n, 4) ? 5 : aicc_in(n, 3) ? 4 : 3;
   aicc_node *node = aicc_b_opaque(&im->b, "deform_conv", in, in_count, &type, 1);
   if (!node) {
     return AICC_INVALID;

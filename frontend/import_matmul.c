@@ -94,11 +94,9 @@ aicc_status import_fused_matmul(aicc_importer *im, const aicc_onnx_node *n, int 
   return aicc_set_out(im, n, 0, aicc_mul_number(&im->b, z, alpha));
 }
 
-// x[.., K] times B[N, blocks, bytes] with scales[N * blocks] and zero points: the kernel takes x, B,
-// scales and zero points as the file has them; its ints are K, N, bits and block size.
+// x[.., K] times B[N, blocks, bytes], which a library kernel unpacks (ir/opaque.def).
 aicc_status import_matmul_nbits(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
-  aicc_builder *b = &im->b;
   aicc_value *x = aicc_in(n, 0), *zero = aicc_in(n, 3), *bias = aicc_in(n, 5);
   const int64_t k = aicc_onnx_int(n, "K", 0), columns = aicc_onnx_int(n, "N", 0);
   const int64_t bits = aicc_onnx_int(n, "bits", 4), block = aicc_onnx_int(n, "block_size", 0);
@@ -120,13 +118,12 @@ aicc_status import_matmul_nbits(aicc_importer *im, const aicc_onnx_node *n, int 
     dims[i] = i == x->type.rank - 1 ? aicc_dim_const(im->dims, columns) : x->type.dims[i];
   }
   const aicc_type type = aicc_type_tensor(im->module, x->type.dtype, dims, x->type.rank);
-  aicc_value *const in[] = {x, aicc_in(n, 1), aicc_in(n, 2), zero};
+  aicc_value *const in[] = {x, aicc_in(n, 1), aicc_in(n, 2), zero, bias};
   const int64_t ints[] = {k, columns, bits, block};
-  aicc_node *node = aicc_b_opaque(b, "matmul_nbits", in, zero ? 4 : 3, &type, 1);
+  aicc_node *node = aicc_b_opaque(&im->b, "matmul_nbits", in, bias ? 5 : zero ? 4 : 3, &type, 1);
   if (!node) {
     return AICC_INVALID;
   }
   aicc_set_ints(im->module, node, AICC_ATTR_INTS, ints, 4);
-  aicc_value *z = bias ? aicc_add(b, node->out[0], bias) : node->out[0];
-  return aicc_set_out(im, n, 0, z);
+  return aicc_set_out(im, n, 0, node->out[0]);
 }
