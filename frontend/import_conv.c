@@ -190,63 +190,75 @@ aicc_status import_conv_transpose(aicc_importer *im, const aicc_onnx_node *n, in
 
 // --- columns to image ----------------------------------------------------------------------------------
 
-// The weight [C * K, 1, kernel..] that puts channel c * K + k at position k of the kernel.
-static aicc_value *placing_weight(aicc_builder *b, aicc_dtype dtype, aicc_dim channels,
-                                  aicc_dim places, const aicc_geometry *g) {
-  aicc_dims *table = b->module->dims;
-  const aicc_dim one = aicc_dim_const(table, 1);
+// The weight [K, 1, kernel..] that puts channel k at position k of the kernel.
+static aicc_value *placing_weight(aicc_builder *b, aicc_dtype dtype, aicc_dim places,
+                                  const aicc_geometry *g) {
+  const aicc_dim one = aicc_dim_const(b->module->dims, 1);
   const aicc_dim row[] = {places, one}, column[] = {one, places};
   aicc_value *same = aicc_b_binary(b, AICC_OP_EQ, aicc_b_iota(b, AICC_I64, row, 2, 0),
                                    aicc_b_iota(b, AICC_I64, column, 2, 1));
-  const aicc_dim all[] = {channels, places, places};
-  aicc_value *weight = aicc_b_broadcast(b, aicc_b_cast(b, same, dtype), all, 3);
-  aicc_dim dims[AICC_MAX_RANK] = {aicc_dim_mul(table, channels, places), one};
+  aicc_dim dims[AICC_MAX_RANK] = {places, one};
   for (int i = 0; i < g->spatial; i++) {
     dims[i + 2] = g->kernel[i];
   }
-  return aicc_b_reshape(b, weight, dims, g->spatial + 2);
+  return aicc_b_reshape(b, same ? aicc_b_cast(b, same, dtype) : NULL, dims, g->spatial + 2);
 }
 
-// Each column is added to the block of the image it was cut from: a transposed convolution in which
-// every channel is a group.
-aicc_status import_col2im(aicc_importer *im, const aicc_onnx_node *n, int payload) {
-  (void)payload;
+// Reads the operands and attributes; |columns| are the sizes of the grid of blocks.
+static aicc_status image_geometry(aicc_importer *im, const aicc_onnx_node *n, aicc_geometry *g,
+                                  aicc_dim *columns) {
   aicc_dims *dims = im->dims;
-  aicc_value *x = aicc_in(n, 0);
   const aicc_dim *image, *block;
   int image_count, block_count;
   AICC_TRY(aicc_in_dims(im, n, 1, &image, &image_count));
   AICC_TRY(aicc_in_dims(im, n, 2, &block, &block_count));
-  if (x->type.rank != 3 || image_count != block_count || image_count > AICC_MAX_RANK - 2) {
+  if (aicc_in(n, 0)->type.rank != 3 || image_count != block_count ||
+      image_count > AICC_MAX_RANK - 2) {
     return aicc_invalid(im, n, "the input must have 3 dimensions, and image and block one rank");
   }
-  aicc_geometry g = {.spatial = image_count};
+  *g = (aicc_geometry){.spatial = image_count};
   int64_t pads[2 * AICC_MAX_RANK];
-  AICC_TRY(aicc_read_spatial(im, n, "strides", g.spatial, 1, 1, g.strides));
-  AICC_TRY(aicc_read_spatial(im, n, "dilations", g.spatial, 1, 1, g.dilations));
-  AICC_TRY(aicc_read_spatial(im, n, "pads", 2 * g.spatial, INT64_MIN, 0, pads));
-  const aicc_dim places = aicc_dim_product(dims, block, block_count);
+  AICC_TRY(aicc_read_spatial(im, n, "strides", g->spatial, 1, 1, g->strides));
+  AICC_TRY(aicc_read_spatial(im, n, "dilations", g->spatial, 1, 1, g->dilations));
+  AICC_TRY(aicc_read_spatial(im, n, "pads", 2 * g->spatial, INT64_MIN, 0, pads));
+  for (int i = 0; i < g->spatial; i++) {
+    g->kernel[i] = block[i];
+    g->out[i] = image[i];
+    g->low[i] = aicc_dim_const(dims, pads[i]);
+    const aicc_dim padded =
+        aicc_dim_add(dims, image[i], aicc_dim_const(dims, pads[i] + pads[g->spatial + i]));
+    const aicc_dim room = aicc_dim_sub(dims, padded, aicc_geometry_extent(dims, g, i));
+    columns[i] =
+        aicc_dim_add(dims, aicc_dim_floordiv(dims, room, aicc_dim_const(dims, g->strides[i])),
+                     aicc_dim_const(dims, 1));
+  }
+  return AICC_OK;
+}
+
+// Each column is added to the block of the image it was cut from: a transposed convolution of one
+// channel, in which every channel of the input is an image of its own.
+aicc_status import_col2im(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  aicc_dims *dims = im->dims;
+  aicc_builder *b = &im->b;
+  aicc_value *x = aicc_in(n, 0);
+  aicc_geometry g;
+  aicc_dim shape[AICC_MAX_RANK];
+  AICC_TRY(image_geometry(im, n, &g, &shape[2]));
+  const aicc_dim places = aicc_dim_product(dims, g.kernel, g.spatial);
   const aicc_dim channels = aicc_dim_floordiv(dims, x->type.dims[1], places);
-  int64_t groups;
-  if (!aicc_dim_is_const(dims, channels, &groups)) {
-    return aicc_unsupported(im, n, "a number of channels that is not known at compile time");
-  }
-  aicc_dim shape[AICC_MAX_RANK] = {x->type.dims[0], x->type.dims[1]};
+  shape[0] = aicc_dim_mul(dims, x->type.dims[0], channels);
+  shape[1] = places;
+  aicc_value *columns = aicc_b_reshape(b, x, shape, g.spatial + 2);
+  aicc_value *weight = placing_weight(b, x->type.dtype, places, &g);
+  aicc_value *y = conv_node(b, AICC_OP_CONV_TRANSPOSE, columns, weight, NULL, &g, 1,
+                            aicc_dim_const(dims, 1));
+  shape[0] = x->type.dims[0];
+  shape[1] = channels;
   for (int i = 0; i < g.spatial; i++) {
-    g.kernel[i] = block[i];
-    g.out[i] = image[i];
-    g.low[i] = aicc_dim_const(dims, pads[i]);
-    const aicc_dim padded = aicc_dim_add(
-        dims, image[i], aicc_dim_const(dims, pads[i] + pads[g.spatial + i]));
-    const aicc_dim room = aicc_dim_sub(dims, padded, aicc_geometry_extent(dims, &g, i));
-    shape[i + 2] = aicc_dim_add(
-        dims, aicc_dim_floordiv(dims, room, aicc_dim_const(dims, g.strides[i])),
-        aicc_dim_const(dims, 1));
+    shape[i + 2] = g.out[i];
   }
-  aicc_value *columns = aicc_b_reshape(&im->b, x, shape, g.spatial + 2);
-  aicc_value *weight = placing_weight(&im->b, x->type.dtype, channels, places, &g);
-  return aicc_set_out(im, n, 0, conv_node(&im->b, AICC_OP_CONV_TRANSPOSE, columns, weight, NULL, &g,
-                                          groups, channels));
+  return aicc_set_out(im, n, 0, aicc_b_reshape(b, y, shape, g.spatial + 2));
 }
 
 // --- deformable ----------------------------------------------------------------------------------------
