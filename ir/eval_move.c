@@ -215,7 +215,7 @@ aicc_status aicc_eval_op_concat(aicc_eval_call *call) {
 }
 
 typedef struct window {
-  int rank, spatial, lead;  // of the operand; its last |spatial| dimensions move
+  int rank, spatial, lead;  // of the operand; |spatial| dimensions behind |lead| move
   int64_t kernel[AICC_MAX_RANK], strides[AICC_MAX_RANK], dilations[AICC_MAX_RANK];
   int64_t pads[AICC_MAX_RANK];
 } window;
@@ -225,7 +225,8 @@ static aicc_status read_window(aicc_eval_call *call, window *w) {
   if (!aicc_get_ints(call->node, AICC_ATTR_KERNEL, &w->spatial) || w->spatial > w->rank) {
     return aicc_eval_fail(call, "attribute 'kernel' is missing or too long");
   }
-  w->lead = w->rank - w->spatial;
+  const char *layout = aicc_get_string(call->node, AICC_ATTR_LAYOUT, "nchw");
+  w->lead = strcmp(layout, "nhwc") == 0 ? 1 : w->rank - w->spatial;
   AICC_TRY(aicc_eval_ints(call, AICC_ATTR_KERNEL, w->spatial, 1, w->kernel));
   AICC_TRY(aicc_eval_ints(call, AICC_ATTR_STRIDES, w->spatial, 1, w->strides));
   AICC_TRY(aicc_eval_ints(call, AICC_ATTR_DILATIONS, w->spatial, 1, w->dilations));
@@ -250,7 +251,7 @@ aicc_status aicc_eval_op_window(aicc_eval_call *call) {
     bool inside = true;
     for (int d = 0; d < w.rank; d++) {
       const int s = d - w.lead;
-      const int64_t source = s < 0 ? index[d]
+      const int64_t source = s < 0 || s >= w.spatial ? index[d]
                                    : index[d] * w.strides[s] +
                                          index[w.rank + s] * w.dilations[s] - w.pads[s];
       inside = inside && source >= 0 && source < x->shape[d];

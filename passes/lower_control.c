@@ -1,0 +1,402 @@
+// Control flow and sequences as steps of the host program.
+//
+// If: each branch's steps, then its results are assigned to variables that stand for the node's.
+// Loop: a state lives in a buffer of its own where its size never changes (the round's result is
+// copied back), else in session memory that each round replaces. Scan results are written into one
+// tensor as long as the trip count, or into a sequence that is joined at the end where no bound is
+// known.
+#include <string.h>
+
+#include "passes/lower.h"
+
+static aicc_dim constant(aicc_lower *lw, int64_t value) {
+  return aicc_dim_const(lw->module->dims, value);
+}
+
+static void copy_step(aicc_lower *lw, aicc_slot to, aicc_slot from, aicc_dim bytes,
+                      aicc_dim offset) {
+  aicc_step *step = aicc_lower_step(lw, AICC_STEP_COPY);
+  step->slot = to;
+  step->slot2 = from;
+  step->dim = bytes;
+  step->offset = offset;
+}
+
+static void assign_step(aicc_lower *lw, aicc_slot to, aicc_slot from) {
+  aicc_step *step = aicc_lower_step(lw, AICC_STEP_ASSIGN);
+  step->slot = to;
+  step->slot2 = from;
+}
+
+static void set_dim(aicc_lower *lw, aicc_dim symbol, aicc_dim value) {
+  aicc_step *step = aicc_lower_step(lw, AICC_STEP_SET_DIM);
+  step->symbol = symbol;
+  step->dim = value;
+}
+
+static aicc_step *sequence_step(aicc_lower *lw, aicc_seq_op op, aicc_slot slot, aicc_slot slot2) {
+  aicc_step *step = aicc_lower_step(lw, AICC_STEP_SEQUENCE);
+  step->seq_op = op;
+  step->slot = slot;
+  step->slot2 = slot2;
+  return step;
+}
+
+// --- sizes that a value brings along ----------------------------------------------------------------
+
+static bool is_tensor(const aicc_value *value) { return value->type.kind == AICC_TYPE_TENSOR; }
+
+// Whether |dim| is a symbol that nothing before gave a value: |outer| are the dims that may be used.
+static bool is_own_symbol(aicc_lower *lw, aicc_dim dim, const aicc_type *from, int i) {
+  return aicc_dim_symbol_name(lw->module->dims, dim) != NULL && from->dims[i] != dim;
+}
+
+// Gives the symbols of |to|'s type that differ from |from|'s their values. Several dimensions may be
+// one symbol; expressions other than symbols follow from them.
+static void set_symbols(aicc_lower *lw, const aicc_type *to, const aicc_type *from) {
+  for (int i = 0; i < to->rank && i < from->rank; i++) {
+    if (is_own_symbol(lw, to->dims[i], from, i)) {
+      set_dim(lw, to->dims[i], from->dims[i]);
+    }
+  }
+}
+
+static void define_symbols(aicc_lower *lw, const aicc_type *to, const aicc_type *from) {
+  for (int i = 0; i < to->rank && i < from->rank; i++) {
+    if (is_own_symbol(lw, to->dims[i], from, i)) {
+      aicc_lower_symbol_defined(lw, to->dims[i]);
+    }
+  }
+}
+
+// --- if -----------------------------------------------------------------------------------------------
+
+static aicc_slot make_variable(aicc_lower *lw, const aicc_value *value) {
+  const aicc_slot_kind kind = is_tensor(value) ? AICC_SLOT_VARIABLE : AICC_SLOT_SEQUENCE;
+  const aicc_slot slot = aicc_lower_new_slot(lw, kind, &value->type, value->name);
+  aicc_lower_set_slot(lw, value, slot);
+  return slot;
+}
+
+static void lower_branch(aicc_lower *lw, const aicc_node *node, aicc_region *region,
+                         const aicc_slot *variables, aicc_steps *steps) {
+  aicc_steps *saved = lw->steps;
+  lw->steps = steps;
+  aicc_lower_region(lw, region);
+  for (int i = 0; i < node->out_count; i++) {
+    const aicc_value *result = region->results[i];
+    assign_step(lw, variables[i], aicc_lower_slot(lw, result));
+    if (is_tensor(result)) {
+      set_symbols(lw, &node->out[i]->type, &result->type);
+    }
+  }
+  lw->steps = saved;
+}
+
+static void lower_if(aicc_lower *lw, aicc_node *node) {
+  const aicc_dim condition = aicc_lower_read(lw, node->in[0], 0);
+  aicc_slot *variables = AICC_NEW_ARRAY(&lw->plan->arena, aicc_slot, node->out_count);
+  for (int i = 0; i < node->out_count; i++) {
+    variables[i] = make_variable(lw, node->out[i]);
+  }
+  aicc_step *step = aicc_lower_step(lw, AICC_STEP_IF);
+  step->dim = condition;
+  lower_branch(lw, node, node->regions[0], variables, &step->body);
+  lower_branch(lw, node, node->regions[1], variables, &step->other);
+  for (int i = 0; i < node->out_count; i++) {
+    if (is_tensor(node->out[i])) {
+      define_symbols(lw, &node->out[i]->type, &node->regions[0]->results[i]->type);
+    }
+  }
+}
+
+// --- loop ---------------------------------------------------------------------------------------------
+
+typedef struct loop {
+  aicc_lower *lw;
+  aicc_node *node;
+  aicc_region *body;
+  int states, scans;
+  aicc_dim round, condition, trips;  // symbols; trips: an expression, -1 without a bound
+  bool bounded, conditional;
+  aicc_slot counter;                 // i64[] tensor of the round, where the body reads it
+  aicc_slot *state, *next;           // per state
+  bool *moves;                       // per state: its size may change
+  aicc_slot *scan;                   // per scan result: tensor or sequence
+} loop;
+
+static bool same_dims(const aicc_type *a, const aicc_type *b) {
+  return a->rank == b->rank &&
+         (a->rank == 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
+}
+
+static void replace_heap(aicc_lower *lw, aicc_slot variable, const aicc_slot from,
+                         const aicc_type *type, bool release) {
+  const aicc_slot fresh = aicc_lower_new_slot(lw, AICC_SLOT_HEAP, type, NULL);
+  aicc_lower_step(lw, AICC_STEP_ALLOC)->slot = fresh;
+  copy_step(lw, fresh, from, lw->plan->slots[fresh].bytes, AICC_DIM_NONE);
+  if (release) {
+    aicc_lower_step(lw, AICC_STEP_FREE)->slot = variable;
+  }
+  assign_step(lw, variable, fresh);
+}
+
+static void begin_state(loop *l, int k) {
+  aicc_lower *lw = l->lw;
+  const aicc_value *param = l->body->params[2 + k], *init = l->node->in[2 + k];
+  const aicc_slot from = aicc_lower_slot(lw, init);
+  if (!is_tensor(param)) {
+    l->state[k] = make_variable(lw, param);
+    assign_step(lw, l->state[k], from);
+    return;
+  }
+  l->moves[k] = !same_dims(&param->type, &init->type) ||
+                !same_dims(&param->type, &l->body->results[1 + k]->type);
+  if (l->moves[k]) {
+    l->state[k] = make_variable(lw, param);
+    set_symbols(lw, &param->type, &init->type);
+    replace_heap(lw, l->state[k], from, &init->type, false);
+    return;
+  }
+  l->state[k] = aicc_lower_temporary(lw, param->type.dtype, param->type.dims, param->type.rank,
+                                     param->name);
+  aicc_lower_set_slot(lw, param, l->state[k]);
+  copy_step(lw, l->state[k], from, lw->plan->slots[l->state[k]].bytes, AICC_DIM_NONE);
+}
+
+static void begin_scan(loop *l, int k) {
+  aicc_lower *lw = l->lw;
+  const aicc_value *item = l->body->results[1 + l->states + k];
+  const aicc_value *whole = l->node->out[l->states + k];
+  if (!l->bounded) {
+    l->scan[k] = aicc_lower_new_slot(lw, AICC_SLOT_SEQUENCE, &whole->type, whole->name);
+    sequence_step(lw, AICC_SEQ_EMPTY, l->scan[k], 0);
+    return;
+  }
+  aicc_dim dims[AICC_MAX_RANK];
+  dims[0] = l->trips;
+  memcpy(dims + 1, item->type.dims, (size_t)item->type.rank * sizeof *dims);
+  l->scan[k] = aicc_lower_temporary(lw, item->type.dtype, dims, item->type.rank + 1, whole->name);
+}
+
+static void lower_conditions(loop *l) {
+  aicc_lower *lw = l->lw;
+  aicc_dims *dims = lw->module->dims;
+  l->round = aicc_dim_fresh(dims, "round");
+  l->condition = aicc_dim_fresh(dims, "again");
+  l->trips = aicc_lower_read(lw, l->node->in[0], 0);
+  const aicc_dim first = aicc_lower_read(lw, l->node->in[1], 0);
+  int64_t known;
+  l->bounded = !(aicc_dim_is_const(dims, l->trips, &known) && (known < 0 || known == INT64_MAX));
+  if (l->bounded) {
+    l->trips = aicc_dim_max(dims, l->trips, constant(lw, 0));
+  }
+  set_dim(lw, l->round, constant(lw, 0));
+  set_dim(lw, l->condition, first);
+}
+
+static void next_states(loop *l) {
+  aicc_lower *lw = l->lw;
+  // A result may be another state's memory: then all are read before any is written.
+  for (int k = 0; k < l->states; k++) {
+    const aicc_value *result = l->body->results[1 + k];
+    l->next[k] = aicc_lower_slot(lw, result);
+    const bool crosses = result->def == NULL && result->region == l->body &&
+                         result != l->body->params[2 + k];
+    if (crosses && is_tensor(result)) {
+      const aicc_slot kept = aicc_lower_new_slot(lw, AICC_SLOT_HEAP, &result->type, NULL);
+      aicc_lower_step(lw, AICC_STEP_ALLOC)->slot = kept;
+      copy_step(lw, kept, l->next[k], lw->plan->slots[kept].bytes, AICC_DIM_NONE);
+      l->next[k] = kept;
+    }
+  }
+  for (int k = 0; k < l->states; k++) {
+    const aicc_value *result = l->body->results[1 + k], *param = l->body->params[2 + k];
+    if (result == param) {
+      continue;
+    }
+    if (!is_tensor(param)) {
+      assign_step(lw, l->state[k], l->next[k]);
+    } else if (l->moves[k]) {
+      replace_heap(lw, l->state[k], l->next[k], &result->type, true);
+    } else {
+      copy_step(lw, l->state[k], l->next[k], lw->plan->slots[l->state[k]].bytes, AICC_DIM_NONE);
+    }
+    if (lw->plan->slots[l->next[k]].kind == AICC_SLOT_HEAP) {
+      aicc_lower_step(lw, AICC_STEP_FREE)->slot = l->next[k];
+    }
+  }
+  // Sizes change after every copy that used the old ones.
+  for (int k = 0; k < l->states; k++) {
+    if (is_tensor(l->body->params[2 + k]) && l->moves[k]) {
+      set_symbols(lw, &l->body->params[2 + k]->type, &l->body->results[1 + k]->type);
+    }
+  }
+}
+
+static void next_scans(loop *l) {
+  aicc_lower *lw = l->lw;
+  aicc_dims *dims = lw->module->dims;
+  for (int k = 0; k < l->scans; k++) {
+    const aicc_value *item = l->body->results[1 + l->states + k];
+    const aicc_slot from = aicc_lower_slot(lw, item);
+    const aicc_dim bytes = aicc_lower_bytes(lw, &item->type);
+    if (l->bounded) {
+      copy_step(lw, l->scan[k], from, bytes, aicc_dim_mul(dims, l->round, bytes));
+    } else {
+      aicc_step *step = sequence_step(lw, AICC_SEQ_INSERT, l->scan[k], l->scan[k]);
+      step->slot3 = from;
+      step->dim = constant(lw, INT64_MAX);
+    }
+  }
+}
+
+static void lower_body(loop *l, aicc_step *step) {
+  aicc_lower *lw = l->lw;
+  aicc_dims *dims = lw->module->dims;
+  aicc_steps *saved = lw->steps;
+  lw->steps = &step->body;
+  aicc_step *leave = aicc_lower_step(lw, AICC_STEP_BREAK);
+  leave->dim = l->condition;
+  if (l->bounded) {
+    leave = aicc_lower_step(lw, AICC_STEP_BREAK);
+    leave->dim = aicc_dim_lt(dims, l->round, l->trips);
+  }
+  const aicc_value *counter = l->body->params[0], *condition = l->body->params[1];
+  aicc_step *write = aicc_lower_step(lw, AICC_STEP_WRITE_DIMS);
+  write->slot = l->counter;
+  write->dims = aicc_arena_memdup(&lw->plan->arena, &l->round, sizeof l->round);
+  write->dim_count = 1;
+  aicc_lower_set_slot(lw, counter, l->counter);
+  write = aicc_lower_step(lw, AICC_STEP_WRITE_DIMS);
+  write->slot = aicc_lower_temporary(lw, AICC_BOOL, NULL, 0, "again");
+  write->dims = aicc_arena_memdup(&lw->plan->arena, &l->condition, sizeof l->condition);
+  write->dim_count = 1;
+  aicc_lower_set_slot(lw, condition, write->slot);
+  aicc_lower_region(lw, l->body);
+  const aicc_dim again = aicc_lower_read(lw, l->body->results[0], 0);
+  next_scans(l);
+  set_dim(lw, l->condition, again);
+  next_states(l);
+  set_dim(lw, l->round, aicc_dim_add(dims, l->round, constant(lw, 1)));
+  lw->steps = saved;
+}
+
+static void finish_scan(loop *l, int k) {
+  aicc_lower *lw = l->lw;
+  const aicc_value *whole = l->node->out[l->states + k];
+  if (l->bounded) {
+    // Fewer rounds than the bound: a prefix.
+    if (aicc_dim_symbol_name(lw->module->dims, whole->type.dims[0]) &&
+        whole->type.dims[0] != l->trips) {
+      set_dim(lw, whole->type.dims[0], l->round);
+      aicc_lower_symbol_defined(lw, whole->type.dims[0]);
+    }
+    aicc_lower_alias(lw, whole, l->scan[k]);
+    return;
+  }
+  set_dim(lw, whole->type.dims[0], l->round);
+  aicc_lower_symbol_defined(lw, whole->type.dims[0]);
+  aicc_type item = whole->type;
+  item.rank--;
+  item.dims++;
+  const aicc_dim bytes = aicc_lower_bytes(lw, &item);
+  const aicc_slot all = aicc_lower_result(lw, whole);
+  const aicc_slot at = aicc_lower_new_slot(lw, AICC_SLOT_VARIABLE, &item, NULL);
+  aicc_dims *dims = lw->module->dims;
+  const aicc_dim i = aicc_dim_fresh(dims, "item");
+  set_dim(lw, i, constant(lw, 0));
+  aicc_step *step = aicc_lower_step(lw, AICC_STEP_LOOP);
+  aicc_steps *saved = lw->steps;
+  lw->steps = &step->body;
+  aicc_lower_step(lw, AICC_STEP_BREAK)->dim = aicc_dim_lt(dims, i, l->round);
+  sequence_step(lw, AICC_SEQ_AT, at, l->scan[k])->dim = i;
+  copy_step(lw, all, at, bytes, aicc_dim_mul(dims, i, bytes));
+  set_dim(lw, i, aicc_dim_add(dims, i, constant(lw, 1)));
+  lw->steps = saved;
+  sequence_step(lw, AICC_SEQ_RELEASE, l->scan[k], 0);
+}
+
+static void finish_state(loop *l, int k) {
+  aicc_lower *lw = l->lw;
+  const aicc_value *result = l->node->out[k];
+  aicc_lower_alias(lw, result, l->state[k]);
+  if (is_tensor(result)) {
+    set_symbols(lw, &result->type, &l->body->params[2 + k]->type);
+    define_symbols(lw, &result->type, &l->body->params[2 + k]->type);
+  }
+}
+
+static void lower_loop(aicc_lower *lw, aicc_node *node) {
+  loop l = {.lw = lw, .node = node, .body = node->regions[0]};
+  l.states = node->in_count - 2;
+  l.scans = node->out_count - l.states;
+  l.state = AICC_NEW_ARRAY(&lw->plan->arena, aicc_slot, l.states);
+  l.next = AICC_NEW_ARRAY(&lw->plan->arena, aicc_slot, l.states);
+  l.moves = AICC_NEW_ARRAY(&lw->plan->arena, bool, l.states);
+  l.scan = AICC_NEW_ARRAY(&lw->plan->arena, aicc_slot, l.scans);
+  lower_conditions(&l);
+  l.counter = aicc_lower_temporary(lw, AICC_I64, NULL, 0, "round");
+  for (int k = 0; k < l.states; k++) {
+    begin_state(&l, k);
+  }
+  for (int k = 0; k < l.scans; k++) {
+    begin_scan(&l, k);
+  }
+  lower_body(&l, aicc_lower_step(lw, AICC_STEP_LOOP));
+  for (int k = 0; k < l.states; k++) {
+    finish_state(&l, k);
+  }
+  for (int k = 0; k < l.scans; k++) {
+    finish_scan(&l, k);
+  }
+}
+
+// --- sequences ----------------------------------------------------------------------------------------
+
+static aicc_dim position_of(aicc_lower *lw, const aicc_node *node, int operand) {
+  return node->in_count > operand && node->in[operand] ? aicc_lower_read(lw, node->in[operand], 0)
+                                                       : constant(lw, INT64_MAX);
+}
+
+static void lower_sequence(aicc_lower *lw, aicc_node *node, aicc_seq_op op) {
+  const aicc_slot from = op == AICC_SEQ_EMPTY ? 0 : aicc_lower_slot(lw, node->in[0]);
+  const aicc_slot item = op == AICC_SEQ_INSERT ? aicc_lower_slot(lw, node->in[1]) : 0;
+  const aicc_dim at = op == AICC_SEQ_INSERT  ? position_of(lw, node, 2)
+                      : op == AICC_SEQ_EMPTY ? AICC_DIM_NONE
+                                             : position_of(lw, node, 1);
+  const aicc_slot to = make_variable(lw, node->out[0]);
+  aicc_step *step = sequence_step(lw, op, to, from);
+  step->slot3 = item;
+  step->dim = op == AICC_SEQ_ERASE && node->in_count < 2 ? constant(lw, -1) : at;
+  if (op == AICC_SEQ_AT) {
+    for (int i = 0; i < node->out[0]->type.rank; i++) {
+      if (aicc_dim_symbol_name(lw->module->dims, node->out[0]->type.dims[i])) {
+        aicc_lower_symbol_defined(lw, node->out[0]->type.dims[i]);
+      }
+    }
+  }
+}
+
+static void lower_length(aicc_lower *lw, aicc_node *node) {
+  const aicc_dim symbol = aicc_dim_fresh(lw->module->dims, "length");
+  sequence_step(lw, AICC_SEQ_LENGTH, 0, aicc_lower_slot(lw, node->in[0]))->symbol = symbol;
+  const aicc_slot to = aicc_lower_result(lw, node->out[0]);
+  aicc_step *write = aicc_lower_step(lw, AICC_STEP_WRITE_DIMS);
+  write->slot = to;
+  write->dims = aicc_arena_memdup(&lw->plan->arena, &symbol, sizeof symbol);
+  write->dim_count = 1;
+}
+
+bool aicc_lower_control(aicc_lower *lw, aicc_node *node) {
+  switch (node->op) {
+    case AICC_OP_IF: lower_if(lw, node); return true;
+    case AICC_OP_LOOP: lower_loop(lw, node); return true;
+    case AICC_OP_SEQ_EMPTY: lower_sequence(lw, node, AICC_SEQ_EMPTY); return true;
+    case AICC_OP_SEQ_INSERT: lower_sequence(lw, node, AICC_SEQ_INSERT); return true;
+    case AICC_OP_SEQ_ERASE: lower_sequence(lw, node, AICC_SEQ_ERASE); return true;
+    case AICC_OP_SEQ_AT: lower_sequence(lw, node, AICC_SEQ_AT); return true;
+    case AICC_OP_SEQ_LENGTH: lower_length(lw, node); return true;
+    default: return false;
+  }
+}
