@@ -57,6 +57,10 @@ void aicc_diag_emit0(aicc_diags *diags, aicc_diag_id id, const aicc_loc *loc) {
   record(diags, id, loc, rows[id].format);
 }
 
+void aicc_diag_append(aicc_diags *diags, aicc_diag_id id, const aicc_loc *loc, const char *text) {
+  record(diags, id, loc, aicc_arena_strdup(&diags->arena, text));
+}
+
 static const char *severity_name(aicc_severity severity) {
   static const char *const names[] = {"error", "warning", "note"};
   return names[severity];

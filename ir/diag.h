@@ -61,6 +61,8 @@ static inline AICC_PRINTF(1, 2) int aicc_check_format(const char *format AICC_UN
 }
 void aicc_diag_emit(aicc_diags *diags, aicc_diag_id id, const aicc_loc *loc, ...);
 void aicc_diag_emit0(aicc_diags *diags, aicc_diag_id id, const aicc_loc *loc);
+// Takes over a diagnostic that another process made; |text| is its finished message.
+void aicc_diag_append(aicc_diags *diags, aicc_diag_id id, const aicc_loc *loc, const char *text);
 
 const char *aicc_diag_name(aicc_diag_id id);  // "E0203"
 
