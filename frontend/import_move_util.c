@@ -1,0 +1,45 @@
+// What the importers of operators that create, move and select elements share.
+#include "frontend/import_move.h"
+
+aicc_status aicc_need_tensors(aicc_importer *im, const aicc_onnx_node *n) {
+  for (int i = 0; i < n->in_count; i++) {
+    const aicc_value *x = n->in[i];
+    if (x && (x->type.kind != AICC_TYPE_TENSOR || x->type.rank < 0)) {
+      return aicc_invalid(im, n, "input %d is no tensor", i);
+    }
+  }
+  return AICC_OK;
+}
+
+aicc_status aicc_in_axes(aicc_importer *im, const aicc_onnx_node *n, const char *name, int input,
+                         int rank, int64_t *out, int *count, bool *given) {
+  const int64_t *axes = NULL;
+  if (input >= 0) {
+    AICC_TRY(aicc_in_ints(im, n, input, "axes", &axes, count));
+  } else {
+    axes = aicc_onnx_ints(n, name, count);
+  }
+  *given = axes != NULL;
+  if (*count > AICC_MAX_RANK) {
+    return aicc_invalid(im, n, "%d axes for %d dimensions", *count, rank);
+  }
+  return *given ? aicc_axes(im, n, axes, *count, rank, out) : AICC_OK;
+}
+
+aicc_value *aicc_as_scalar(aicc_importer *im, aicc_value *x) {
+  return aicc_b_reshape(&im->b, x, NULL, 0);
+}
+
+aicc_value *aicc_zero(aicc_importer *im, aicc_dtype dtype) {
+  return aicc_dtype_is_int(dtype) || dtype == AICC_BOOL
+             ? aicc_b_scalar_i64(&im->b, dtype, 0)
+             : aicc_b_scalar(&im->b, dtype, 0);
+}
+
+aicc_value *aicc_as_vector(aicc_importer *im, aicc_value *x, aicc_dim count) {
+  return aicc_b_reshape(&im->b, x, &count, 1);
+}
+
+aicc_dim aicc_dim_clamp_size(aicc_importer *im, aicc_dim d) {
+  return aicc_dim_max(im->dims, d, aicc_const_dim(im, 0));
+}

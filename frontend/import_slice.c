@@ -1,0 +1,307 @@
+// Slicing, splitting, joining and padding.
+#include <string.h>
+
+#include "frontend/import_move.h"
+
+// --- slice ----------------------------------------------------------------------------------------
+
+// Bounds of at least this size stand for "to the end": exporters write INT32_MAX and INT64_MAX.
+#define FAR ((int64_t)INT32_MAX)
+
+// |bound| counted from the start of a dimension |d| and put within |lower| .. |upper|.
+static aicc_dim clamp_bound(aicc_importer *im, aicc_dim bound, aicc_dim d, aicc_dim lower,
+                            aicc_dim upper) {
+  int64_t value = 0;
+  if (aicc_dim_is_const(im->dims, bound, &value) && (value >= FAR || value <= -FAR)) {
+    return value > 0 ? upper : lower;
+  }
+  const aicc_dim negative = aicc_dim_lt(im->dims, bound, aicc_const_dim(im, 0));
+  const aicc_dim counted =
+      aicc_dim_select(im->dims, negative, aicc_dim_add(im->dims, bound, d), bound);
+  return aicc_dim_min(im->dims, aicc_dim_max(im->dims, counted, lower), upper);
+}
+
+typedef struct slices {
+  aicc_dim starts[AICC_MAX_RANK], sizes[AICC_MAX_RANK];
+  int64_t steps[AICC_MAX_RANK];
+} slices;
+
+static void slice_axis(aicc_importer *im, slices *s, int axis, aicc_dim d, aicc_dim start,
+                       aicc_dim end, int64_t step) {
+  const aicc_dim zero = aicc_const_dim(im, 0), minus = aicc_const_dim(im, -1);
+  const aicc_dim last = aicc_dim_sub(im->dims, d, aicc_const_dim(im, 1));
+  s->steps[axis] = step;
+  s->starts[axis] = step > 0 ? clamp_bound(im, start, d, zero, d)
+                             : clamp_bound(im, start, d, zero, last);
+  const aicc_dim stop = step > 0 ? clamp_bound(im, end, d, zero, d)
+                                 : clamp_bound(im, end, d, minus, last);
+  const aicc_dim span = aicc_dim_sub(im->dims, stop, s->starts[axis]);
+  s->sizes[axis] = aicc_dim_clamp_size(
+      im, aicc_dim_ceildiv(im->dims, span, aicc_const_dim(im, step)));
+}
+
+static aicc_status slice_by(aicc_importer *im, const aicc_onnx_node *n, const aicc_dim *starts,
+                            const aicc_dim *ends, const int64_t *axes, const int64_t *steps,
+                            int count) {
+  slices s;
+  aicc_value *x = aicc_in(n, 0);
+  for (int i = 0; i < x->type.rank; i++) {
+    s.starts[i] = aicc_const_dim(im, 0);
+    s.sizes[i] = x->type.dims[i];
+    s.steps[i] = 1;
+  }
+  for (int i = 0; i < count; i++) {
+    const int axis = (int)axes[i];
+    const int64_t step = steps ? steps[i] : 1;
+    if (step == 0) {
+      return aicc_invalid(im, n, "step %d is 0", i);
+    }
+    // A far step takes the first element only.
+    const int64_t near = step > FAR ? FAR : step < -FAR ? -FAR : step;
+    slice_axis(im, &s, axis, x->type.dims[axis], starts[i], ends[i], near);
+  }
+  return aicc_set_out(im, n, 0, aicc_b_slices(&im->b, x, s.starts, s.steps, s.sizes));
+}
+
+// Axes given or, where they are not, the first ones.
+static aicc_status slice_axes(aicc_importer *im, const aicc_onnx_node *n, const int64_t *given,
+                              int count, int64_t *axes) {
+  const int rank = aicc_in(n, 0)->type.rank;
+  int64_t first[AICC_MAX_RANK];
+  if (count > rank) {
+    return aicc_invalid(im, n, "%d slices of %d dimensions", count, rank);
+  }
+  for (int i = 0; i < count; i++) {
+    first[i] = i;
+  }
+  return aicc_axes(im, n, given ? given : first, count, rank, axes);
+}
+
+aicc_status import_slice_attr(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  AICC_TRY(aicc_need_tensors(im, n));
+  int count = 0, end_count = 0, axis_count = 0;
+  const int64_t *starts = aicc_onnx_ints(n, "starts", &count);
+  const int64_t *ends = aicc_onnx_ints(n, "ends", &end_count);
+  const int64_t *given = aicc_onnx_ints(n, "axes", &axis_count);
+  if (end_count != count || (given && axis_count != count)) {
+    return aicc_invalid(im, n, "starts, ends and axes differ in length");
+  }
+  int64_t axes[AICC_MAX_RANK];
+  aicc_dim from[AICC_MAX_RANK], to[AICC_MAX_RANK];
+  AICC_TRY(slice_axes(im, n, given, count, axes));
+  for (int i = 0; i < count; i++) {
+    from[i] = aicc_const_dim(im, starts[i]);
+    to[i] = aicc_const_dim(im, ends[i]);
+  }
+  return slice_by(im, n, from, to, axes, NULL, count);
+}
+
+aicc_status import_slice(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  AICC_TRY(aicc_need_tensors(im, n));
+  int count = 0, end_count = 0, axis_count = 0, step_count = 0;
+  const aicc_dim *starts = NULL, *ends = NULL;
+  const int64_t *given = NULL, *steps = NULL;
+  AICC_TRY(aicc_in_dims(im, n, 1, &starts, &count));
+  AICC_TRY(aicc_in_dims(im, n, 2, &ends, &end_count));
+  AICC_TRY(aicc_in_ints(im, n, 3, "axes", &given, &axis_count));
+  AICC_TRY(aicc_in_ints(im, n, 4, "steps", &steps, &step_count));
+  if (end_count != count || (given && axis_count != count) || (steps && step_count != count)) {
+    return aicc_invalid(im, n, "starts, ends, axes and steps differ in length");
+  }
+  int64_t axes[AICC_MAX_RANK];
+  AICC_TRY(slice_axes(im, n, given, count, axes));
+  return slice_by(im, n, starts, ends, axes, steps, count);
+}
+
+// --- split, concat --------------------------------------------------------------------------------
+
+// Sizes of |parts| equal parts of |d|; where the division leaves a rest (from version 18 on), the
+// last part is smaller.
+static aicc_status equal_parts(aicc_importer *im, const aicc_onnx_node *n, aicc_dim d, int parts,
+                               aicc_dim *sizes) {
+  int64_t value = 0;
+  const bool known = aicc_dim_is_const(im->dims, d, &value);
+  if (parts < 1 || (n->opset < 18 && known && value % parts != 0)) {
+    return aicc_invalid(im, n, "%lld elements do not split into %d equal parts",
+                        (long long)value, parts);
+  }
+  const aicc_dim by = aicc_const_dim(im, parts);
+  const aicc_dim size = n->opset < 18 ? aicc_dim_floordiv(im->dims, d, by)
+                                      : aicc_dim_ceildiv(im->dims, d, by);
+  for (int i = 0; i < parts; i++) {
+    const aicc_dim before = aicc_dim_mul(im->dims, aicc_const_dim(im, i), size);
+    const aicc_dim rest = aicc_dim_sub(im->dims, d, before);
+    sizes[i] = n->opset < 18 ? size
+                             : aicc_dim_clamp_size(im, aicc_dim_min(im->dims, size, rest));
+  }
+  return AICC_OK;
+}
+
+static aicc_status split_sizes(aicc_importer *im, const aicc_onnx_node *n, aicc_dim d,
+                               bool sizes_are_input, int parts, const aicc_dim **out) {
+  int count = 0;
+  aicc_dim *sizes = AICC_NEW_ARRAY(&im->scratch, aicc_dim, parts + 1);
+  const int64_t *given = aicc_onnx_ints(n, "split", &count);
+  const int64_t stated = aicc_onnx_int(n, "num_outputs", parts);
+  if (stated != parts) {
+    return aicc_invalid(im, n, "num_outputs is %lld, the node has %d outputs", (long long)stated,
+                        parts);
+  }
+  *out = sizes;
+  if (sizes_are_input && aicc_in(n, 1)) {
+    AICC_TRY(aicc_in_dims(im, n, 1, out, &count));
+  } else if (given) {
+    for (int i = 0; i < count && i < parts; i++) {
+      sizes[i] = aicc_const_dim(im, given[i]);
+    }
+  } else {
+    return equal_parts(im, n, d, parts, sizes);
+  }
+  return count == parts ? AICC_OK
+                        : aicc_invalid(im, n, "%d sizes for %d outputs", count, parts);
+}
+
+aicc_status import_split(aicc_importer *im, const aicc_onnx_node *n, int sizes_are_input) {
+  AICC_TRY(aicc_need_tensors(im, n));
+  aicc_value *x = aicc_in(n, 0);
+  int axis = 0;
+  AICC_TRY(aicc_axis(im, n, aicc_onnx_int(n, "axis", 0), x->type.rank, &axis));
+  const int parts = (int)n->proto->n_output;
+  const aicc_dim *sizes = NULL;
+  AICC_TRY(split_sizes(im, n, x->type.dims[axis], sizes_are_input != 0, parts, &sizes));
+  aicc_dim start = aicc_const_dim(im, 0), total = start;
+  for (int i = 0; i < parts; i++) {
+    total = aicc_dim_add(im->dims, total, sizes[i]);
+  }
+  if (aicc_dim_is(im->dims, aicc_dim_eq(im->dims, total, x->type.dims[axis]), 0)) {
+    return aicc_invalid(im, n, "the sizes of the parts do not add up to %s",
+                        aicc_dim_print(im->dims, x->type.dims[axis], &im->scratch));
+  }
+  for (int i = 0; i < n->out_count; i++) {
+    if (aicc_wants_out(n, i)) {
+      AICC_TRY(aicc_set_out(im, n, i, aicc_b_slice(&im->b, x, axis, start, sizes[i], 1)));
+    }
+    start = aicc_dim_add(im->dims, start, sizes[i]);
+  }
+  return AICC_OK;
+}
+
+aicc_status import_concat(aicc_importer *im, const aicc_onnx_node *n, int has_default) {
+  AICC_TRY(aicc_need_tensors(im, n));
+  int axis = 0;
+  if (!has_default && !aicc_onnx_has(n, "axis")) {
+    return aicc_invalid(im, n, "attribute 'axis' is missing");
+  }
+  AICC_TRY(aicc_axis(im, n, aicc_onnx_int(n, "axis", 1), aicc_in(n, 0)->type.rank, &axis));
+  return aicc_set_out(im, n, 0, aicc_b_concat(&im->b, n->in, n->in_count, axis));
+}
+
+// --- padding --------------------------------------------------------------------------------------
+
+static bool is_mode(const char *mode) {
+  static const char *const modes[] = {"constant", "reflect", "edge", "wrap"};
+  for (int i = 0; i < 4; i++) {
+    if (strcmp(modes[i], mode) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// |pads|: |count| paddings before, then as many behind, of |axes|.
+static aicc_status pad_by(aicc_importer *im, const aicc_onnx_node *n, const aicc_dim *pads,
+                          const int64_t *axes, int count, aicc_value *fill) {
+  aicc_value *x = aicc_in(n, 0);
+  const char *mode = aicc_onnx_string(n, "mode", "constant");
+  aicc_dim low[AICC_MAX_RANK], high[AICC_MAX_RANK];
+  if (!is_mode(mode)) {
+    return aicc_invalid(im, n, "there is no padding mode '%s'", mode);
+  }
+  for (int i = 0; i < x->type.rank; i++) {
+    low[i] = high[i] = aicc_const_dim(im, 0);
+  }
+  for (int i = 0; i < count; i++) {
+    low[axes[i]] = pads[i];
+    high[axes[i]] = pads[count + i];
+  }
+  const bool constant = strcmp(mode, "constant") == 0;
+  return aicc_set_out(im, n, 0,
+                      aicc_b_pad(&im->b, x, constant ? fill : NULL, low, high, mode));
+}
+
+aicc_status import_pad_attr(aicc_importer *im, const aicc_onnx_node *n, int first_version) {
+  AICC_TRY(aicc_need_tensors(im, n));
+  const aicc_value *x = aicc_in(n, 0);
+  int count = 0;
+  int64_t axes[AICC_MAX_RANK];
+  aicc_dim dims[2 * AICC_MAX_RANK];
+  const int64_t *pads = aicc_onnx_ints(n, first_version ? "paddings" : "pads", &count);
+  if (count != 2 * x->type.rank) {
+    return aicc_invalid(im, n, "%d paddings for %d dimensions", count, x->type.rank);
+  }
+  for (int i = 0; i < count; i++) {
+    axes[i / 2] = i / 2;
+    dims[i] = aicc_const_dim(im, pads[i]);
+  }
+  const double value = (double)aicc_onnx_float(n, "value", 0);
+  return pad_by(im, n, dims, axes, x->type.rank, aicc_b_scalar(&im->b, x->type.dtype, value));
+}
+
+aicc_status import_pad(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  AICC_TRY(aicc_need_tensors(im, n));
+  aicc_value *x = aicc_in(n, 0), *fill = aicc_in(n, 2);
+  const aicc_dim *pads = NULL;
+  int64_t axes[AICC_MAX_RANK];
+  int count = 0, axis_count = 0;
+  bool given = false;
+  AICC_TRY(aicc_in_dims(im, n, 1, &pads, &count));
+  AICC_TRY(aicc_in_axes(im, n, "axes", 3, x->type.rank, axes, &axis_count, &given));
+  for (int i = 0; !given && i < x->type.rank; i++) {
+    axes[axis_count++] = i;
+  }
+  if (count != 2 * axis_count) {
+    return aicc_invalid(im, n, "%d paddings for %d dimensions", count, axis_count);
+  }
+  if (x->type.dtype == AICC_STR && !fill) {
+    return aicc_unsupported(im, n, "padding of strings without a value");
+  }
+  fill = fill ? aicc_as_scalar(im, fill) : aicc_zero(im, x->type.dtype);
+  return pad_by(im, n, pads, axes, axis_count, fill);
+}
+
+aicc_status import_center_crop_pad(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  AICC_TRY(aicc_need_tensors(im, n));
+  aicc_value *x = aicc_in(n, 0);
+  const aicc_dim *sizes = NULL;
+  int64_t axes[AICC_MAX_RANK];
+  int count = 0, axis_count = 0;
+  bool given = false;
+  AICC_TRY(aicc_in_axes(im, n, "axes", -1, x->type.rank, axes, &axis_count, &given));
+  AICC_TRY(aicc_in_dims(im, n, 1, &sizes, &count));
+  for (int i = 0; !given && i < x->type.rank; i++) {
+    axes[axis_count++] = i;
+  }
+  if (count != axis_count) {
+    return aicc_invalid(im, n, "%d sizes for %d axes", count, axis_count);
+  }
+  aicc_dim low[AICC_MAX_RANK], high[AICC_MAX_RANK];
+  const aicc_dim zero = aicc_const_dim(im, 0), two = aicc_const_dim(im, 2);
+  for (int i = 0; i < x->type.rank; i++) {
+    low[i] = high[i] = zero;
+  }
+  for (int i = 0; i < count; i++) {  // both halves round down, of what is added and of what is cut
+    const aicc_dim d = x->type.dims[axes[i]];
+    const aicc_dim more = aicc_dim_sub(im->dims, aicc_dim_clamp_size(im, sizes[i]), d);
+    const aicc_dim less = aicc_dim_sub(im->dims, zero, more);
+    const aicc_dim cut = aicc_dim_sub(im->dims, zero, aicc_dim_floordiv(im->dims, less, two));
+    low[axes[i]] = aicc_dim_select(im->dims, aicc_dim_lt(im->dims, more, zero), cut,
+                                   aicc_dim_floordiv(im->dims, more, two));
+    high[axes[i]] = aicc_dim_sub(im->dims, more, low[axes[i]]);
+  }
+  aicc_value *fill = aicc_zero(im, x->type.dtype);
+  return aicc_set_out(im, n, 0, aicc_b_pad(&im->b, x, fill, low, high, "constant"));
+}
