@@ -106,6 +106,9 @@ kir_val kir_add_buffer(kir_kernel *kernel, const char *name, aicc_dtype dtype, u
 kir_val kir_add_scalar(kir_kernel *kernel, const char *name, aicc_dtype dtype);
 void kir_builder_init(kir_builder *b, kir_kernel *kernel);
 
+// Appends a copy of |inst| as it is, unfolded and unchecked; gives it a result described by |info|
+// unless that is NULL.
+kir_inst *kir_append(kir_builder *b, kir_inst inst, const kir_value_info *info);
 kir_val kir_const_i64(kir_builder *b, int64_t value);
 kir_val kir_const(kir_builder *b, aicc_dtype dtype, double value);
 kir_val kir_const_bits(kir_builder *b, aicc_dtype dtype, uint64_t bits);
@@ -151,12 +154,14 @@ static inline kir_val kir_mul(kir_builder *b, kir_val x, kir_val y) {
 
 // --- text, checks, execution ----------------------------------------------------------------------
 
-// `kernel @name(%x: f32*, %n: i64) kind "map" width 16 { ... }`; grammar in kir_parse.c. The parser
-// also takes nested infix expressions, and replaces $NAME words from |bindings| ("T=f32") first:
-// that is how passes/kernels/*.kir are instantiated. NULL after errors.
+// `kernel @name(%x: f32* read, %n: i64) kind "map" width 16 { ... }`; grammar in kir_parse.h. The
+// parser also takes nested infix expressions, and replaces $NAME words from |bindings| ("T=f32")
+// first: that is how passes/kernels/*.kir are instantiated. A binding "%n=8" makes a constant of a
+// scalar parameter. NULL after errors; what it gives is not verified yet.
 void kir_print(const kir_kernel *kernel, FILE *out);
 kir_kernel *kir_parse(aicc_arena *arena, const char *text, size_t size, const char *file,
                       const char *const *bindings, int binding_count, aicc_diags *diags);
+// Every rule listed in kir_verify.c's header; reports all violations.
 AICC_MUST_USE aicc_status kir_verify(const kir_kernel *kernel, aicc_diags *diags);
 // Structural hash and equality of everything but name, origins and value names: equal kernels are
 // compiled once.

@@ -68,8 +68,7 @@ static bool is_uniform_index(const kir_builder *b, kir_val v) {
   return is_index(b, v) && !varying(b, v);
 }
 
-// Appends a copy of |inst|; gives it a result described by |info| unless that is NULL.
-static kir_inst *append(kir_builder *b, kir_inst inst, const kir_value_info *info) {
+kir_inst *kir_append(kir_builder *b, kir_inst inst, const kir_value_info *info) {
   AICC_ASSERT(b->block != NULL);
   kir_inst *copy = AICC_NEW(b->kernel->arena, kir_inst);
   *copy = inst;
@@ -89,7 +88,7 @@ static kir_inst *append(kir_builder *b, kir_inst inst, const kir_value_info *inf
 
 static kir_val append_value(kir_builder *b, kir_inst inst, aicc_dtype dtype, bool is_varying) {
   const kir_value_info info = {.kind = KIR_VALUE, .dtype = dtype, .varying = is_varying};
-  return append(b, inst, &info)->result;
+  return kir_append(b, inst, &info)->result;
 }
 
 // --- constants ----------------------------------------------------------------------------------
@@ -226,21 +225,21 @@ kir_val kir_load_or(kir_builder *b, kir_val buffer, kir_val index, kir_val guard
 void kir_store(kir_builder *b, kir_val buffer, kir_val index, kir_val value) {
   AICC_ASSERT(info_of(b, buffer)->kind == KIR_BUFFER && is_index(b, index));
   AICC_ASSERT(is_value(b, value, dtype_of(b, buffer)));
-  append(b, (kir_inst){.op = KIR_STORE, .buffer = buffer, .arg_count = 2,
+  kir_append(b, (kir_inst){.op = KIR_STORE, .buffer = buffer, .arg_count = 2,
                        .args = {index, value}}, NULL);
 }
 
 void kir_atomic(kir_builder *b, aicc_op op, kir_val buffer, kir_val index, kir_val value) {
   AICC_ASSERT(info_of(b, buffer)->kind == KIR_BUFFER && is_index(b, index));
   AICC_ASSERT(is_value(b, value, dtype_of(b, buffer)));
-  append(b, (kir_inst){.op = KIR_ATOMIC, .scalar_op = op, .buffer = buffer, .arg_count = 2,
+  kir_append(b, (kir_inst){.op = KIR_ATOMIC, .scalar_op = op, .buffer = buffer, .arg_count = 2,
                        .args = {index, value}}, NULL);
 }
 
 kir_val kir_local(kir_builder *b, aicc_dtype dtype, int64_t count) {
   AICC_ASSERT(count > 0);
   const kir_value_info info = {.kind = KIR_BUFFER, .dtype = dtype};
-  return append(b, (kir_inst){.op = KIR_LOCAL, .imm = (uint64_t)count}, &info)->result;
+  return kir_append(b, (kir_inst){.op = KIR_LOCAL, .imm = (uint64_t)count}, &info)->result;
 }
 
 // --- variables and arrays -------------------------------------------------------------------------
@@ -249,7 +248,7 @@ kir_val kir_var(kir_builder *b, kir_val init, bool is_varying) {
   AICC_ASSERT(info_of(b, init)->kind == KIR_VALUE && (is_varying || !varying(b, init)));
   const kir_value_info info = {
       .kind = KIR_VARIABLE, .dtype = dtype_of(b, init), .varying = is_varying};
-  return append(b, (kir_inst){.op = KIR_VAR, .arg_count = 1, .args = {init}}, &info)->result;
+  return kir_append(b, (kir_inst){.op = KIR_VAR, .arg_count = 1, .args = {init}}, &info)->result;
 }
 
 kir_val kir_get(kir_builder *b, kir_val var) {
@@ -261,13 +260,13 @@ kir_val kir_get(kir_builder *b, kir_val var) {
 void kir_set(kir_builder *b, kir_val var, kir_val value) {
   AICC_ASSERT(info_of(b, var)->kind == KIR_VARIABLE && is_value(b, value, dtype_of(b, var)));
   AICC_ASSERT(varying(b, var) || !varying(b, value));
-  append(b, (kir_inst){.op = KIR_SET, .arg_count = 2, .args = {var, value}}, NULL);
+  kir_append(b, (kir_inst){.op = KIR_SET, .arg_count = 2, .args = {var, value}}, NULL);
 }
 
 kir_val kir_array(kir_builder *b, aicc_dtype dtype, int64_t count, bool is_varying) {
   AICC_ASSERT(count > 0);
   const kir_value_info info = {.kind = KIR_ARRAY_VALUE, .dtype = dtype, .varying = is_varying};
-  return append(b, (kir_inst){.op = KIR_ARRAY, .imm = (uint64_t)count}, &info)->result;
+  return kir_append(b, (kir_inst){.op = KIR_ARRAY, .imm = (uint64_t)count}, &info)->result;
 }
 
 kir_val kir_aget(kir_builder *b, kir_val array, kir_val index) {
@@ -280,7 +279,7 @@ void kir_aset(kir_builder *b, kir_val array, kir_val index, kir_val value) {
   AICC_ASSERT(info_of(b, array)->kind == KIR_ARRAY_VALUE && is_uniform_index(b, index));
   AICC_ASSERT(is_value(b, value, dtype_of(b, array)));
   AICC_ASSERT(varying(b, array) || !varying(b, value));
-  append(b, (kir_inst){.op = KIR_ASET, .arg_count = 3, .args = {array, index, value}}, NULL);
+  kir_append(b, (kir_inst){.op = KIR_ASET, .arg_count = 3, .args = {array, index, value}}, NULL);
 }
 
 // --- control flow ---------------------------------------------------------------------------------
@@ -315,14 +314,15 @@ kir_val kir_for(kir_builder *b, kir_loop_kind kind, kir_val from, kir_val to, ki
       .kind = KIR_VALUE, .dtype = AICC_I64, .varying = kind == KIR_LANES};
   const kir_inst inst = {
       .op = KIR_FOR, .loop_kind = kind, .arg_count = 3, .args = {from, to, step}};
-  kir_inst *loop = append(b, inst, &info);
+  kir_inst *loop = kir_append(b, inst, &info);
   open_block(b, &loop->blocks[0]);
   return loop->result;
 }
 
 void kir_if(kir_builder *b, kir_val condition) {
   AICC_ASSERT(is_value(b, condition, AICC_BOOL));
-  kir_inst *inst = append(b, (kir_inst){.op = KIR_IF, .arg_count = 1, .args = {condition}}, NULL);
+  const kir_inst branch = {.op = KIR_IF, .arg_count = 1, .args = {condition}};
+  kir_inst *inst = kir_append(b, branch, NULL);
   open_block(b, &inst->blocks[0]);
 }
 
@@ -333,7 +333,7 @@ void kir_else(kir_builder *b) {
 }
 
 void kir_while(kir_builder *b) {
-  kir_inst *inst = append(b, (kir_inst){.op = KIR_WHILE}, NULL);
+  kir_inst *inst = kir_append(b, (kir_inst){.op = KIR_WHILE}, NULL);
   open_block(b, &inst->blocks[0]);
 }
 
@@ -341,8 +341,8 @@ void kir_while_cond(kir_builder *b, kir_val condition) {
   kir_inst *inst = open_inst(b, KIR_WHILE);
   AICC_ASSERT(b->block == &inst->blocks[0]);
   AICC_ASSERT(is_value(b, condition, AICC_BOOL) && !varying(b, condition));
-  append(b, (kir_inst){.op = KIR_COND, .arg_count = 1, .args = {condition}}, NULL);
+  kir_append(b, (kir_inst){.op = KIR_COND, .arg_count = 1, .args = {condition}}, NULL);
   b->block = &inst->blocks[1];
 }
 
-void kir_barrier(kir_builder *b) { append(b, (kir_inst){.op = KIR_BARRIER}, NULL); }
+void kir_barrier(kir_builder *b) { kir_append(b, (kir_inst){.op = KIR_BARRIER}, NULL); }
