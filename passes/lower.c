@@ -203,7 +203,7 @@ void aicc_lower_unsupported(aicc_lower *lw, const aicc_node *node, const char *r
                         .node = origin ? origin->node : aicc_op_table[node->op].name,
                         .op = origin ? origin->op : NULL,
                         .opset = lw->module->opset};
-  AICC_EMIT(lw->diags, E0702, &loc, aicc_op_table[node->op].name, rule);
+  AICC_EMIT(lw->diags, E0750, &loc, aicc_op_table[node->op].name, rule);
   lw->failed = true;
 }
 
