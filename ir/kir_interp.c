@@ -50,7 +50,7 @@ AICC_PRINTF(2, 3) static void fail(interp *t, const char *format, ...) {
     const char *text = aicc_arena_vprintf(&t->arena, format, args);
     va_end(args);
     const aicc_loc loc = {0};
-    AICC_EMIT(t->diags, E0704, &loc, t->kernel->name, (long long)t->task, text);
+    AICC_EMIT(t->diags, E0713, &loc, t->kernel->name, (long long)t->task, text);
   }
   t->failed = true;
 }

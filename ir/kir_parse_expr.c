@@ -34,7 +34,7 @@ void kir_parse_expected(kir_parser *p, const char *what) {
 void kir_parse_problem(kir_parser *p, const kir_token *at, const char *text) {
   if (!p->failed) {
     const aicc_loc loc = loc_of(p, at);
-    AICC_EMIT(p->diags, E0702, &loc, text);
+    AICC_EMIT(p->diags, E0711, &loc, text);
   }
   p->failed = true;
 }

@@ -40,7 +40,7 @@ AICC_PRINTF(2, 3) static void fail(verifier *v, const char *format, ...) {
   const char *text = aicc_arena_vprintf(&v->scratch, format, args);
   va_end(args);
   const aicc_loc loc = {0};
-  AICC_EMIT(v->diags, E0703, &loc, v->kernel->name, text);
+  AICC_EMIT(v->diags, E0712, &loc, v->kernel->name, text);
   v->failed = true;
 }
 
