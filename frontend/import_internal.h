@@ -2,7 +2,7 @@
 #ifndef AICC_FRONTEND_IMPORT_INTERNAL_H
 #define AICC_FRONTEND_IMPORT_INTERNAL_H
 
-#include "frontend/names.h"
+#include "ir/names.h"
 #include "frontend/onnx_import.h"
 
 enum { AICC_IMPORT_DEPTH_MAX = 64 };  // graphs in graphs and functions in functions

@@ -222,6 +222,9 @@ static const aicc_dim *define_elements(aicc_builder *b, aicc_value *x, int count
       continue;
     }
     dims[i] = aicc_dim_fresh(b->module->dims, "s");
+    if (aicc_dtype_kind_of(x->type.dtype) == AICC_KIND_SIGNED) {
+      aicc_dim_set_lower(b->module->dims, dims[i], INT64_MIN);  // data, not a size
+    }
     aicc_dim_set_lower(b->module->dims, dims[i], INT64_MIN);
     aicc_node *node = aicc_node_create(b->module, AICC_OP_DEF_DIM, &x, 1, 0);
     aicc_set_int(b->module, node, AICC_ATTR_INDEX, i);

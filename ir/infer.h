@@ -38,4 +38,7 @@ bool aicc_dims_differ(aicc_module *module, aicc_dim a, aicc_dim b);
 aicc_status aicc_check_move(aicc_module *module, aicc_node *node, aicc_diags *diags);
 aicc_status aicc_check_contract(aicc_module *module, aicc_node *node, aicc_diags *diags);
 
+// The checks above that a rule relies on: operand, result and region counts. Reports at |loc|.
+bool aicc_node_check_counts(const aicc_node *node, const aicc_loc *loc, aicc_diags *diags);
+
 #endif

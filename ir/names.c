@@ -1,4 +1,4 @@
-#include "frontend/names.h"
+#include "ir/names.h"
 
 #include <string.h>
 

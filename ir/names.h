@@ -1,6 +1,6 @@
 // A hash map from names to pointers, inside an arena. Names are borrowed.
-#ifndef AICC_FRONTEND_NAMES_H
-#define AICC_FRONTEND_NAMES_H
+#ifndef AICC_IR_NAMES_H
+#define AICC_IR_NAMES_H
 
 #include "ir/arena.h"
 
