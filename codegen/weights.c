@@ -31,6 +31,10 @@ static uint64_t add(cg_weights *weights, cg_weight weight) {
   return weight.offset;
 }
 
+uint64_t cg_weights_add_view(cg_weights *weights, aicc_view view) {
+  return add(weights, (cg_weight){.size = view.size, .view = view});
+}
+
 uint64_t cg_weights_add(cg_weights *weights, const void *data, uint64_t size) {
   return add(weights, (cg_weight){.size = size, .data = data});
 }
@@ -71,13 +75,16 @@ static aicc_status put_weight(sink *to, const cg_weight *weight, void *buffer) {
   for (uint64_t at = 0; at < weight->size; at += CG_WEIGHTS_CHUNK) {
     const uint64_t rest = weight->size - at;
     const size_t size = (size_t)(rest < CG_WEIGHTS_CHUNK ? rest : CG_WEIGHTS_CHUNK);
-    const void *data = buffer;
-    if (weight->data) {
-      data = (const unsigned char *)weight->data + at;
-    } else {
+    if (weight->fill) {
       AICC_TRY(weight->fill(weight->user, at, buffer, size, to->diags));
+      AICC_TRY(put(to, buffer, size));
+    } else if (weight->view.buf) {
+      const aicc_view piece = {weight->view.buf, weight->view.offset + (size_t)at, size};
+      AICC_TRY(put(to, aicc_view_data(piece), size));
+      aicc_view_forget(piece);
+    } else {
+      AICC_TRY(put(to, (const unsigned char *)weight->data + at, size));
     }
-    AICC_TRY(put(to, data, size));
   }
   return AICC_OK;
 }

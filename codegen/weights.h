@@ -16,7 +16,7 @@
 #ifndef AICC_CODEGEN_WEIGHTS_H
 #define AICC_CODEGEN_WEIGHTS_H
 
-#include "ir/diag.h"
+#include "ir/buf.h"
 
 enum {
   CG_WEIGHTS_CHUNK = 1 << 20,  // bytes made at a time
@@ -31,7 +31,8 @@ typedef aicc_status cg_weights_fill(void *user, uint64_t offset, void *to, size_
 
 typedef struct cg_weight {
   uint64_t offset, size;
-  const void *data;       // the bytes, or NULL:
+  aicc_view view;         // the bytes, or:
+  const void *data;       // the bytes, or:
   cg_weights_fill *fill;  // who makes them
   void *user;
 } cg_weight;
@@ -45,8 +46,10 @@ typedef struct cg_weights {
 } cg_weights;
 
 void cg_weights_init(cg_weights *weights, aicc_arena *arena);
-// Adds a constant and returns its offset. |data| and |user| must live until the weights are written;
-// data may lie in a mapped file.
+// Adds a constant and returns its offset. |data|, |view| and |user| must live until the weights are
+// written. A view of a mapped file is written piece by piece and forgotten (aicc_view_forget), so it
+// does not count as memory of this process.
+uint64_t cg_weights_add_view(cg_weights *weights, aicc_view view);
 uint64_t cg_weights_add(cg_weights *weights, const void *data, uint64_t size);
 uint64_t cg_weights_add_made(cg_weights *weights, uint64_t size, cg_weights_fill *fill, void *user);
 

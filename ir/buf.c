@@ -115,3 +115,16 @@ aicc_view aicc_view_align(aicc_view view, size_t alignment) {
   aicc_buf *copy = aicc_buf_create_copy(aicc_view_data(view), view.size);
   return (aicc_view){.buf = copy, .offset = 0, .size = view.size};
 }
+
+void aicc_view_forget(aicc_view view) {
+  if (!view.buf->mapped) {
+    return;
+  }
+  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  const uintptr_t start = ((uintptr_t)aicc_view_data(view) + page - 1) / page * page;
+  const uintptr_t end = (uintptr_t)(aicc_view_data(view) + view.size) / page * page;
+  if (start < end) {
+    // A read-only mapping has nothing to lose; a refusal costs memory, not correctness.
+    (void)madvise((void *)start, end - start, MADV_DONTNEED);
+  }
+}

@@ -42,6 +42,10 @@ static inline bool aicc_view_is_aligned(aicc_view view, size_t alignment) {
   return (uintptr_t)aicc_view_data(view) % alignment == 0;
 }
 
+// Says that these bytes are not needed soon: those of a mapped file leave this process's memory, and
+// are read from the file again when they are touched. Does nothing to heap buffers.
+void aicc_view_forget(aicc_view view);
+
 // The same bytes at an address that is a multiple of |alignment| (a power of two up to 64): |view|
 // itself where it is aligned, else a heap copy. The result holds a reference of its own either way.
 aicc_view aicc_view_align(aicc_view view, size_t alignment);
