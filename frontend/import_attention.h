@@ -1,0 +1,40 @@
+// Attention in primitives, as exporters write it: matmul, scale, soft cap, bias, softmax, matmul.
+#ifndef AICC_FRONTEND_IMPORT_ATTENTION_H
+#define AICC_FRONTEND_IMPORT_ATTENTION_H
+
+#include "frontend/import_math.h"
+
+typedef struct aicc_attend {
+  aicc_value *q, *k, *v;  // [B,H,S,D], [B,G,T,D], [B,G,T,E]; G divides H
+  double scale;
+  double softcap;         // 0: none
+  aicc_value *bias;       // added to the scores, broadcast to [B,H,S,T]; may be NULL
+  aicc_value *allowed;    // bool, broadcast to [B,H,S,T]; may be NULL
+  bool may_hide_row;      // a row may have nothing that is allowed: its result is 0
+  aicc_dtype precision;   // of the softmax
+} aicc_attend;
+
+typedef struct aicc_attended {
+  aicc_value *y;        // [B,H,S,E]
+  aicc_value *raw;      // scores [B,H,S,T] before the soft cap,
+  aicc_value *capped;   // before the bias,
+  aicc_value *biased;   // with it,
+  aicc_value *weights;  // after the softmax, in q's type
+} aicc_attended;
+
+// Values are NULL after a failure that the builder reported.
+aicc_attended aicc_build_attention(aicc_builder *b, const aicc_attend *a);
+
+// [B,S,H*D] -> [B,H,S,D] and back.
+aicc_value *aicc_split_heads(aicc_builder *b, aicc_value *x, aicc_dim heads);
+aicc_value *aicc_join_heads(aicc_builder *b, aicc_value *x);
+// Each of G heads H / G times, next to each other.
+aicc_value *aicc_repeat_heads(aicc_builder *b, aicc_value *x, aicc_dim heads);
+
+// Positions 0.. as i64: of queries [S, 1], of keys [1, T].
+aicc_value *aicc_query_positions(aicc_builder *b, aicc_dim size);
+aicc_value *aicc_key_positions(aicc_builder *b, aicc_dim size);
+// x AND y; one of them where the other is NULL.
+aicc_value *aicc_both(aicc_builder *b, aicc_value *x, aicc_value *y);
+
+#endif
