@@ -107,9 +107,11 @@ aicc_status import_space_to_depth(aicc_importer *im, const aicc_onnx_node *n, in
   const aicc_dim h = aicc_dim_divide_exact(im->dims, d[2], s);
   const aicc_dim w = aicc_dim_divide_exact(im->dims, d[3], s);
   const aicc_dim split[] = {d[0], d[1], h, s, w, s};
-  static const int64_t perm[] = {0, 3, 5, 1, 2, 4};
+  // Columns first (from version 28 on): the channel before the place in the block.
+  const bool columns_first = strcmp(aicc_onnx_string(n, "mode", "DCR"), "CRD") == 0;
+  static const int64_t perms[][6] = {{0, 3, 5, 1, 2, 4}, {0, 1, 3, 5, 2, 4}};
   const aicc_dim dims[] = {d[0], aicc_dim_mul(im->dims, d[1], aicc_dim_mul(im->dims, s, s)), h, w};
-  return rearrange(im, n, split, perm, dims);
+  return rearrange(im, n, split, perms[columns_first], dims);
 }
 
 // --- choosing what is not zero --------------------------------------------------------------------

@@ -11,19 +11,25 @@ aicc_status aicc_need_tensors(aicc_importer *im, const aicc_onnx_node *n) {
   return AICC_OK;
 }
 
-aicc_status aicc_in_axes(aicc_importer *im, const aicc_onnx_node *n, const char *name, int input,
-                         int rank, int64_t *out, int *count, bool *given) {
-  const int64_t *axes = NULL;
-  if (input >= 0) {
-    AICC_TRY(aicc_in_ints(im, n, input, "axes", &axes, count));
-  } else {
-    axes = aicc_onnx_ints(n, name, count);
-  }
-  *given = axes != NULL;
-  if (*count > AICC_MAX_RANK) {
+aicc_status aicc_in_axes_dims(aicc_importer *im, const aicc_onnx_node *n, int input, int rank,
+                              const aicc_dim **out, int *count) {
+  AICC_TRY(aicc_in_dims(im, n, input, out, count));
+  int64_t axes[AICC_MAX_RANK], normal[AICC_MAX_RANK];
+  if (*count > rank || rank > AICC_MAX_RANK) {
     return aicc_invalid(im, n, "%d axes for %d dimensions", *count, rank);
   }
-  return *given ? aicc_axes(im, n, axes, *count, rank, out) : AICC_OK;
+  for (int i = 0; i < *count; i++) {
+    if (!aicc_dim_is_const(im->dims, (*out)[i], &axes[i])) {
+      return AICC_OK;
+    }
+  }
+  return aicc_axes(im, n, axes, *count, rank, normal);
+}
+
+aicc_dim aicc_axis_is(aicc_importer *im, aicc_dim axis, int rank, int index) {
+  const aicc_dim forward = aicc_dim_eq(im->dims, axis, aicc_const_dim(im, index));
+  const aicc_dim backward = aicc_dim_eq(im->dims, axis, aicc_const_dim(im, index - rank));
+  return aicc_dim_add(im->dims, forward, backward);
 }
 
 aicc_value *aicc_as_scalar(aicc_importer *im, aicc_value *x) {

@@ -127,31 +127,88 @@ aicc_status import_reshape(aicc_importer *im, const aicc_onnx_node *n, int paylo
 
 // --- squeeze, unsqueeze, flatten ------------------------------------------------------------------
 
+// The axes that Squeeze and Unsqueeze name, within |rank|; *out is NULL where none are given.
+static aicc_status named_axes(aicc_importer *im, const aicc_onnx_node *n, bool are_input, int rank,
+                              const aicc_dim **out, int *count) {
+  if (are_input) {
+    return aicc_in_axes_dims(im, n, 1, rank, out, count);
+  }
+  int64_t axes[AICC_MAX_RANK];
+  const int64_t *given = aicc_onnx_ints(n, "axes", count);
+  if (*count > rank) {
+    return aicc_invalid(im, n, "%d axes for %d dimensions", *count, rank);
+  }
+  AICC_TRY(aicc_axes(im, n, given, *count, rank, axes));
+  aicc_dim *dims = AICC_NEW_ARRAY(&im->scratch, aicc_dim, *count + 1);
+  for (int i = 0; i < *count; i++) {
+    dims[i] = aicc_const_dim(im, axes[i]);
+  }
+  *out = given ? dims : NULL;
+  return AICC_OK;
+}
+
+// 1 or 0 for each of |rank| dimensions: whether an axis names it.
+static void mark_axes(aicc_importer *im, const aicc_dim *axes, int count, int rank,
+                      aicc_dim *marked) {
+  for (int i = 0; i < rank; i++) {
+    marked[i] = aicc_const_dim(im, 0);
+    for (int k = 0; k < count; k++) {
+      marked[i] = aicc_dim_max(im->dims, marked[i], aicc_axis_is(im, axes[k], rank, i));
+    }
+  }
+}
+
+// items[index], where |index| may be known only when the model runs.
+static aicc_dim pick(aicc_importer *im, const aicc_dim *items, int count, aicc_dim index) {
+  aicc_dim result = count > 0 ? items[count - 1] : aicc_const_dim(im, 1);
+  for (int i = count - 2; i >= 0; i--) {
+    const aicc_dim is_it = aicc_dim_eq(im->dims, index, aicc_const_dim(im, i));
+    result = aicc_dim_select(im->dims, is_it, items[i], result);
+  }
+  return result;
+}
+
+// The |index|-th dimension of |x| that is not marked.
+static aicc_dim unmarked_dim(aicc_importer *im, const aicc_value *x, const aicc_dim *marked,
+                             int index) {
+  const aicc_dim zero = aicc_const_dim(im, 0);
+  aicc_dim before[AICC_MAX_RANK], kept = zero, result = aicc_const_dim(im, 1);
+  for (int i = 0; i < x->type.rank; i++) {
+    before[i] = kept;
+    kept = aicc_dim_add(im->dims, kept, aicc_dim_eq(im->dims, marked[i], zero));
+  }
+  for (int i = x->type.rank - 1; i >= 0; i--) {
+    const aicc_dim is_here = aicc_dim_eq(im->dims, before[i], aicc_const_dim(im, index));
+    const aicc_dim is_kept = aicc_dim_eq(im->dims, marked[i], zero);
+    result = aicc_dim_select(im->dims, aicc_dim_mul(im->dims, is_here, is_kept), x->type.dims[i],
+                             result);
+  }
+  return result;
+}
+
 aicc_status import_squeeze(aicc_importer *im, const aicc_onnx_node *n, int axes_are_input) {
   AICC_TRY(aicc_need_tensors(im, n));
   aicc_value *x = aicc_in(n, 0);
-  int64_t axes[AICC_MAX_RANK];
-  int count = 0, rank = 0;
-  bool given = false;
-  AICC_TRY(aicc_in_axes(im, n, "axes", axes_are_input ? 1 : -1, x->type.rank, axes, &count,
-                        &given));
-  bool drop[AICC_MAX_RANK] = {false};
+  const aicc_dim *axes = NULL;
+  const aicc_dim one = aicc_const_dim(im, 1);
+  int count = 0, rank = x->type.rank;
+  AICC_TRY(named_axes(im, n, axes_are_input != 0, x->type.rank, &axes, &count));
+  aicc_dim marked[AICC_MAX_RANK], dims[AICC_MAX_RANK];
+  mark_axes(im, axes, count, x->type.rank, marked);
   for (int i = 0; i < x->type.rank; i++) {
-    drop[i] = count == 0 && aicc_dim_is(im->dims, x->type.dims[i], 1);
-  }
-  for (int i = 0; i < count; i++) {
-    const aicc_dim d = x->type.dims[axes[i]];
-    if (aicc_dim_is(im->dims, aicc_dim_eq(im->dims, d, aicc_const_dim(im, 1)), 0)) {
-      return aicc_invalid(im, n, "dimension %lld is not 1, so it cannot be squeezed",
-                          (long long)axes[i]);
+    const aicc_dim d = x->type.dims[i];
+    if (aicc_dim_is(im->dims, marked[i], 1) &&
+        aicc_dim_is(im->dims, aicc_dim_eq(im->dims, d, one), 0)) {
+      return aicc_invalid(im, n, "dimension %d is not 1, so it cannot be squeezed", i);
     }
-    drop[axes[i]] = true;
-  }
-  aicc_dim dims[AICC_MAX_RANK];
-  for (int i = 0; i < x->type.rank; i++) {
-    if (!drop[i]) {
-      dims[rank++] = x->type.dims[i];
+    if (count == 0 && d == one) {  // no axes: all that are 1
+      marked[i] = one;
+      rank--;
     }
+  }
+  rank -= count;
+  for (int i = 0; i < rank; i++) {
+    dims[i] = unmarked_dim(im, x, marked, i);
   }
   return aicc_set_out(im, n, 0, aicc_b_reshape(&im->b, x, dims, rank));
 }
@@ -159,28 +216,28 @@ aicc_status import_squeeze(aicc_importer *im, const aicc_onnx_node *n, int axes_
 aicc_status import_unsqueeze(aicc_importer *im, const aicc_onnx_node *n, int axes_are_input) {
   AICC_TRY(aicc_need_tensors(im, n));
   aicc_value *x = aicc_in(n, 0);
-  const int64_t *given = NULL;
-  int64_t axes[AICC_MAX_RANK];
+  const aicc_dim *axes = NULL;
+  int64_t length = 0;
   int count = 0;
-  if (axes_are_input) {
-    AICC_TRY(aicc_in_ints(im, n, 1, "axes", &given, &count));
-  } else {
-    given = aicc_onnx_ints(n, "axes", &count);
+  if (!axes_are_input) {
+    aicc_onnx_ints(n, "axes", &count);
+    length = count;
+  } else if (!aicc_dim_is_const(im->dims,
+                                aicc_type_count(im->module, &aicc_in(n, 1)->type), &length)) {
+    return aicc_unsupported(im, n, "a number of axes that is not known at compile time");
   }
-  const int rank = x->type.rank + count;
-  if (rank > AICC_MAX_RANK) {
-    return aicc_unsupported(im, n, "a tensor of %d dimensions; the limit is %d", rank,
-                            AICC_MAX_RANK);
+  if (length > AICC_MAX_RANK - x->type.rank) {
+    return aicc_unsupported(im, n, "a tensor of more than %d dimensions", AICC_MAX_RANK);
   }
-  AICC_TRY(aicc_axes(im, n, given, count, rank, axes));
-  aicc_dim dims[AICC_MAX_RANK] = {0};
-  for (int i = 0; i < count; i++) {
-    dims[axes[i]] = aicc_const_dim(im, 1);
-  }
-  for (int i = 0, from = 0; i < rank; i++) {
-    if (dims[i] == AICC_DIM_NONE) {
-      dims[i] = x->type.dims[from++];
-    }
+  const int rank = x->type.rank + (int)length;
+  AICC_TRY(named_axes(im, n, axes_are_input != 0, rank, &axes, &count));
+  aicc_dim marked[AICC_MAX_RANK], dims[AICC_MAX_RANK], from = aicc_const_dim(im, 0);
+  mark_axes(im, axes, count, rank, marked);
+  for (int i = 0; i < rank; i++) {
+    dims[i] = aicc_dim_select(im->dims, marked[i], aicc_const_dim(im, 1),
+                              pick(im, x->type.dims, x->type.rank, from));
+    const aicc_dim kept = aicc_dim_sub(im->dims, aicc_const_dim(im, 1), marked[i]);
+    from = aicc_dim_add(im->dims, from, kept);
   }
   return aicc_set_out(im, n, 0, aicc_b_reshape(&im->b, x, dims, rank));
 }

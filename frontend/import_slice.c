@@ -21,97 +21,129 @@ static aicc_dim clamp_bound(aicc_importer *im, aicc_dim bound, aicc_dim d, aicc_
   return aicc_dim_min(im->dims, aicc_dim_max(im->dims, counted, lower), upper);
 }
 
-typedef struct slices {
-  aicc_dim starts[AICC_MAX_RANK], sizes[AICC_MAX_RANK];
-  int64_t steps[AICC_MAX_RANK];
-} slices;
+// What is taken of one dimension, as expressions.
+typedef struct range {
+  aicc_dim start, end, step;
+} range;
 
-static void slice_axis(aicc_importer *im, slices *s, int axis, aicc_dim d, aicc_dim start,
-                       aicc_dim end, int64_t step) {
+// Start and size of |r| of a dimension |d|, by NumPy's rules for the sign of the step.
+static void resolve(aicc_importer *im, const range *r, aicc_dim d, aicc_dim *start,
+                    aicc_dim *size) {
   const aicc_dim zero = aicc_const_dim(im, 0), minus = aicc_const_dim(im, -1);
-  const aicc_dim last = aicc_dim_sub(im->dims, d, aicc_const_dim(im, 1));
-  s->steps[axis] = step;
-  s->starts[axis] = step > 0 ? clamp_bound(im, start, d, zero, d)
-                             : clamp_bound(im, start, d, zero, last);
-  const aicc_dim stop = step > 0 ? clamp_bound(im, end, d, zero, d)
-                                 : clamp_bound(im, end, d, minus, last);
-  const aicc_dim span = aicc_dim_sub(im->dims, stop, s->starts[axis]);
-  s->sizes[axis] = aicc_dim_clamp_size(
-      im, aicc_dim_ceildiv(im->dims, span, aicc_const_dim(im, step)));
+  const aicc_dim last = aicc_dim_add(im->dims, d, minus);
+  const aicc_dim backward = aicc_dim_lt(im->dims, r->step, zero);
+  *start = aicc_dim_select(im->dims, backward, clamp_bound(im, r->start, d, zero, last),
+                           clamp_bound(im, r->start, d, zero, d));
+  const aicc_dim stop = aicc_dim_select(im->dims, backward, clamp_bound(im, r->end, d, minus, last),
+                                        clamp_bound(im, r->end, d, zero, d));
+  const aicc_dim span = aicc_dim_sub(im->dims, stop, *start);
+  *size = aicc_dim_clamp_size(im, aicc_dim_ceildiv(im->dims, span, r->step));
 }
 
+// Elements start, start + step, .. of one axis, with a step that is known when the model runs.
+static aicc_value *stride_axis(aicc_importer *im, aicc_value *x, int axis, aicc_dim start,
+                               aicc_dim size, aicc_dim step) {
+  aicc_builder *b = &im->b;
+  aicc_value *index = aicc_b_iota(b, AICC_I64, &size, 1, 0);
+  index = aicc_b_binary(b, AICC_OP_MUL, index, aicc_b_from_dim(b, step));
+  index = aicc_b_binary(b, AICC_OP_ADD, index, aicc_b_from_dim(b, start));
+  return aicc_b_gather(b, x, index, axis);
+}
+
+// Takes ranges[i] of dimension i.
+static aicc_value *slice_ranges(aicc_importer *im, aicc_value *x, const range *ranges) {
+  const int rank = x->type.rank;
+  aicc_dim starts[AICC_MAX_RANK], sizes[AICC_MAX_RANK], wanted[AICC_MAX_RANK],
+      from[AICC_MAX_RANK];
+  int64_t steps[AICC_MAX_RANK];
+  bool open[AICC_MAX_RANK];
+  for (int i = 0; i < rank; i++) {
+    resolve(im, &ranges[i], x->type.dims[i], &from[i], &wanted[i]);
+    open[i] = !aicc_dim_is_const(im->dims, ranges[i].step, &steps[i]);
+    starts[i] = open[i] ? aicc_const_dim(im, 0) : from[i];
+    sizes[i] = open[i] ? x->type.dims[i] : wanted[i];
+    steps[i] = open[i] ? 1 : steps[i];
+  }
+  aicc_value *y = aicc_b_slices(&im->b, x, starts, steps, sizes);
+  for (int i = 0; i < rank; i++) {
+    y = open[i] ? stride_axis(im, y, i, from[i], wanted[i], ranges[i].step) : y;
+  }
+  return y;
+}
+
+// A step that reaches past every dimension takes the first element only, whatever its size.
+static aicc_dim near_step(aicc_importer *im, aicc_dim step) {
+  int64_t value = 0;
+  const bool far = aicc_dim_is_const(im->dims, step, &value) && (value > FAR || value < -FAR);
+  return far ? aicc_const_dim(im, value > 0 ? FAR : -FAR) : step;
+}
+
+// |axes| and |steps| may be NULL: the first ones, and 1.
 static aicc_status slice_by(aicc_importer *im, const aicc_onnx_node *n, const aicc_dim *starts,
-                            const aicc_dim *ends, const int64_t *axes, const int64_t *steps,
+                            const aicc_dim *ends, const aicc_dim *axes, const aicc_dim *steps,
                             int count) {
-  slices s;
+  range ranges[AICC_MAX_RANK];
   aicc_value *x = aicc_in(n, 0);
-  for (int i = 0; i < x->type.rank; i++) {
-    s.starts[i] = aicc_const_dim(im, 0);
-    s.sizes[i] = x->type.dims[i];
-    s.steps[i] = 1;
+  const aicc_dim zero = aicc_const_dim(im, 0), one = aicc_const_dim(im, 1);
+  if (count > x->type.rank) {
+    return aicc_invalid(im, n, "%d slices of %d dimensions", count, x->type.rank);
   }
-  for (int i = 0; i < count; i++) {
-    const int axis = (int)axes[i];
-    const int64_t step = steps ? steps[i] : 1;
-    if (step == 0) {
-      return aicc_invalid(im, n, "step %d is 0", i);
+  for (int k = 0; k < count; k++) {
+    if (steps && aicc_dim_is(im->dims, steps[k], 0)) {
+      return aicc_invalid(im, n, "step %d is 0", k);
     }
-    // A far step takes the first element only.
-    const int64_t near = step > FAR ? FAR : step < -FAR ? -FAR : step;
-    slice_axis(im, &s, axis, x->type.dims[axis], starts[i], ends[i], near);
   }
-  return aicc_set_out(im, n, 0, aicc_b_slices(&im->b, x, s.starts, s.steps, s.sizes));
+  for (int i = 0; i < x->type.rank; i++) {
+    ranges[i] = (range){zero, x->type.dims[i], one};
+    for (int k = 0; k < count; k++) {
+      const aicc_dim axis = axes ? axes[k] : aicc_const_dim(im, k);
+      const aicc_dim hit = aicc_axis_is(im, axis, x->type.rank, i);
+      const aicc_dim step = steps ? near_step(im, steps[k]) : one;
+      ranges[i].start = aicc_dim_select(im->dims, hit, starts[k], ranges[i].start);
+      ranges[i].end = aicc_dim_select(im->dims, hit, ends[k], ranges[i].end);
+      ranges[i].step = aicc_dim_select(im->dims, hit, step, ranges[i].step);
+    }
+  }
+  return aicc_set_out(im, n, 0, slice_ranges(im, x, ranges));
 }
 
-// Axes given or, where they are not, the first ones.
-static aicc_status slice_axes(aicc_importer *im, const aicc_onnx_node *n, const int64_t *given,
-                              int count, int64_t *axes) {
-  const int rank = aicc_in(n, 0)->type.rank;
-  int64_t first[AICC_MAX_RANK];
-  if (count > rank) {
-    return aicc_invalid(im, n, "%d slices of %d dimensions", count, rank);
-  }
+static const aicc_dim *const_dims(aicc_importer *im, const int64_t *values, int count) {
+  aicc_dim *dims = AICC_NEW_ARRAY(&im->scratch, aicc_dim, count + 1);
   for (int i = 0; i < count; i++) {
-    first[i] = i;
+    dims[i] = aicc_const_dim(im, values[i]);
   }
-  return aicc_axes(im, n, given ? given : first, count, rank, axes);
+  return dims;
 }
 
 aicc_status import_slice_attr(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   AICC_TRY(aicc_need_tensors(im, n));
   int count = 0, end_count = 0, axis_count = 0;
+  int64_t axes[AICC_MAX_RANK];
+  const int rank = aicc_in(n, 0)->type.rank;
   const int64_t *starts = aicc_onnx_ints(n, "starts", &count);
   const int64_t *ends = aicc_onnx_ints(n, "ends", &end_count);
   const int64_t *given = aicc_onnx_ints(n, "axes", &axis_count);
-  if (end_count != count || (given && axis_count != count)) {
-    return aicc_invalid(im, n, "starts, ends and axes differ in length");
+  if (end_count != count || (given && axis_count != count) || axis_count > rank) {
+    return aicc_invalid(im, n, "starts, ends and axes do not fit");
   }
-  int64_t axes[AICC_MAX_RANK];
-  aicc_dim from[AICC_MAX_RANK], to[AICC_MAX_RANK];
-  AICC_TRY(slice_axes(im, n, given, count, axes));
-  for (int i = 0; i < count; i++) {
-    from[i] = aicc_const_dim(im, starts[i]);
-    to[i] = aicc_const_dim(im, ends[i]);
-  }
-  return slice_by(im, n, from, to, axes, NULL, count);
+  AICC_TRY(aicc_axes(im, n, given, axis_count, rank, axes));
+  return slice_by(im, n, const_dims(im, starts, count), const_dims(im, ends, count),
+                  given ? const_dims(im, axes, count) : NULL, NULL, count);
 }
 
 aicc_status import_slice(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   AICC_TRY(aicc_need_tensors(im, n));
   int count = 0, end_count = 0, axis_count = 0, step_count = 0;
-  const aicc_dim *starts = NULL, *ends = NULL;
-  const int64_t *given = NULL, *steps = NULL;
+  const aicc_dim *starts = NULL, *ends = NULL, *axes = NULL, *steps = NULL;
   AICC_TRY(aicc_in_dims(im, n, 1, &starts, &count));
   AICC_TRY(aicc_in_dims(im, n, 2, &ends, &end_count));
-  AICC_TRY(aicc_in_ints(im, n, 3, "axes", &given, &axis_count));
-  AICC_TRY(aicc_in_ints(im, n, 4, "steps", &steps, &step_count));
-  if (end_count != count || (given && axis_count != count) || (steps && step_count != count)) {
+  AICC_TRY(aicc_in_axes_dims(im, n, 3, aicc_in(n, 0)->type.rank, &axes, &axis_count));
+  AICC_TRY(aicc_in_dims(im, n, 4, &steps, &step_count));
+  if (end_count != count || (axes && axis_count != count) || (steps && step_count != count)) {
     return aicc_invalid(im, n, "starts, ends, axes and steps differ in length");
   }
-  int64_t axes[AICC_MAX_RANK];
-  AICC_TRY(slice_axes(im, n, given, count, axes));
   return slice_by(im, n, starts, ends, axes, steps, count);
 }
 
@@ -210,9 +242,9 @@ static bool is_mode(const char *mode) {
   return false;
 }
 
-// |pads|: |count| paddings before, then as many behind, of |axes|.
+// |pads|: |count| paddings before, then as many behind, of |axes| (NULL: all).
 static aicc_status pad_by(aicc_importer *im, const aicc_onnx_node *n, const aicc_dim *pads,
-                          const int64_t *axes, int count, aicc_value *fill) {
+                          const aicc_dim *axes, int count, aicc_value *fill) {
   aicc_value *x = aicc_in(n, 0);
   const char *mode = aicc_onnx_string(n, "mode", "constant");
   aicc_dim low[AICC_MAX_RANK], high[AICC_MAX_RANK];
@@ -222,9 +254,13 @@ static aicc_status pad_by(aicc_importer *im, const aicc_onnx_node *n, const aicc
   for (int i = 0; i < x->type.rank; i++) {
     low[i] = high[i] = aicc_const_dim(im, 0);
   }
-  for (int i = 0; i < count; i++) {
-    low[axes[i]] = pads[i];
-    high[axes[i]] = pads[count + i];
+  for (int i = 0; i < x->type.rank; i++) {
+    for (int k = 0; k < count; k++) {
+      const aicc_dim axis = axes ? axes[k] : aicc_const_dim(im, k);
+      const aicc_dim hit = aicc_axis_is(im, axis, x->type.rank, i);
+      low[i] = aicc_dim_select(im->dims, hit, pads[k], low[i]);
+      high[i] = aicc_dim_select(im->dims, hit, pads[count + k], high[i]);
+    }
   }
   const bool constant = strcmp(mode, "constant") == 0;
   return aicc_set_out(im, n, 0,
@@ -235,33 +271,24 @@ aicc_status import_pad_attr(aicc_importer *im, const aicc_onnx_node *n, int firs
   AICC_TRY(aicc_need_tensors(im, n));
   const aicc_value *x = aicc_in(n, 0);
   int count = 0;
-  int64_t axes[AICC_MAX_RANK];
-  aicc_dim dims[2 * AICC_MAX_RANK];
   const int64_t *pads = aicc_onnx_ints(n, first_version ? "paddings" : "pads", &count);
   if (count != 2 * x->type.rank) {
     return aicc_invalid(im, n, "%d paddings for %d dimensions", count, x->type.rank);
   }
-  for (int i = 0; i < count; i++) {
-    axes[i / 2] = i / 2;
-    dims[i] = aicc_const_dim(im, pads[i]);
-  }
   const double value = (double)aicc_onnx_float(n, "value", 0);
-  return pad_by(im, n, dims, axes, x->type.rank, aicc_b_scalar(&im->b, x->type.dtype, value));
+  return pad_by(im, n, const_dims(im, pads, count), NULL, x->type.rank,
+                aicc_b_scalar(&im->b, x->type.dtype, value));
 }
 
 aicc_status import_pad(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   AICC_TRY(aicc_need_tensors(im, n));
   aicc_value *x = aicc_in(n, 0), *fill = aicc_in(n, 2);
-  const aicc_dim *pads = NULL;
-  int64_t axes[AICC_MAX_RANK];
+  const aicc_dim *pads = NULL, *axes = NULL;
   int count = 0, axis_count = 0;
-  bool given = false;
   AICC_TRY(aicc_in_dims(im, n, 1, &pads, &count));
-  AICC_TRY(aicc_in_axes(im, n, "axes", 3, x->type.rank, axes, &axis_count, &given));
-  for (int i = 0; !given && i < x->type.rank; i++) {
-    axes[axis_count++] = i;
-  }
+  AICC_TRY(aicc_in_axes_dims(im, n, 3, x->type.rank, &axes, &axis_count));
+  axis_count = axes ? axis_count : x->type.rank;
   if (count != 2 * axis_count) {
     return aicc_invalid(im, n, "%d paddings for %d dimensions", count, axis_count);
   }
@@ -279,8 +306,11 @@ aicc_status import_center_crop_pad(aicc_importer *im, const aicc_onnx_node *n, i
   const aicc_dim *sizes = NULL;
   int64_t axes[AICC_MAX_RANK];
   int count = 0, axis_count = 0;
-  bool given = false;
-  AICC_TRY(aicc_in_axes(im, n, "axes", -1, x->type.rank, axes, &axis_count, &given));
+  const int64_t *given = aicc_onnx_ints(n, "axes", &axis_count);
+  if (axis_count > x->type.rank) {
+    return aicc_invalid(im, n, "%d axes for %d dimensions", axis_count, x->type.rank);
+  }
+  AICC_TRY(aicc_axes(im, n, given, axis_count, x->type.rank, axes));
   AICC_TRY(aicc_in_dims(im, n, 1, &sizes, &count));
   for (int i = 0; !given && i < x->type.rank; i++) {
     axes[axis_count++] = i;

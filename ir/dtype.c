@@ -104,7 +104,7 @@ static unsigned small_encode(const small_float *f, double value, bool saturate) 
   const unsigned sign = signbit(value) ? sign_bit : 0;
   if (isnan(value)) {
     if (!f->has_nan) {
-      return sign | small_max(f);
+      return sign_bit;  // ONNX leaves it open; its reference gives -0
     }
     return f->fnuz ? small_nan(f) : sign | small_nan(f);
   }
@@ -174,7 +174,7 @@ float aicc_f8_to_f32(aicc_dtype t, uint8_t bits) {
   return (float)small_decode(small_float_of(t), bits);
 }
 
-// E8M0 holds powers of two alone: the nearest one, ties to the larger.
+// E8M0 holds powers of two alone: the next one that is not smaller (ONNX Cast's round_mode "up").
 static uint8_t f8e8m0_encode(float value, bool saturate) {
   if (isnan(value) || value < 0) {
     return 0xFF;
@@ -184,7 +184,7 @@ static uint8_t f8e8m0_encode(float value, bool saturate) {
   }
   int exponent;
   const float fraction = frexpf(value, &exponent);  // 0.5 <= fraction < 1, or 0
-  const int biased = value == 0 ? 0 : exponent - 1 + 127 + (fraction >= 0.75f);
+  const int biased = value == 0 ? 0 : exponent - 1 + 127 + (fraction > 0.5f);
   return (uint8_t)(biased < 0 ? 0 : biased > 254 ? (saturate ? 254 : 255) : biased);
 }
 

@@ -117,7 +117,10 @@ aicc_status aicc_infer_cast(aicc_module *module, aicc_node *node, aicc_diags *di
   AICC_TRY(aicc_infer_need_attr(module, node, diags, AICC_ATTR_TO));
   const aicc_dtype from = node->in[0]->type.dtype;
   const aicc_dtype to = aicc_get_dtype(node, AICC_ATTR_TO, from);
-  if (node->op == AICC_OP_BITCAST && aicc_dtype_table[from].bits != aicc_dtype_table[to].bits) {
+  // bool counts as the byte it is stored in.
+  const int from_bits = from == AICC_BOOL ? 8 : aicc_dtype_table[from].bits;
+  const int to_bits = to == AICC_BOOL ? 8 : aicc_dtype_table[to].bits;
+  if (node->op == AICC_OP_BITCAST && from_bits != to_bits) {
     return aicc_infer_fail(module, node, diags, "%s and %s have different sizes",
                            aicc_dtype_name(from), aicc_dtype_name(to));
   }
