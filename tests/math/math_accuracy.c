@@ -322,7 +322,7 @@ static bool time_loop(cg_math_fn fn) {
   }
   float a[MATH_CHUNK], out[MATH_CHUNK];
   for (int i = 0; i < MATH_CHUNK; i++) {
-    a[i] = (float)(i + 1) / MATH_CHUNK;
+    a[i] = (float)(i + 1) / (float)MATH_CHUNK;
   }
   double best = 1e9;
   for (int attempt = 0; attempt < 5; attempt++) {
@@ -333,7 +333,7 @@ static bool time_loop(cg_math_fn fn) {
     const double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     best = seconds < best ? seconds : best;
   }
-  printf("%-8s %.2f ns\n", cg_math_table[fn].name, best * 1e9 / ROUNDS / MATH_CHUNK);
+  printf("%-8s %.2f ns\n", cg_math_table[fn].name, best * 1e9 / ((double)ROUNDS * (double)MATH_CHUNK));
   math_jit_free(jit);
   return true;
 }
