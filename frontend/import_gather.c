@@ -41,18 +41,6 @@ static aicc_status set_reduction(aicc_importer *im, const aicc_onnx_node *n, aic
   return aicc_invalid(im, n, "there is no reduction '%s'", reduction);
 }
 
-static aicc_value *scatter_elements(aicc_importer *im, aicc_value *x, aicc_value *indices,
-                                    aicc_value *updates, int axis, const char *reduction) {
-  if (!x || !indices || !updates) {
-    return NULL;
-  }
-  aicc_value *const in[] = {x, indices, updates};
-  aicc_node *node = aicc_node_create(im->module, AICC_OP_SCATTER_ELEMENTS, in, 3, 1);
-  aicc_set_int(im->module, node, AICC_ATTR_AXIS, axis);
-  aicc_set_string(im->module, node, AICC_ATTR_REDUCTION, reduction);
-  return aicc_b_finish(&im->b, node);
-}
-
 aicc_status import_scatter_elements(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   AICC_TRY(aicc_need_tensors(im, n));
@@ -70,37 +58,6 @@ aicc_status import_scatter_nd(aicc_importer *im, const aicc_onnx_node *n, int pa
   aicc_node *node = aicc_node_create(im->module, AICC_OP_SCATTER_ND, n->in, 3, 1);
   AICC_TRY(set_reduction(im, n, node));
   return aicc_set_out(im, n, 0, aicc_b_finish(&im->b, node));
-}
-
-// A cache [B, .., S, ..] and an update of T <= S entries: entry t of sequence b goes to position
-// write_indices[b] + t, modulo S where the cache is circular.
-aicc_status import_tensor_scatter(aicc_importer *im, const aicc_onnx_node *n, int payload) {
-  (void)payload;
-  AICC_TRY(aicc_need_tensors(im, n));
-  aicc_builder *b = &im->b;
-  aicc_value *cache = aicc_in(n, 0), *update = aicc_in(n, 1), *start = aicc_in(n, 2);
-  const char *mode = aicc_onnx_string(n, "mode", "linear");
-  const int rank = cache->type.rank;
-  int axis = 0;
-  AICC_TRY(aicc_axis(im, n, aicc_onnx_int(n, "axis", -2), rank, &axis));
-  const bool circular = strcmp(mode, "circular") == 0;
-  if (axis == 0 || update->type.rank != rank || (!circular && strcmp(mode, "linear") != 0)) {
-    return aicc_invalid(im, n, "TensorScatter needs an axis behind the first one, an update of the "
-                               "cache's rank, and mode linear or circular");
-  }
-  aicc_value *indices = aicc_b_iota(b, AICC_I64, update->type.dims, rank, axis);
-  if (start) {
-    aicc_dim dims[AICC_MAX_RANK];
-    for (int i = 0; i < rank; i++) {
-      dims[i] = i == 0 ? update->type.dims[0] : aicc_const_dim(im, 1);
-    }
-    start = aicc_b_reshape(b, aicc_b_cast(b, start, AICC_I64), dims, rank);
-    indices = aicc_b_binary(b, AICC_OP_ADD, indices, start);
-  }
-  if (circular) {
-    indices = aicc_b_binary(b, AICC_OP_MOD, indices, aicc_b_from_dim(b, cache->type.dims[axis]));
-  }
-  return aicc_set_out(im, n, 0, scatter_elements(im, cache, indices, update, axis, "none"));
 }
 
 aicc_status import_where(aicc_importer *im, const aicc_onnx_node *n, int payload) {
