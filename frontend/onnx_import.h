@@ -178,6 +178,13 @@ const aicc_onnx_op *aicc_onnx_op_find(aicc_onnx_domain domain, const char *type,
                                       bool *known);
 const aicc_onnx_op *aicc_onnx_op_table(int *count);
 
+// Payloads of the Reduce family; up to PROD they are one operator of the graph.
+typedef enum aicc_import_reduction {
+  AICC_IMPORT_SUM, AICC_IMPORT_MAX, AICC_IMPORT_MIN, AICC_IMPORT_PROD, AICC_IMPORT_MEAN,
+  AICC_IMPORT_L1, AICC_IMPORT_L2, AICC_IMPORT_SUM_SQUARE, AICC_IMPORT_LOG_SUM,
+  AICC_IMPORT_LOG_SUM_EXP,
+} aicc_import_reduction;
+
 #define ONNX_OP(domain, type, since, until, in_least, in_most, out_least, out_most, importer, \
                 payload)                                                                       \
   aicc_status import_##importer(aicc_importer *im, const aicc_onnx_node *n, int payload_);
