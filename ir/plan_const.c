@@ -31,24 +31,27 @@ static int64_t row_source(const aicc_pack *pack, int64_t row, int64_t *columns) 
   return source;
 }
 
-static void copy_row(const aicc_pack *pack, size_t item, const uint8_t *data, int64_t row,
-                     uint8_t *out) {
+// Columns |first| .. |end| - 1 of packed row |row|.
+static void copy_columns(const aicc_pack *pack, size_t item, const uint8_t *data, int64_t row,
+                         int64_t first, int64_t end, uint8_t *out) {
   int64_t columns;
   const int64_t source = row_source(pack, row, &columns);
-  const uint8_t *from = data + (size_t)source * item;
+  const int64_t real = columns < end ? (columns > first ? columns : first) : end;
   const size_t stride = (size_t)pack->n_stride * item;
+  const uint8_t *from = data + (size_t)source * item + (size_t)first * stride;
+  const size_t count = (size_t)(real - first);
   if (pack->n_stride == 1) {
-    memcpy(out, from, (size_t)columns * item);
+    memcpy(out, from, count * item);
   } else if (item == 4) {
-    for (int64_t i = 0; i < columns; i++, from += stride) {
+    for (size_t i = 0; i < count; i++, from += stride) {
       memcpy(out + 4 * i, from, 4);
     }
   } else {
-    for (int64_t i = 0; i < columns; i++, from += stride) {
-      memcpy(out + (size_t)i * item, from, item);
+    for (size_t i = 0; i < count; i++, from += stride) {
+      memcpy(out + i * item, from, item);
     }
   }
-  memset(out + (size_t)columns * item, 0, (size_t)(pack->nr - columns) * item);
+  memset(out + count * item, 0, (size_t)(end - real) * item);
 }
 
 void aicc_plan_const_bytes(const aicc_plan_const *constant, uint64_t from, uint64_t size,
@@ -62,17 +65,11 @@ void aicc_plan_const_bytes(const aicc_plan_const *constant, uint64_t from, uint6
   const size_t item = aicc_dtype_size(tensor->dtype);
   const uint64_t row_bytes = (uint64_t)pack->nr * item;
   uint8_t *to = out;
-  uint8_t row[4096];
-  AICC_ASSERT(row_bytes <= sizeof row || (from % row_bytes == 0 && size % row_bytes == 0));
   while (size > 0) {
     const uint64_t index = from / row_bytes, skip = from % row_bytes;
     const uint64_t part = row_bytes - skip < size ? row_bytes - skip : size;
-    if (part == row_bytes) {
-      copy_row(pack, item, tensor->data, (int64_t)index, to);
-    } else {
-      copy_row(pack, item, tensor->data, (int64_t)index, row);
-      memcpy(to, row + skip, part);
-    }
+    copy_columns(pack, item, tensor->data, (int64_t)index, (int64_t)(skip / item),
+                 (int64_t)((skip + part) / item), to);
     to += part;
     from += part;
     size -= part;
