@@ -7,6 +7,8 @@
 //                                      AICC_BLESS=1 rewrites it
 //   ; error: E0203 TEXT                the next line that is no such comment (or, with `; error: *`,
 //                                      some place) has this error, whose text contains TEXT
+//   ; passes: canon,cse                these run before the module is printed, verified after each;
+//                                      the interpreter must find the same results as before
 //   ; origins                          print which ONNX nodes each node came from
 //
 // A file without expectations fails. Errors that are not expected fail.
@@ -14,8 +16,10 @@
 #include <string.h>
 
 #include "check_main.h"
+#include "air/eval_compare.h"
 #include "filecheck.h"
 #include "ir/text.h"
+#include "passes/pass.h"
 
 static glob_t files;
 
@@ -194,6 +198,32 @@ static void check_fixed_point(const char *path, const aicc_module *module) {
   aicc_diags_deinit(&diags);
 }
 
+// Runs the passes that the header names, and compares with the module as it was parsed.
+static aicc_status run_passes(const char *path, const text *test, aicc_module *module,
+                              aicc_diags *diags) {
+  char *list = header(test->data, "passes:");
+  if (!list) {
+    return AICC_OK;
+  }
+  const aicc_pass_options options = {.check = true};
+  const aicc_status status = aicc_run_passes(module, list, &options, diags);
+  free(list);
+  if (status == AICC_OK) {
+    aicc_module *before = aicc_module_parse(test->data, test->size, path, diags);
+    text report = {0};
+    FILE *out = open_memstream(&report.data, &report.size);
+    const bool same = eval_compare(before, module, out);
+    fclose(out);
+    if (!same) {
+      aicc_module_print(module, stderr);
+    }
+    ck_assert_msg(same, "%s: after the passes: %s", path, report.data);
+    free(report.data);
+    aicc_module_destroy(before);
+  }
+  return status;
+}
+
 static void check_file(const char *path) {
   text test = read_file(path);
   aicc_diags diags;
@@ -202,6 +232,7 @@ static void check_file(const char *path) {
   aicc_status status = module ? aicc_verify(module, &diags) : AICC_INVALID;
   if (status == AICC_OK) {
     check_fixed_point(path, module);
+    status = run_passes(path, &test, module, &diags);
   }
   ck_assert_msg((status == AICC_OK) == (diags.error_count == 0),
                 "%s: status %d with %zu errors", path, (int)status, diags.error_count);

@@ -1,5 +1,6 @@
 # Every tests/air/**/*.air, one Check program.
 add_executable(test_air ${CMAKE_CURRENT_LIST_DIR}/test_air.c
+               ${CMAKE_CURRENT_LIST_DIR}/eval_compare.c
                ${CMAKE_CURRENT_SOURCE_DIR}/filecheck.c)
 target_link_libraries(test_air PRIVATE ${layers} PkgConfig::CHECK m dl Threads::Threads)
 target_include_directories(test_air PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tests)

@@ -1,0 +1,172 @@
+// The pass manager: names to functions, facts, verification, dumps, times.
+#include "passes/pass.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+const aicc_pass aicc_pass_table[] = {
+#define AICC_PASS(name, needs, makes, breaks, doc) \
+  {#name, doc, AICC_FACT_##needs, AICC_FACT_##makes, AICC_FACT_##breaks, aicc_pass_##name},
+#include "passes/passes.def"
+#undef AICC_PASS
+};
+const int aicc_pass_count = sizeof aicc_pass_table / sizeof *aicc_pass_table;
+
+// Folding exposes identities and identities expose folding; two rounds reach what the corpus has.
+const char *const aicc_pipeline_default =
+    "const_fold,canon,simplify,const_fold,canon,simplify,cse,dce,layout,simplify,cse,dce,fuse";
+
+static const struct {
+  unsigned fact;
+  const char *name;
+} fact_names[] = {{AICC_FACT_CANON, "canon"}, {AICC_FACT_GROUPED, "grouped"}};
+
+// The next name of a list; false at its end.
+static bool next_name(const char **list, const char **name, size_t *length) {
+  const char *at = *list;
+  while (*at == ',' || isspace((unsigned char)*at)) {
+    at++;
+  }
+  *name = at;
+  while (*at && *at != ',' && !isspace((unsigned char)*at)) {
+    at++;
+  }
+  *length = (size_t)(at - *name);
+  *list = at;
+  return *length > 0;
+}
+
+static const aicc_pass *find(const char *name, size_t length) {
+  for (int i = 0; i < aicc_pass_count; i++) {
+    const aicc_pass *pass = &aicc_pass_table[i];
+    if (strlen(pass->name) == length && memcmp(pass->name, name, length) == 0) {
+      return pass;
+    }
+  }
+  return NULL;
+}
+
+static const char *fact_list(unsigned facts, aicc_arena *arena) {
+  const char *text = "";
+  for (size_t i = 0; i < sizeof fact_names / sizeof *fact_names; i++) {
+    if (facts & fact_names[i].fact) {
+      text = aicc_arena_printf(arena, "%s%s%s", text, *text ? "," : "", fact_names[i].name);
+    }
+  }
+  return *text ? text : "-";
+}
+
+// Every name is known and every need met, before anything runs.
+static aicc_status check_list(const char *list, aicc_diags *diags) {
+  const aicc_loc loc = {0};
+  const char *name;
+  size_t length;
+  unsigned facts = 0;
+  while (next_name(&list, &name, &length)) {
+    const aicc_pass *pass = find(name, length);
+    if (!pass) {
+      AICC_EMIT(diags, E0002, &loc, aicc_arena_printf(&diags->arena, "%.*s", (int)length, name));
+      return AICC_INVALID;
+    }
+    if (pass->needs & ~facts) {
+      AICC_EMIT(diags, E0903, &loc, pass->name, fact_list(pass->needs & ~facts, &diags->arena));
+      return AICC_INVALID;
+    }
+    facts = (facts & ~pass->breaks) | pass->makes;
+  }
+  return AICC_OK;
+}
+
+static double now_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+static void dump(const aicc_module *module, const aicc_pass *pass,
+                 const aicc_pass_options *options) {
+  const char *wanted = options->dump_after;
+  if (wanted && options->dump &&
+      (strcmp(wanted, "all") == 0 || strcmp(wanted, pass->name) == 0)) {
+    fprintf(options->dump, "; after %s\n", pass->name);
+    aicc_module_print(module, options->dump);
+  }
+}
+
+static aicc_status run_one(aicc_module *module, const aicc_pass *pass,
+                           const aicc_pass_options *options, aicc_diags *diags) {
+  aicc_arena scratch;
+  aicc_arena_init(&scratch);
+  aicc_pass_context context = {.module = module,
+                               .scratch = &scratch,
+                               .diags = diags,
+                               .machine = options->machine,
+                               .report = options->report};
+  const double start = now_ms();
+  aicc_status status = pass->run(&context);
+  if (options->times) {
+    fprintf(options->times, "%10.2f ms  %s\n", now_ms() - start, pass->name);
+  }
+  aicc_arena_deinit(&scratch);
+  if (status == AICC_OK && options->check && aicc_verify(module, diags) != AICC_OK) {
+    const aicc_loc loc = {.file = module->file};
+    AICC_EMIT(diags, E0901, &loc, pass->name);
+    status = AICC_INTERNAL;
+  }
+  dump(module, pass, options);
+  return status;
+}
+
+aicc_status aicc_run_passes(aicc_module *module, const char *comma_list,
+                            const aicc_pass_options *options, aicc_diags *diags) {
+  AICC_TRY(check_list(comma_list, diags));
+  const double start = now_ms();
+  const char *name;
+  size_t length;
+  while (next_name(&comma_list, &name, &length)) {
+    const aicc_pass *pass = find(name, length);
+    AICC_TRY(run_one(module, pass, options, diags));
+    if (options->stop_after && strcmp(options->stop_after, pass->name) == 0) {
+      break;
+    }
+  }
+  if (options->times) {
+    fprintf(options->times, "%10.2f ms  all passes\n", now_ms() - start);
+  }
+  return AICC_OK;
+}
+
+void aicc_list_passes(FILE *out) {
+  aicc_arena arena;
+  aicc_arena_init(&arena);
+  fprintf(out, "%-12s %-8s %-8s %-8s %s\n", "pass", "needs", "makes", "breaks", "what it does");
+  for (int i = 0; i < aicc_pass_count; i++) {
+    const aicc_pass *pass = &aicc_pass_table[i];
+    fprintf(out, "%-12s %-8s %-8s %-8s %s\n", pass->name, fact_list(pass->needs, &arena),
+            fact_list(pass->makes, &arena), fact_list(pass->breaks, &arena), pass->doc);
+  }
+  aicc_arena_deinit(&arena);
+}
+
+void aicc_print_pipeline(const char *comma_list, FILE *out) {
+  const char *name;
+  size_t length;
+  while (next_name(&comma_list, &name, &length)) {
+    const aicc_pass *pass = find(name, length);
+    fprintf(out, "%-12.*s %s\n", (int)length, name, pass ? pass->doc : "(no such pass)");
+  }
+}
+
+void aicc_pass_report(const aicc_pass_context *pass, const char *name, const char *format, ...) {
+  if (!pass->report) {
+    return;
+  }
+  va_list args;
+  va_start(args, format);
+  fprintf(pass->report, "%s: ", name);
+  vfprintf(pass->report, format, args);
+  fputc('\n', pass->report);
+  va_end(args);
+}
