@@ -179,14 +179,16 @@ static LLVMValueRef buffer_table(cg *c, const aicc_plan *plan, size_t *count) {
   return records(c, items, *count);
 }
 
-static LLVMValueRef constant_table(cg *c, const aicc_plan *plan) {
+static LLVMValueRef constant_table(cg *c, const cg_tables *tables) {
+  const aicc_plan *plan = tables->plan;
   LLVMValueRef *items = AICC_NEW_ARRAY(c->arena, LLVMValueRef, plan->const_count + 1);
   for (size_t i = 0; i < plan->const_count; i++) {
     const aicc_plan_const *constant = &plan->consts[i];
     LLVMValueRef members[] = {
         text_or_null(c, constant->name),
         u32(c, (uint64_t)aicc_dtype_table[constant->tensor->dtype].onnx),
-        u64(c, constant->offset), u64(c, constant->size)};
+        u64(c, tables->offsets != NULL ? tables->offsets[i] : constant->offset),
+        u64(c, constant->size)};
     items[i] = record(c, members, 4, sizeof(aicc_abi_constant));
   }
   return records(c, items, plan->const_count);
@@ -227,7 +229,7 @@ static LLVMValueRef model_record(cg *c, const cg_tables *tables, LLVMValueRef ru
                             kernel_table(c, tables),
                             image_table(c, tables),
                             buffers,
-                            constant_table(c, plan),
+                            constant_table(c, tables),
                             hidden_global(c, record(c, weights, 2, sizeof(aicc_abi_weights))),
                             run,
                             feature_table(c)};

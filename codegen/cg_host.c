@@ -141,7 +141,9 @@ LLVMValueRef cg_slot_pointer(cg_host *h, aicc_slot slot) {
   switch (info->kind) {
     case AICC_SLOT_ALIAS: return cg_slot_pointer(h, info->index);
     case AICC_SLOT_CONST: {
-      LLVMValueRef offset = cg_int(c, (int64_t)h->plan->consts[info->index].offset);
+      const uint64_t place = h->offsets != NULL ? h->offsets[info->index]
+                                                : h->plan->consts[info->index].offset;
+      LLVMValueRef offset = cg_int(c, (int64_t)place);
       return LLVMBuildGEP2(c->builder, c->i8, h->weights, &offset, 1, "");
     }
     case AICC_SLOT_BUFFER: {
@@ -294,8 +296,9 @@ static void close_function(cg_host *h) {
   LLVMBuildBr(c->builder, LLVMGetNextBasicBlock(h->leave));
 }
 
-aicc_status cg_emit_run(cg *c, const aicc_plan *plan, LLVMValueRef *run) {
-  cg_host h = {.c = c, .plan = plan, .dims = plan->module->dims, .stamp = 1};
+aicc_status cg_emit_run(cg *c, const aicc_plan *plan, const uint64_t *offsets,
+                        LLVMValueRef *run) {
+  cg_host h = {.c = c, .plan = plan, .offsets = offsets, .dims = plan->module->dims, .stamp = 1};
   h.dim_limit = aicc_dim_count(h.dims) + 1;
   h.symbols = AICC_NEW_ARRAY(c->arena, LLVMValueRef, h.dim_limit);
   h.memo = AICC_NEW_ARRAY(c->arena, LLVMValueRef, h.dim_limit);

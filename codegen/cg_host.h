@@ -12,6 +12,7 @@
 typedef struct cg_host {
   cg *c;
   const aicc_plan *plan;
+  const uint64_t *offsets;     // of constants; NULL: the plan's
   aicc_dims *dims;
   LLVMValueRef call, session, table, weights, inputs;  // members of the call
   LLVMValueRef status;         // variable: what run returns
@@ -28,8 +29,10 @@ typedef struct cg_host {
   LLVMValueRef *addresses;     // per segment: array of addresses
 } cg_host;
 
-// Emits the internal function "run". |warps| per block (GPU) turn tasks into blocks; 0: CPU.
-AICC_MUST_USE aicc_status cg_emit_run(cg *c, const aicc_plan *plan, LLVMValueRef *run);
+// Emits the internal function "run". |offsets|: of each constant within the weights; NULL: as the
+// plan has them.
+AICC_MUST_USE aicc_status cg_emit_run(cg *c, const aicc_plan *plan, const uint64_t *offsets,
+                                      LLVMValueRef *run);
 
 // The tables and the exported query function. |infos|: one per kernel; |symbols|: the functions of
 // CPU kernels, per kernel.
@@ -41,6 +44,7 @@ typedef struct cg_image {
 } cg_image;
 typedef struct cg_tables {
   const aicc_plan *plan;
+  const uint64_t *offsets;   // of constants; NULL: the plan's
   const cg_kernel_info *infos;
   const char *const *symbols;
   const cg_image *images;

@@ -1,0 +1,26 @@
+// Code generation: a plan -> a finished model file.
+//
+// Kernels are compiled in worker processes, linked by ld.lld, the weights appended, and the file
+// renamed into place: a failed compile leaves nothing behind. Equal inputs give equal bytes, whatever
+// the number of processes. Thread-compatible; the caller has no other threads (workers are forked).
+#ifndef AICC_CODEGEN_CODEGEN_H
+#define AICC_CODEGEN_CODEGEN_H
+
+#include "codegen/target.h"
+#include "ir/plan.h"
+
+typedef struct aicc_codegen_options {
+  const cg_target *target;   // the plan was lowered for its machine
+  const char *path;          // "model.so"
+  const char *weights_path;  // a file of their own, in the same folder; NULL: within the model
+  const char *dump_dir;      // writes NAME.kir, NAME.ll and NAME.s of each kernel there; NULL: no
+  unsigned processes;        // 0: one per CPU
+  int opt_level;             // 0..3, of LLVM's code generator
+  bool unhashed;             // leaves out the hash of the weights
+} aicc_codegen_options;
+
+// E05xx, E06xx; AICC_UNSUPPORTED where a kernel cannot be expressed on the target.
+AICC_MUST_USE aicc_status aicc_codegen(const aicc_plan *plan, const aicc_codegen_options *options,
+                                       aicc_diags *diags);
+
+#endif
