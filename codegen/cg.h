@@ -41,9 +41,11 @@ typedef struct cg_kernel_info {
   uint32_t block_threads, shared_bytes;  // GPU
 } cg_kernel_info;
 
+// The same for every emission of |kernel| for |target|.
+cg_kernel_info cg_kernel_info_of(const cg_target *target, const kir_kernel *kernel);
+
 // Emits |kernel| as the function |symbol| (CPU: an aicc_abi_cpu_kernel).
-AICC_MUST_USE aicc_status cg_emit_kernel(cg *c, const kir_kernel *kernel, const char *symbol,
-                                         cg_kernel_info *info);
+AICC_MUST_USE aicc_status cg_emit_kernel(cg *c, const kir_kernel *kernel, const char *symbol);
 
 // --- emitter state ------------------------------------------------------------------------------
 
@@ -54,8 +56,6 @@ typedef struct cg_value {
   LLVMValueRef base;   // uniform i64
   int64_t stride;
   bool affine;
-  bool placed;         // LOCAL: |offset| is its place in scratch memory
-  uint32_t offset;
 } cg_value;
 
 // What is known of a loop counter: it is a multiple of |factor| and perhaps never negative.
@@ -77,7 +77,7 @@ typedef struct cg_kernel {
   LLVMBasicBlockRef entry;  // allocas
   cg_fact *facts;
   size_t fact_count, fact_capacity;
-  cg_kernel_info info;
+  uint32_t scratch_used;
 } cg_kernel;
 
 // cg.c: plain helpers.
@@ -132,6 +132,7 @@ bool cg_known_nonnegative(cg_kernel *k, LLVMValueRef value);
 void cg_emit_load(cg_kernel *k, const kir_inst *inst);
 void cg_emit_store(cg_kernel *k, const kir_inst *inst);
 void cg_emit_atomic(cg_kernel *k, const kir_inst *inst);
+uint64_t cg_local_bytes(const kir_kernel *kernel, const kir_inst *inst);  // of a LOCAL, padded
 void cg_emit_variable(cg_kernel *k, const kir_inst *inst);  // VAR GET SET ARRAY AGET ASET LOCAL
 
 // cg_flow.c

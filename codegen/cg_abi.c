@@ -25,18 +25,10 @@ static LLVMValueRef record(cg *c, LLVMValueRef *members, unsigned count, size_t 
   return value;
 }
 
-static LLVMValueRef hidden_global(cg *c, LLVMValueRef value) {
-  LLVMValueRef global = LLVMAddGlobal(c->module, LLVMTypeOf(value), "");
-  LLVMSetInitializer(global, value);
-  LLVMSetLinkage(global, LLVMPrivateLinkage);
-  LLVMSetGlobalConstant(global, true);
-  return global;
-}
-
 // A global array of |count| equal records; null where there are none.
 static LLVMValueRef array_global(cg *c, LLVMTypeRef type, LLVMValueRef *items, size_t count) {
   return count == 0 ? LLVMConstNull(c->ptr)
-                    : hidden_global(c, LLVMConstArray2(type, items, count));
+                    : cg_host_constant(c, LLVMConstArray2(type, items, count));
 }
 
 static LLVMValueRef records(cg *c, LLVMValueRef *items, size_t count) {
@@ -152,7 +144,7 @@ static LLVMValueRef image_table(cg *c, const cg_tables *tables) {
     const cg_image *image = &tables->images[i];
     LLVMValueRef data = LLVMConstNull(c->ptr);
     if (image->data != NULL) {
-      data = hidden_global(c, LLVMConstStringInContext2(c->context, image->data, image->size,
+      data = cg_host_constant(c, LLVMConstStringInContext2(c->context, image->data, image->size,
                                                         true));
       LLVMSetAlignment(data, 64);
     }
@@ -230,14 +222,14 @@ static LLVMValueRef model_record(cg *c, const cg_tables *tables, LLVMValueRef ru
                             image_table(c, tables),
                             buffers,
                             constant_table(c, tables),
-                            hidden_global(c, record(c, weights, 2, sizeof(aicc_abi_weights))),
+                            cg_host_constant(c, record(c, weights, 2, sizeof(aicc_abi_weights))),
                             run,
                             feature_table(c)};
   return record(c, members, sizeof members / sizeof members[0], sizeof(aicc_abi_model));
 }
 
 void cg_emit_tables(cg *c, const cg_tables *tables, LLVMValueRef run) {
-  LLVMValueRef model = hidden_global(c, model_record(c, tables, run));
+  LLVMValueRef model = cg_host_constant(c, model_record(c, tables, run));
   LLVMTypeRef type = LLVMFunctionType(c->ptr, &c->i32, 1, false);
   LLVMValueRef query = LLVMAddFunction(c->module, AICC_ABI_QUERY_SYMBOL, type);
   LLVMPositionBuilderAtEnd(c->builder,

@@ -114,13 +114,18 @@ LLVMValueRef cg_host_element(cg_host *h, LLVMTypeRef type, LLVMValueRef base, in
   return LLVMBuildGEP2(h->c->builder, type, base, &at, 1, "");
 }
 
-LLVMValueRef cg_host_string(cg *c, const char *text) {
-  LLVMValueRef bytes = LLVMConstStringInContext2(c->context, text, strlen(text), false);
-  LLVMValueRef global = LLVMAddGlobal(c->module, LLVMTypeOf(bytes), "");
-  LLVMSetInitializer(global, bytes);
+LLVMValueRef cg_host_constant(cg *c, LLVMValueRef value) {
+  LLVMValueRef global = LLVMAddGlobal(c->module, LLVMTypeOf(value), "");
+  LLVMSetInitializer(global, value);
   LLVMSetLinkage(global, LLVMPrivateLinkage);
   LLVMSetGlobalConstant(global, true);
   LLVMSetUnnamedAddress(global, LLVMGlobalUnnamedAddr);
+  return global;
+}
+
+LLVMValueRef cg_host_string(cg *c, const char *text) {
+  LLVMValueRef global = cg_host_constant(
+      c, LLVMConstStringInContext2(c->context, text, strlen(text), false));
   LLVMSetAlignment(global, 1);
   return global;
 }
@@ -135,17 +140,46 @@ LLVMValueRef cg_store_dims(cg_host *h, const aicc_dim *dims, int count) {
 
 // --- slots ----------------------------------------------------------------------------------------
 
+// Strings hold addresses: they are data of the shared object, not weights.
+static LLVMValueRef string_constant(cg *c, const aicc_tensor *tensor) {
+  int64_t count = 1;
+  for (int i = 0; i < tensor->rank; i++) {
+    count *= tensor->shape[i];
+  }
+  const aicc_str *strings = tensor->data;
+  LLVMTypeRef members[] = {c->ptr, c->i64};
+  LLVMTypeRef type = LLVMStructTypeInContext(c->context, members, 2, false);
+  LLVMValueRef *items = AICC_NEW_ARRAY(c->arena, LLVMValueRef, count + 1);
+  for (int64_t i = 0; i < count; i++) {
+    const char *text = aicc_arena_memdup(c->arena, strings[i].data, strings[i].size);
+    LLVMValueRef bytes =
+        LLVMConstStringInContext2(c->context, text, (size_t)strings[i].size, false);
+    LLVMValueRef values[] = {cg_host_constant(c, bytes), cg_int(c, (int64_t)strings[i].size)};
+    items[i] = LLVMConstStructInContext(c->context, values, 2, false);
+  }
+  return cg_host_constant(c, LLVMConstArray2(type, items, (uint64_t)count));
+}
+
+static LLVMValueRef constant_pointer(cg_host *h, uint32_t index) {
+  cg *c = h->c;
+  const aicc_plan_const *constant = &h->plan->consts[index];
+  if (constant->tensor->dtype == AICC_STR) {
+    if (h->strings[index] == NULL) {
+      h->strings[index] = string_constant(c, constant->tensor);
+    }
+    return h->strings[index];
+  }
+  LLVMValueRef offset =
+      cg_int(c, (int64_t)(h->offsets != NULL ? h->offsets[index] : constant->offset));
+  return LLVMBuildGEP2(c->builder, c->i8, h->weights, &offset, 1, "");
+}
+
 LLVMValueRef cg_slot_pointer(cg_host *h, aicc_slot slot) {
   cg *c = h->c;
   const aicc_slot_info *info = &h->plan->slots[slot];
   switch (info->kind) {
     case AICC_SLOT_ALIAS: return cg_slot_pointer(h, info->index);
-    case AICC_SLOT_CONST: {
-      const uint64_t place = h->offsets != NULL ? h->offsets[info->index]
-                                                : h->plan->consts[info->index].offset;
-      LLVMValueRef offset = cg_int(c, (int64_t)place);
-      return LLVMBuildGEP2(c->builder, c->i8, h->weights, &offset, 1, "");
-    }
+    case AICC_SLOT_CONST: return constant_pointer(h, info->index);
     case AICC_SLOT_BUFFER: {
       LLVMValueRef place =
           cg_host_element(h, c->ptr, h->addresses[info->segment], h->position[slot]);
@@ -170,6 +204,7 @@ static void make_slots(cg_host *h) {
   h->slots = AICC_NEW_ARRAY(c->arena, LLVMValueRef, plan->slot_count);
   h->position = AICC_NEW_ARRAY(c->arena, uint32_t, plan->slot_count);
   h->addresses = AICC_NEW_ARRAY(c->arena, LLVMValueRef, plan->segment_count);
+  h->strings = AICC_NEW_ARRAY(c->arena, LLVMValueRef, plan->const_count + 1);
   for (size_t i = 0; i < plan->slot_count; i++) {
     switch (plan->slots[i].kind) {
       case AICC_SLOT_BUFFER: h->position[i] = counts[plan->slots[i].segment]++; break;

@@ -26,6 +26,7 @@ typedef struct cg_host {
   uint32_t dim_limit;          // ids are below
   LLVMValueRef *slots;         // per slot: pointer variable
   uint32_t *position;          // per slot (BUFFER): index within its segment
+  LLVMValueRef *strings;       // per constant: the global that holds it, where it is of strings
   LLVMValueRef *addresses;     // per segment: array of addresses
 } cg_host;
 
@@ -81,6 +82,7 @@ LLVMValueRef cg_host_call(cg_host *h, cg_host_fn fn, LLVMValueRef *args, unsigne
 void cg_host_require(cg_host *h, LLVMValueRef condition, cg_host_fn fn, LLVMValueRef *args,
                      unsigned count);
 LLVMValueRef cg_host_string(cg *c, const char *text);
+LLVMValueRef cg_host_constant(cg *c, LLVMValueRef value);  // a private constant: its address
 LLVMValueRef cg_store_dims(cg_host *h, const aicc_dim *dims, int count);  // array of i64
 
 // cg_steps.c

@@ -269,8 +269,23 @@ static aicc_status emit_cpu_kernel(cg_kernel *k, const char *symbol) {
   return AICC_OK;
 }
 
-aicc_status cg_emit_kernel(cg *c, const kir_kernel *kernel, const char *symbol,
-                           cg_kernel_info *info) {
+static uint64_t local_bytes(const kir_kernel *kernel, const kir_block *block) {
+  uint64_t bytes = 0;
+  for (const kir_inst *inst = block->first; inst != NULL; inst = inst->next) {
+    bytes += inst->op == KIR_LOCAL ? cg_local_bytes(kernel, inst) : 0;
+    bytes += local_bytes(kernel, &inst->blocks[0]) + local_bytes(kernel, &inst->blocks[1]);
+  }
+  return bytes;
+}
+
+cg_kernel_info cg_kernel_info_of(const cg_target *target AICC_UNUSED, const kir_kernel *kernel) {
+  return (cg_kernel_info){
+      .arg_bytes = (uint32_t)kernel->param_count * 8,
+      .scratch_bytes = (uint32_t)local_bytes(kernel, &kernel->body),
+  };
+}
+
+aicc_status cg_emit_kernel(cg *c, const kir_kernel *kernel, const char *symbol) {
   const int width = kernel->width > 0 ? kernel->width : c->target->machine.width;
   cg_kernel k = {
       .c = c,
@@ -283,8 +298,9 @@ aicc_status cg_emit_kernel(cg *c, const kir_kernel *kernel, const char *symbol,
     cg_fail(c, kernel, "no code generator for this kind of target");
     return AICC_UNSUPPORTED;
   }
-  k.info.arg_bytes = (uint32_t)kernel->param_count * 8;
-  AICC_TRY(emit_cpu_kernel(&k, symbol));
-  *info = k.info;
-  return AICC_OK;
+  if (local_bytes(kernel, &kernel->body) > UINT32_MAX / 2) {
+    cg_fail(c, kernel, "more than 2 GiB of local memory");
+    return AICC_UNSUPPORTED;
+  }
+  return emit_cpu_kernel(&k, symbol);
 }

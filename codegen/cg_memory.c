@@ -312,19 +312,18 @@ static LLVMValueRef array_place(cg_kernel *k, const kir_inst *inst) {
                          cg_use(k, inst->args[1]));
 }
 
+uint64_t cg_local_bytes(const kir_kernel *kernel, const kir_inst *inst) {
+  return (inst->imm * aicc_dtype_size(kernel->values[inst->result].dtype) + 63) / 64 * 64;
+}
+
+// A place of its own, the same in every repetition of unrolled code.
 static void emit_local(cg_kernel *k, const kir_inst *inst) {
   cg_value *local = &k->values[inst->result];
-  if (!local->placed) {
-    const uint64_t size = inst->imm * aicc_dtype_size(k->kernel->values[inst->result].dtype);
-    if (size > UINT32_MAX / 2 || k->info.scratch_bytes > UINT32_MAX / 2) {
-      cg_fail(k->c, k->kernel, "more than 2 GiB of local memory");
-      return;
-    }
-    local->placed = true;
-    local->offset = k->info.scratch_bytes;
-    k->info.scratch_bytes += (uint32_t)((size + 63) / 64 * 64);
+  if (local->base == NULL) {
+    local->base = cg_int(k->c, k->scratch_used);
+    k->scratch_used += (uint32_t)cg_local_bytes(k->kernel, inst);
   }
-  local->v = element_pointer(k, k->c->i8, k->scratch, cg_int(k->c, local->offset));
+  local->v = element_pointer(k, k->c->i8, k->scratch, local->base);
 }
 
 void cg_emit_variable(cg_kernel *k, const kir_inst *inst) {

@@ -61,7 +61,8 @@ static inline void cg_fixture_compile(cg_fixture *f, const kir_kernel *kernel,
   ck_assert_ptr_nonnull(target);
   cg c;
   cg_fixture_ok(f, cg_open(&c, target, "test", 3, &f->arena, &f->diags));
-  cg_fixture_ok(f, cg_emit_kernel(&c, kernel, "kernel", &f->info));
+  cg_fixture_ok(f, cg_emit_kernel(&c, kernel, "kernel"));
+  f->info = cg_kernel_info_of(target, kernel);
   LLVMSetVisibility(LLVMGetNamedFunction(c.module, "kernel"), LLVMDefaultVisibility);
   if (getenv("CG_DUMP") != NULL) {
     kir_print(kernel, stderr);
