@@ -85,7 +85,7 @@ static aicc_status shape_input(aicc_importer *im, const aicc_onnx_node *n, int i
   }
   aicc_dim *dims = AICC_NEW_ARRAY(&im->scratch, aicc_dim, *count + 1);
   for (int k = 0; k < *count; k++) {
-    dims[k] = aicc_dim_clamp_size(im, given[k]);
+    dims[k] = aicc_dim_as_size(im, given[k]);
   }
   *out = dims;
   return AICC_OK;
@@ -233,7 +233,7 @@ aicc_status import_one_hot(aicc_importer *im, const aicc_onnx_node *n, int paylo
   if (!size || !aicc_b_as_dims(b, size, &depth, &count)) {
     return AICC_INVALID;
   }
-  const aicc_dim length = aicc_dim_clamp_size(im, depth[0]);
+  const aicc_dim length = aicc_dim_as_size(im, depth[0]);
   aicc_value *wrapped = aicc_b_binary(b, AICC_OP_ADD, indices, aicc_b_from_dim(b, length));
   aicc_value *negative =
       aicc_b_binary(b, AICC_OP_LT, indices, aicc_b_scalar_i64(b, AICC_I64, 0));

@@ -12,7 +12,7 @@ static aicc_status tile_by(aicc_importer *im, const aicc_onnx_node *n, const aic
   aicc_dim split[AICC_MAX_RANK], wide[AICC_MAX_RANK], dims[AICC_MAX_RANK];
   int rank = 0;
   for (int i = 0; i < x->type.rank; i++) {
-    const aicc_dim d = x->type.dims[i], r = aicc_dim_clamp_size(im, repeats[i]);
+    const aicc_dim d = x->type.dims[i], r = aicc_dim_as_size(im, repeats[i]);
     dims[i] = aicc_dim_mul(im->dims, r, d);
     const bool repeated = r != one, single = aicc_dim_is(im->dims, d, 1);
     if (rank + 1 + (repeated && !single) > AICC_MAX_RANK) {

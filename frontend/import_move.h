@@ -18,6 +18,8 @@ AICC_MUST_USE aicc_status aicc_in_axes_dims(aicc_importer *im, const aicc_onnx_n
 // 1 or 0, whether |axis|, counted from the end where negative, is |index|.
 aicc_dim aicc_axis_is(aicc_importer *im, aicc_dim axis, int rank, int index);
 aicc_dim aicc_dim_clamp_size(aicc_importer *im, aicc_dim d);  // d, or 0 where it may be negative
+// A size that a model states: clamped only where it is read from data (see aicc_dim_is_size).
+aicc_dim aicc_dim_as_size(aicc_importer *im, aicc_dim d);
 
 static inline aicc_dim aicc_const_dim(const aicc_importer *im, int64_t value) {
   return aicc_dim_const(im->dims, value);

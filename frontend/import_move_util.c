@@ -49,3 +49,7 @@ aicc_value *aicc_as_vector(aicc_importer *im, aicc_value *x, aicc_dim count) {
 aicc_dim aicc_dim_clamp_size(aicc_importer *im, aicc_dim d) {
   return aicc_dim_max(im->dims, d, aicc_const_dim(im, 0));
 }
+
+aicc_dim aicc_dim_as_size(aicc_importer *im, aicc_dim d) {
+  return aicc_dim_is_size(im->dims, d) ? d : aicc_dim_clamp_size(im, d);
+}

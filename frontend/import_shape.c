@@ -32,19 +32,24 @@ aicc_status import_identity(aicc_importer *im, const aicc_onnx_node *n, int payl
 
 // --- reshape --------------------------------------------------------------------------------------
 
-// Dimension |i| of the new shape before -1 is resolved: 0 copies the dimension of |x| there. An
-// expression that cannot be negative is taken as it is, for a symbol that happens to be 0 copies
-// nothing in any model seen.
+// Whether |d| is -1 or 0 only as a marker that the model computes: never so for sizes, for a dimension
+// that happens to be 0 copies nothing in any model seen.
+static bool may_be_marker(const aicc_importer *im, aicc_dim d) {
+  return aicc_dim_is_const(im->dims, d, NULL) || !aicc_dim_is_size(im->dims, d);
+}
+
+// 1 or 0, whether |d| is |marker|.
+static aicc_dim is_marker(aicc_importer *im, aicc_dim d, int64_t marker) {
+  return may_be_marker(im, d) ? aicc_dim_eq(im->dims, d, aicc_const_dim(im, marker))
+                              : aicc_const_dim(im, 0);
+}
+
+// Dimension |i| of the new shape before -1 is resolved: 0 copies the dimension of |x| there.
 static aicc_dim copied_dim(aicc_importer *im, const aicc_value *x, int i, bool zero_copies,
                            aicc_dim d) {
-  int64_t lower = 0;
-  aicc_dim_bounds(im->dims, d, &lower, NULL);
-  const bool may_copy = aicc_dim_is(im->dims, d, 0) || lower < 0;
-  if (!zero_copies || !may_copy || i >= x->type.rank) {
-    return d;
-  }
-  const aicc_dim is_zero = aicc_dim_eq(im->dims, d, aicc_const_dim(im, 0));
-  return aicc_dim_select(im->dims, is_zero, x->type.dims[i], d);
+  return zero_copies && i < x->type.rank
+             ? aicc_dim_select(im->dims, is_marker(im, d, 0), x->type.dims[i], d)
+             : d;
 }
 
 // |sizes| may hold constants, expressions that are sizes, and expressions that may be -1 or 0 when
@@ -52,8 +57,8 @@ static aicc_dim copied_dim(aicc_importer *im, const aicc_value *x, int i, bool z
 static aicc_status reshape_to(aicc_importer *im, const aicc_onnx_node *n, const aicc_dim *sizes,
                               int rank, bool zero_copies) {
   aicc_value *x = aicc_in(n, 0);
-  const aicc_dim minus = aicc_const_dim(im, -1), one = aicc_const_dim(im, 1);
-  aicc_dim dims[AICC_MAX_RANK], product = one;
+  const aicc_dim one = aicc_const_dim(im, 1);
+  aicc_dim dims[AICC_MAX_RANK], open[AICC_MAX_RANK], product = one;
   if (rank > AICC_MAX_RANK) {
     return aicc_unsupported(im, n, "a tensor of %d dimensions; the limit is %d", rank,
                             AICC_MAX_RANK);
@@ -62,8 +67,8 @@ static aicc_status reshape_to(aicc_importer *im, const aicc_onnx_node *n, const 
   for (int i = 0; i < rank; i++) {
     dims[i] = copied_dim(im, x, i, zero_copies, sizes[i]);
     inferred += aicc_dim_is(im->dims, dims[i], -1);
-    const aicc_dim open = aicc_dim_eq(im->dims, dims[i], minus);
-    product = aicc_dim_mul(im->dims, product, aicc_dim_select(im->dims, open, one, dims[i]));
+    open[i] = is_marker(im, sizes[i], -1);
+    product = aicc_dim_mul(im->dims, product, aicc_dim_select(im->dims, open[i], one, dims[i]));
   }
   if (inferred > 1) {
     return aicc_invalid(im, n, "more than one dimension of the new shape is -1");
@@ -71,8 +76,7 @@ static aicc_status reshape_to(aicc_importer *im, const aicc_onnx_node *n, const 
   const aicc_dim count = aicc_type_count(im->module, &x->type);
   const aicc_dim rest = aicc_dim_divide_exact(im->dims, count, product);
   for (int i = 0; i < rank; i++) {
-    const aicc_dim open = aicc_dim_eq(im->dims, dims[i], minus);
-    dims[i] = aicc_dim_clamp_size(im, aicc_dim_select(im->dims, open, rest, dims[i]));
+    dims[i] = aicc_dim_as_size(im, aicc_dim_select(im->dims, open[i], rest, dims[i]));
   }
   return aicc_set_out(im, n, 0, aicc_b_reshape(&im->b, x, dims, rank));
 }
@@ -273,7 +277,7 @@ aicc_status import_expand(aicc_importer *im, const aicc_onnx_node *n, int payloa
                             AICC_MAX_RANK);
   }
   for (int i = 0; i < count; i++) {
-    wanted[i] = aicc_dim_clamp_size(im, sizes[i]);
+    wanted[i] = aicc_dim_as_size(im, sizes[i]);
   }
   const aicc_type type = {.dims = wanted, .rank = count};
   if (!aicc_dims_broadcast(im->module, &x->type, &type, dims, &rank)) {

@@ -36,6 +36,13 @@ static void resolve(aicc_importer *im, const range *r, aicc_dim d, aicc_dim *sta
                            clamp_bound(im, r->start, d, zero, d));
   const aicc_dim stop = aicc_dim_select(im->dims, backward, clamp_bound(im, r->end, d, minus, last),
                                         clamp_bound(im, r->end, d, zero, d));
+  int64_t from = 0, to = 0;
+  if (aicc_dim_is(im->dims, r->step, 1) && aicc_dim_is_const(im->dims, r->start, &from) &&
+      aicc_dim_is_const(im->dims, r->end, &to) && to >= FAR && from < 0 && from > -FAR) {
+    *size = aicc_dim_min(im->dims, d, aicc_const_dim(im, -from));  // the last ones
+    *start = aicc_dim_sub(im->dims, d, *size);
+    return;
+  }
   const aicc_dim span = aicc_dim_sub(im->dims, stop, *start);
   *size = aicc_dim_clamp_size(im, aicc_dim_ceildiv(im->dims, span, r->step));
 }

@@ -69,6 +69,9 @@ uint32_t aicc_dim_count(const aicc_dims *dims);  // ids are 1 .. count
 // Interval of every possible value under the symbols' bounds (INT64_MIN/MAX: unbounded).
 void aicc_dim_bounds(const aicc_dims *dims, aicc_dim d, int64_t *lower, int64_t *upper);
 bool aicc_dim_ge(aicc_dims *dims, aicc_dim a, aicc_dim b);  // proven a >= b
+// d is made of sizes only: no symbol in it may be negative. Such an expression is no marker (-1) that
+// a model computes, and where it stands for a size it is one.
+bool aicc_dim_is_size(const aicc_dims *dims, aicc_dim d);
 // Proven: d is a multiple of |factor| (for alignment and vector widths).
 bool aicc_dim_divisible(const aicc_dims *dims, aicc_dim d, int64_t factor);
 

@@ -218,6 +218,19 @@ bool aicc_dim_ge(aicc_dims *dims, aicc_dim a, aicc_dim b) {
                     aicc_poly_nonnegative(dims, &difference, 3));
 }
 
+bool aicc_dim_is_size(const aicc_dims *dims, aicc_dim d) {
+  const dim_entry *entry = aicc_dim_entry(dims, d);
+  if (entry->kind == AICC_DIM_CONST || entry->kind == AICC_DIM_SYMBOL) {
+    return entry->lower >= 0 || entry->kind == AICC_DIM_CONST;
+  }
+  for (int i = 0; i < 3 && entry->operand[i] != AICC_DIM_NONE; i++) {
+    if (!aicc_dim_is_size(dims, entry->operand[i])) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // --- divisibility -------------------------------------------------------------------------------
 
 static int64_t factor_of_product(int64_t a, int64_t b) {

@@ -164,6 +164,11 @@ aicc_dim aicc_dim_lt(aicc_dims *dims, aicc_dim a, aicc_dim b) {
   if (positive(dims, &difference, 1)) {
     return AICC_DIM_ONE;
   }
+  int64_t least_gap = 0, most_gap = 0;
+  aicc_poly_bounds(dims, &difference, &least_gap, &most_gap);
+  if (most_gap == 1) {  // n < 1 with n >= 0 is n == 0
+    return aicc_dim_eq(dims, b, aicc_dim_add(dims, a, AICC_DIM_ONE));
+  }
   split_signs(dims, &difference, &b, &a);
   if (is_truth(dims, a) && aicc_dim_is(dims, b, 1)) {
     return negate_truth(dims, a);
@@ -181,6 +186,35 @@ static aicc_dim select_order(aicc_dims *dims, const dim_entry *order, aicc_dim a
     return aicc_dim_min(dims, a, b);
   }
   return aicc_dim_sub(dims, b, a) == gap ? aicc_dim_max(dims, a, b) : AICC_DIM_NONE;
+}
+
+typedef struct solution {
+  aicc_dim symbol, value;
+} solution;
+
+static aicc_dim replace_solved(void *context, aicc_dim symbol) {
+  const solution *s = context;
+  return symbol == s->symbol ? s->value : AICC_DIM_NONE;
+}
+
+// A symbol that |equation| (an EQ) determines, alone on its side.
+static bool solve(aicc_dims *dims, const dim_entry *equation, solution *out) {
+  for (int i = 0; i < 2; i++) {
+    const aicc_dim symbol = equation->operand[i], value = equation->operand[1 - i];
+    if (aicc_dim_entry(dims, symbol)->kind == AICC_DIM_SYMBOL &&
+        aicc_dim_is_const(dims, value, NULL)) {
+      *out = (solution){symbol, value};
+      return true;
+    }
+  }
+  return false;
+}
+
+// n == 0 ? 2*n - 1 : n - 1 is n - 1: where the condition holds, both are the same.
+static bool agree_where_equal(aicc_dims *dims, const dim_entry *equation, aicc_dim a, aicc_dim b) {
+  solution s;
+  return solve(dims, equation, &s) && aicc_dim_substitute(dims, a, replace_solved, &s) ==
+                                          aicc_dim_substitute(dims, b, replace_solved, &s);
 }
 
 aicc_dim aicc_dim_select(aicc_dims *dims, aicc_dim c, aicc_dim a, aicc_dim b) {
@@ -207,6 +241,9 @@ aicc_dim aicc_dim_select(aicc_dims *dims, aicc_dim c, aicc_dim a, aicc_dim b) {
     if (folded != AICC_DIM_NONE) {
       return folded;
     }
+  }
+  if (entry.kind == AICC_DIM_EQ && agree_where_equal(dims, &entry, a, b)) {
+    return b;
   }
   dim_poly flipped = {0}, truth;  // 1 - c: the other way round
   if (entry.kind == AICC_DIM_ADD && aicc_poly_of(dims, c, &truth) && truth.terms[0].factor < 0 &&

@@ -79,6 +79,8 @@ START_TEST(normal_forms_print_as_stated) {
     {"select(n < 4, n, 4)", "min(4, n)"},
     {"select(4 < n, n, 4)", "max(4, n)"},
     {"select(n == 4, 1, 0)", "n == 4"},
+    {"n < 1", "n == 0"},
+    {"select(n < 1, 2*n - 1, n - 1)", "n - 1"},
     {"(n == 4) == 0", "-(n == 4) + 1"},
     {"select(1 - (n == 4), a, b)", "select(n == 4, b, a)"},
     {"n**2", "n*n"},
