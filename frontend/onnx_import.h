@@ -52,6 +52,9 @@ AICC_MUST_USE aicc_status aicc_import(aicc_onnx_file *file, const aicc_import_op
 AICC_MUST_USE aicc_status aicc_import_path(const char *path, const aicc_import_options *options,
                                            aicc_diags *diags, aicc_module **out);
 
+// --list-ops: every operator and the versions of it that are imported, one row a line.
+void aicc_list_ops(FILE *out);
+
 // --- importers of operators -------------------------------------------------------------------------
 
 typedef struct aicc_scope aicc_scope;  // the names one graph sees

@@ -66,3 +66,15 @@ const aicc_onnx_op *aicc_onnx_op_find(aicc_onnx_domain domain, const char *type,
   }
   return NULL;
 }
+
+void aicc_list_ops(FILE *out) {
+  for (int i = 0; i < ROW_COUNT; i++) {
+    const aicc_onnx_op *row = &rows[i];
+    const char *domain = domain_names[row->domain];
+    fprintf(out, "%s%s%s  %d", domain, *domain ? "." : "", row->type, row->since);
+    fputs(row->until == MAX ? "+\n" : "", out);
+    if (row->until != MAX) {
+      fprintf(out, "-%d\n", row->until);
+    }
+  }
+}

@@ -343,15 +343,14 @@ static void pull_producers(fuse *f, const aicc_node *node, bool *seen, member_li
   }
 }
 
-static const char *kind_name(const aicc_node *anchor) {
+static const char *kind_name(const aicc_module *module, const aicc_node *anchor) {
+  if (aicc_fuse_is_pointwise(module, anchor)) {
+    return "map";
+  }
   switch (aicc_kind_of(anchor)) {
     case AICC_KIND_CONTRACT: return "contract";
     case AICC_KIND_REDUCE:
       return anchor->op == AICC_OP_ARGMAX || anchor->op == AICC_OP_ARGMIN ? "own" : "row";
-    case AICC_KIND_ELTWISE:
-    case AICC_KIND_MOVE:
-    case AICC_KIND_VIEW:
-    case AICC_KIND_SOURCE: return anchor->op == AICC_OP_RANDOM ? "own" : "map";
     default: return "own";
   }
 }
@@ -407,7 +406,7 @@ static void make_group(fuse *f, const member_list *anchored) {
   aicc_node *node = aicc_node_create(f->module, AICC_OP_GROUP, NULL, 0, (int)result_count);
   aicc_region *body = aicc_region_create(f->module, node);
   aicc_node_add_region(f->module, node, body);
-  aicc_set_string(f->module, node, AICC_ATTR_KIND, kind_name(anchored->items[0]));
+  aicc_set_string(f->module, node, AICC_ATTR_KIND, kind_name(f->module, anchored->items[0]));
   aicc_value **map = AICC_NEW_ARRAY(f->scratch, aicc_value *, f->module->value_count);
   for (size_t i = 0; i < members.count; i++) {
     clone_into(f, body, members.items[i], map);

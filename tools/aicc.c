@@ -1,0 +1,317 @@
+// aicc: ONNX model in, model.so out.
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "codegen/codegen.h"
+#include "codegen/target.h"
+#include "frontend/onnx_import.h"
+#include "passes/lower.h"
+#include "passes/pass.h"
+
+#ifndef AICC_VERSION
+#define AICC_VERSION "0"
+#endif
+
+static const args_option options[] = {
+    {"--output", "-o", ARGS_VALUE, "FILE", "the model file to write (default: MODEL.so)"},
+    {"--target", NULL, ARGS_VALUE, "NAME", "what to compile for (default: native; --list-targets)"},
+    {"--shapes", NULL, ARGS_LIST, "NAME:SHAPE[,..]", "fix input shapes: x:1x3x224x224"},
+    {"--dim", NULL, ARGS_LIST, "NAME=N", "fix a symbolic dimension"},
+    {"--jobs", "-j", ARGS_VALUE, "N", "worker processes (default: one per core)"},
+    {"--weights", NULL, ARGS_VALUE, "WHERE", "embed (default) or external: a file beside the model"},
+    {"--passes", NULL, ARGS_VALUE, "LIST", "run these passes in place of the usual ones"},
+    {"--print-pipeline", NULL, ARGS_FLAG, NULL, "print the passes that would run"},
+    {"--list-passes", NULL, ARGS_FLAG, NULL, "print every pass"},
+    {"--list-targets", NULL, ARGS_FLAG, NULL, "print every target"},
+    {"--list-ops", NULL, ARGS_FLAG, NULL, "print the supported ONNX operators"},
+    {"--dump-after", NULL, ARGS_VALUE, "PASS", "print the graph after a pass, import, plan or all"},
+    {"--dump-kernels-to", NULL, ARGS_VALUE, "DIR", "write each kernel's IR, LLVM IR and assembly"},
+    {"--stop-after", NULL, ARGS_VALUE, "PASS", "stop after a pass, or import; writes no model"},
+    {"--check", NULL, ARGS_FLAG, NULL, "verify the graph after every pass"},
+    {"--time-passes", NULL, ARGS_FLAG, NULL, "print the time of every stage"},
+    {"--opt-report", NULL, ARGS_FLAG, NULL, "print what was fused and what not, and why"},
+    {"--json", NULL, ARGS_FLAG, NULL, "print diagnostics as JSON"},
+    {"--quiet", "-q", ARGS_FLAG, NULL, "no progress"},
+    {"--version", NULL, ARGS_FLAG, NULL, "print the version"},
+    {"--help", "-h", ARGS_FLAG, NULL, "print this"},
+};
+
+static const args_program program = {
+    .name = "aicc",
+    .usage = "aicc MODEL.onnx [-o MODEL.so] [options]",
+    .about = "Compiles an ONNX model into a shared object that libaicc-rt loads: kernels, weights and\n"
+             "the host code that runs them. Exit codes: 0 done, 1 the input is wrong, 2 the model\n"
+             "needs what aicc does not support, 4 a file could not be read or written, 5 a limit was\n"
+             "passed, 70 a defect of aicc.",
+    .examples = "  aicc model.onnx -o model.so\n"
+                "  aicc model.onnx --shapes image:1x3x224x224 --target x86-64-v4\n"
+                "  aicc model.onnx --opt-report --time-passes\n",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+};
+
+typedef struct compile {
+  args a;
+  aicc_diags diags;
+  aicc_arena arena;
+  bool progress, times;
+  double started, stage;
+} compile;
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void stage(compile *c, const char *name) {
+  if (c->progress) {
+    fprintf(stderr, "\r\033[K%s ...", name);
+    fflush(stderr);
+  }
+  c->stage = now();
+}
+
+static void stage_done(compile *c, const char *name) {
+  if (c->progress) {
+    fputs("\r\033[K", stderr);
+  }
+  if (c->times) {
+    fprintf(stderr, "%8.1f ms  %s\n", 1e3 * (now() - c->stage), name);
+  }
+}
+
+// --- options ----------------------------------------------------------------------------------------
+
+static bool parse_dims(compile *c, aicc_import_options *out) {
+  aicc_import_dim *dims = NULL;
+  size_t count = 0, capacity = 0;
+  const char *text;
+  for (int i = 0; (text = args_nth(&c->a, "--dim", i)); i++) {
+    const char *equals = strchr(text, '=');
+    char *end = NULL;
+    const long long value = equals ? strtoll(equals + 1, &end, 10) : -1;
+    if (!equals || equals == text || end == equals + 1 || *end || value < 0) {
+      fprintf(stderr, "aicc: '--dim %s': expected NAME=N with N >= 0\n", text);
+      return false;
+    }
+    char *name = aicc_arena_memdup(&c->arena, text, (size_t)(equals - text) + 1);
+    name[equals - text] = 0;
+    const aicc_import_dim dim = {.name = name, .value = value};
+    AICC_PUSH(&c->arena, dims, count, capacity, dim);
+  }
+  out->dims = dims;
+  out->dim_count = (int)count;
+  return true;
+}
+
+// "1x3x224x224", "scalar", "-1x3"; sizes up to |limit|.
+static bool parse_sizes(const char *text, const char *end, int64_t *sizes, int *rank) {
+  *rank = 0;
+  if ((size_t)(end - text) == strlen("scalar") && strncmp(text, "scalar", strlen("scalar")) == 0) {
+    return true;
+  }
+  while (text < end && *rank < AICC_MAX_RANK) {
+    char *after;
+    sizes[(*rank)++] = strtoll(text, &after, 10);
+    if (after == text || after > end || sizes[*rank - 1] < -1) {
+      return false;
+    }
+    text = after;
+    if (text < end && *text++ != 'x') {
+      return false;
+    }
+  }
+  return text == end;
+}
+
+static bool parse_shapes(compile *c, aicc_import_options *out) {
+  aicc_import_shape *shapes = NULL;
+  size_t count = 0, capacity = 0;
+  const char *text;
+  for (int i = 0; (text = args_nth(&c->a, "--shapes", i)); i++) {
+    for (const char *item = text; *item;) {
+      const char *end = strchr(item, ','), *colon = NULL;
+      end = end ? end : item + strlen(item);
+      for (const char *at = item; at < end; at++) {
+        colon = *at == ':' ? at : colon;  // the last one: names may hold colons
+      }
+      int64_t sizes[AICC_MAX_RANK];
+      int rank;
+      if (!colon || !parse_sizes(colon + 1, end, sizes, &rank)) {
+        fprintf(stderr, "aicc: '--shapes %s': expected NAME:1x3x224x224[,..]\n", text);
+        return false;
+      }
+      char *name = aicc_arena_memdup(&c->arena, item, (size_t)(colon - item) + 1);
+      name[colon - item] = 0;
+      const aicc_import_shape shape = {
+          .input = name,
+          .sizes = aicc_arena_memdup(&c->arena, sizes, sizeof sizes),
+          .rank = rank};
+      AICC_PUSH(&c->arena, shapes, count, capacity, shape);
+      item = *end ? end + 1 : end;
+    }
+  }
+  out->shapes = shapes;
+  out->shape_count = (int)count;
+  return true;
+}
+
+static const char *default_output(compile *c, const char *model) {
+  const size_t length = strlen(model);
+  const bool onnx = length > 5 && strcmp(model + length - 5, ".onnx") == 0;
+  return aicc_arena_printf(&c->arena, "%.*s.so", (int)(onnx ? length - 5 : length), model);
+}
+
+static bool parse_target(compile *c, aicc_codegen_options *out) {
+  const char *name = args_get(&c->a, "--target", "native");
+  out->target = cg_target_find(name);
+  if (!out->target) {
+    fprintf(stderr, "aicc: unknown target '%s' (aicc --list-targets)\n", name);
+  }
+  return out->target != NULL;
+}
+
+// --- stages -----------------------------------------------------------------------------------------
+
+static bool wants_dump(const compile *c, const char *what) {
+  const char *after = args_get(&c->a, "--dump-after", "");
+  return strcmp(after, what) == 0 || strcmp(after, "all") == 0;
+}
+
+static bool stops_after(const compile *c, const char *what) {
+  return strcmp(args_get(&c->a, "--stop-after", ""), what) == 0;
+}
+
+static aicc_status run_passes(compile *c, aicc_module *module, const aicc_machine *machine) {
+  aicc_pass_options o = {.machine = machine,
+                         .report = args_has(&c->a, "--opt-report") ? stderr : NULL,
+                         .times = c->times ? stderr : NULL,
+                         .dump_after = args_get(&c->a, "--dump-after", NULL),
+                         .dump = stdout,
+                         .stop_after = args_get(&c->a, "--stop-after", NULL),
+                         .check = args_has(&c->a, "--check")};
+  return aicc_run_passes(module, args_get(&c->a, "--passes", aicc_pipeline_default), &o, &c->diags);
+}
+
+static aicc_status generate(compile *c, aicc_module *module, const aicc_codegen_options *o) {
+  stage(c, "lowering");
+  aicc_plan *plan = aicc_lower_module(module, &o->target->machine,
+                                      args_has(&c->a, "--opt-report") ? stderr : NULL, &c->diags);
+  stage_done(c, "lowering");
+  if (!plan) {
+    return AICC_UNSUPPORTED;
+  }
+  if (wants_dump(c, "plan")) {
+    aicc_plan_print(plan, stdout);
+  }
+  stage(c, "generating code");
+  const aicc_status status = stops_after(c, "plan") ? AICC_OK : aicc_codegen(plan, o, &c->diags);
+  stage_done(c, "code generation");
+  aicc_plan_destroy(plan);
+  return status;
+}
+
+static aicc_status compile_model(compile *c, const char *model, const aicc_import_options *import,
+                                 const aicc_codegen_options *o) {
+  aicc_module *module = NULL;
+  stage(c, "importing");
+  AICC_TRY(aicc_import_path(model, import, &c->diags, &module));
+  stage_done(c, "import");
+  if (wants_dump(c, "import")) {
+    aicc_module_print(module, stdout);
+  }
+  aicc_status status = AICC_OK;
+  if (!stops_after(c, "import")) {
+    stage(c, "optimising");
+    status = run_passes(c, module, &o->target->machine);
+    stage_done(c, "passes");
+  }
+  const char *stop = args_get(&c->a, "--stop-after", "plan");
+  if (status == AICC_OK && strcmp(stop, "plan") == 0) {
+    status = generate(c, module, o);
+  }
+  aicc_module_destroy(module);
+  return status;
+}
+
+static int list_targets(void) {
+  const cg_target *target;
+  for (size_t i = 0; (target = cg_target_at(i)); i++) {
+    puts(target->machine.name);
+  }
+  return 0;
+}
+
+static int run(compile *c) {
+  aicc_import_options import = {0};
+  aicc_codegen_options o = {0};
+  long jobs = sysconf(_SC_NPROCESSORS_ONLN);
+  if (!parse_dims(c, &import) || !parse_shapes(c, &import) || !parse_target(c, &o) ||
+      !args_integer(&c->a, "--jobs", 1, 256, &jobs)) {
+    return AICC_INVALID;
+  }
+  if (c->a.file_count != 1) {
+    fprintf(stderr, "aicc: expected one model (aicc --help)\n");
+    return AICC_INVALID;
+  }
+  const char *model = c->a.files[0];
+  o.path = args_get(&c->a, "--output", default_output(c, model));
+  o.processes = (unsigned)jobs;
+  o.opt_level = 2;
+  o.dump_dir = args_get(&c->a, "--dump-kernels-to", NULL);
+  const char *weights = args_get(&c->a, "--weights", "embed");
+  if (strcmp(weights, "external") == 0) {
+    o.weights_path = aicc_arena_printf(&c->arena, "%s.weights", o.path);
+  } else if (strcmp(weights, "embed") != 0) {
+    fprintf(stderr, "aicc: '--weights %s': expected embed or external\n", weights);
+    return AICC_INVALID;
+  }
+  const aicc_status status = compile_model(c, model, &import, &o);
+  (args_has(&c->a, "--json") ? aicc_diags_print_json : aicc_diags_print)(&c->diags, stderr);
+  return (int)status;
+}
+
+int main(int argc, char **argv) {
+  compile c = {.started = now()};
+  if (!args_parse(&c.a, &program, argc, argv)) {
+    return AICC_INVALID;
+  }
+  if (args_has(&c.a, "--help")) {
+    args_help(&program, stdout);
+    return 0;
+  }
+  if (args_has(&c.a, "--version")) {
+    puts("aicc " AICC_VERSION);
+    return 0;
+  }
+  if (args_has(&c.a, "--list-targets")) {
+    return list_targets();
+  }
+  if (args_has(&c.a, "--list-passes")) {
+    aicc_list_passes(stdout);
+    return 0;
+  }
+  if (args_has(&c.a, "--print-pipeline")) {
+    aicc_print_pipeline(args_get(&c.a, "--passes", aicc_pipeline_default), stdout);
+    return 0;
+  }
+  if (args_has(&c.a, "--list-ops")) {
+    aicc_list_ops(stdout);
+    return 0;
+  }
+  c.times = args_has(&c.a, "--time-passes");
+  c.progress = isatty(STDERR_FILENO) && !args_has(&c.a, "--quiet") && !c.times;
+  aicc_diags_init(&c.diags);
+  aicc_arena_init(&c.arena);
+  const int code = run(&c);
+  if (c.times && code == 0) {
+    fprintf(stderr, "%8.1f ms  in all\n", 1e3 * (now() - c.started));
+  }
+  aicc_arena_deinit(&c.arena);
+  aicc_diags_deinit(&c.diags);
+  return code;
+}
