@@ -13,9 +13,10 @@ typedef struct input_dims {
   aicc_names used;    // those of values that some input has
 } input_dims;
 
+// "?" is how some exporters spell "unknown": two of them are two sizes.
 static bool is_param(const dim_proto *dim) {
   return dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
-         !aicc_is_empty(dim->dim_param);
+         !aicc_is_empty(dim->dim_param) && strcmp(dim->dim_param, "?") != 0;
 }
 
 static const Onnx__TensorShapeProto *input_shape(const Onnx__ValueInfoProto *input) {

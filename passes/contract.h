@@ -51,4 +51,8 @@ bool aicc_contract_flattens(const aicc_lower *lw, const aicc_region *body, const
 aicc_slot aicc_contract_operand(aicc_lower *lw, const aicc_node *group, const aicc_value *value,
                                 aicc_dtype type);
 
+// The result_index of flattened rows.
+void aicc_contract_flat_index(const contract *c, lower_kernel *lk, const kir_val *outer, kir_val m,
+                              kir_val n, kir_val *index);
+
 #endif

@@ -237,6 +237,22 @@ bool aicc_contract_flattens(const aicc_lower *lw, const aicc_region *body,
   return true;
 }
 
+// The row number stands in the innermost leading dimension that is longer than 1 (an index into one
+// of extent 1 counts as broadcast); every access is linear in it.
+void aicc_contract_flat_index(const contract *c, lower_kernel *lk, const kir_val *outer, kir_val m,
+                              kir_val n, kir_val *index) {
+  const aicc_type *type = &c->root->type;
+  (void)outer;
+  int at = type->rank - 2;
+  while (at > 0 && aicc_dim_is(c->lw->module->dims, type->dims[at], 1)) {
+    at--;
+  }
+  for (int i = 0; i + 1 < type->rank; i++) {
+    index[i] = i == at ? m : lk_i64(lk, 0);
+  }
+  index[type->rank - 1] = n;
+}
+
 // --- the kernel -------------------------------------------------------------------------------------
 
 typedef struct emit {

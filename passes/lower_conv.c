@@ -73,18 +73,6 @@ static void pixel_index(const contract *c, lower_kernel *lk, const kir_val *oute
   index[c->outer_rank + 1] = n;
 }
 
-// All pixels as rows: a 1x1 kernel at stride 1 is a matrix multiply.
-static void all_pixels_index(const contract *c, lower_kernel *lk, const kir_val *outer, kir_val m,
-                             kir_val n, kir_val *index) {
-  const int rank = c->root->type.rank;
-  (void)outer;
-  for (int i = 0; i < rank - 2; i++) {
-    index[i] = lk_i64(lk, 0);
-  }
-  index[rank - 2] = m;
-  index[rank - 1] = n;
-}
-
 static void set_weights(const conv *c, contract *t, aicc_dim per_group) {
   aicc_dims *dims = c->lw->module->dims;
   const aicc_dim taps = aicc_dim_product(dims, c->kernel, c->spatial);
@@ -156,6 +144,7 @@ static void lower_as_contraction(const conv *c) {
   t.a_group_stride = per_group;
   set_weights(c, &t, per_group);
   set_pixels(c, &t, per_group);
+  // A 1x1 kernel at stride 1 is a matrix multiply: all pixels are rows.
   if (is_pointwise_kernel(c) &&
       aicc_contract_flattens(c->lw, c->group->regions[0], c->root)) {
     t.outer_rank = 0;
@@ -164,7 +153,7 @@ static void lower_as_contraction(const conv *c) {
     t.k_rank = 1;
     t.k_extent[0] = c->channels;
     t.a_k_stride[0] = constant(c, 1);
-    t.result_index = all_pixels_index;
+    t.result_index = aicc_contract_flat_index;
   }
   aicc_contract_emit(&t);
 }

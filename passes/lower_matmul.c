@@ -4,17 +4,6 @@
 
 #include "passes/contract.h"
 
-static void flat_index(const contract *c, lower_kernel *lk, const kir_val *outer, kir_val m,
-                       kir_val n, kir_val *index) {
-  const int rank = c->root->type.rank;
-  (void)outer;
-  for (int i = 0; i < rank - 2; i++) {
-    index[i] = lk_i64(lk, 0);
-  }
-  index[rank - 2] = m;  // linear over all rows: every access is linear in them
-  index[rank - 1] = n;
-}
-
 static void batch_index(const contract *c, lower_kernel *lk, const kir_val *outer, kir_val m,
                         kir_val n, kir_val *index) {
   const int rank = c->root->type.rank;
@@ -82,7 +71,7 @@ static void lower_matmul(aicc_lower *lw, aicc_node *group, aicc_node *node) {
                     aicc_contract_flattens(lw, group->regions[0], node->out[0]);
   if (flat) {
     c.m = product_of(lw, a->dims, a->rank - 1);
-    c.result_index = flat_index;
+    c.result_index = aicc_contract_flat_index;
   } else {
     c.outer_rank = out->rank - 2;
     memcpy(c.outer, out->dims, (size_t)c.outer_rank * sizeof *c.outer);
