@@ -72,9 +72,6 @@ aicc_status import_bit_shift(aicc_importer *im, const aicc_onnx_node *n, int pay
 
 aicc_status import_mod(aicc_importer *im, const aicc_onnx_node *n, int payload AICC_UNUSED) {
   const bool fmod_rule = aicc_onnx_int(n, "fmod", 0) != 0;
-  if (!fmod_rule && !aicc_dtype_is_int(aicc_in(n, 0)->type.dtype)) {
-    return aicc_invalid(im, n, "floating point operands need fmod = 1");
-  }
   return import_binary(im, n, fmod_rule ? AICC_OP_FMOD : AICC_OP_MOD);
 }
 

@@ -76,21 +76,43 @@ aicc_status import_hardmax_flat(aicc_importer *im, const aicc_onnx_node *n,
 
 // --- CumSum, CumProd ------------------------------------------------------------------------------
 
-aicc_status import_cumulate(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+static aicc_value *cumulate(aicc_importer *im, const aicc_onnx_node *n, int axis, bool product) {
   aicc_value *x = aicc_in(n, 0);
+  aicc_node *node = aicc_node_create(im->module, AICC_OP_CUMULATE, &x, 1, 1);
+  aicc_set_int(im->module, node, AICC_ATTR_AXIS, axis);
+  aicc_set_string(im->module, node, AICC_ATTR_OP, product ? "prod" : "sum");
+  aicc_set_int(im->module, node, AICC_ATTR_EXCLUSIVE, aicc_onnx_int(n, "exclusive", 0) != 0);
+  aicc_set_int(im->module, node, AICC_ATTR_REVERSE, aicc_onnx_int(n, "reverse", 0) != 0);
+  return aicc_b_finish(&im->b, node);
+}
+
+// An axis that is data: all of them are computed, and the axis chooses.
+static aicc_value *cumulate_any(aicc_importer *im, const aicc_onnx_node *n, bool product) {
+  aicc_value *axis = aicc_b_reshape(&im->b, aicc_in(n, 1), NULL, 0);
+  const int rank = aicc_in(n, 0)->type.rank;
+  aicc_value *y = cumulate(im, n, 0, product);
+  for (int i = 1; i < rank; i++) {
+    aicc_value *front = aicc_f_compare_c(im, AICC_OP_EQ, axis, i);
+    aicc_value *back = aicc_f_compare_c(im, AICC_OP_EQ, axis, i - rank);
+    aicc_value *here = aicc_b_binary(&im->b, AICC_OP_OR, front, back);
+    y = aicc_b_select(&im->b, here, cumulate(im, n, i, product), y);
+  }
+  return y;
+}
+
+aicc_status import_cumulate(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  const int rank = aicc_in(n, 0)->type.rank;
+  if (!aicc_in_known(im, n, 1) && rank > 0) {
+    return aicc_set_out(im, n, 0, cumulate_any(im, n, payload != 0));
+  }
   const int64_t *axes;
   int count, axis;
   AICC_TRY(aicc_in_ints(im, n, 1, "axes", &axes, &count));
   if (count != 1) {
     return aicc_invalid(im, n, "the axis must be one number, %d are given", count);
   }
-  AICC_TRY(aicc_axis(im, n, axes[0], x->type.rank, &axis));
-  aicc_node *node = aicc_node_create(im->module, AICC_OP_CUMULATE, &x, 1, 1);
-  aicc_set_int(im->module, node, AICC_ATTR_AXIS, axis);
-  aicc_set_string(im->module, node, AICC_ATTR_OP, payload ? "prod" : "sum");
-  aicc_set_int(im->module, node, AICC_ATTR_EXCLUSIVE, aicc_onnx_int(n, "exclusive", 0) != 0);
-  aicc_set_int(im->module, node, AICC_ATTR_REVERSE, aicc_onnx_int(n, "reverse", 0) != 0);
-  return aicc_set_out(im, n, 0, aicc_b_finish(&im->b, node));
+  AICC_TRY(aicc_axis(im, n, axes[0], rank, &axis));
+  return aicc_set_out(im, n, 0, cumulate(im, n, axis, payload != 0));
 }
 
 // --- TopK -----------------------------------------------------------------------------------------

@@ -36,8 +36,9 @@ aicc_status aicc_in_dims(aicc_importer *im, const aicc_onnx_node *n, int i, cons
 
 // True if every element of |x| is a number at compile time.
 static bool all_known(const aicc_importer *im, const aicc_value *x, int64_t *count) {
-  if (x->type.kind != AICC_TYPE_TENSOR || !x->partial ||
-      !aicc_dim_is_const(im->dims, aicc_type_count(im->module, &x->type), count)) {
+  if (x->type.kind != AICC_TYPE_TENSOR ||
+      !aicc_dim_is_const(im->dims, aicc_type_count(im->module, &x->type), count) ||
+      (*count > 0 && !x->partial)) {
     return false;
   }
   for (int64_t k = 0; k < *count; k++) {
@@ -46,6 +47,12 @@ static bool all_known(const aicc_importer *im, const aicc_value *x, int64_t *cou
     }
   }
   return true;
+}
+
+bool aicc_in_known(const aicc_importer *im, const aicc_onnx_node *n, int i) {
+  const aicc_value *x = aicc_in(n, i);
+  int64_t count;
+  return !x || all_known(im, x, &count);
 }
 
 aicc_status aicc_in_ints(aicc_importer *im, const aicc_onnx_node *n, int i, const char *what,

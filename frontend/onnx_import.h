@@ -133,6 +133,8 @@ AICC_MUST_USE aicc_status aicc_axes(aicc_importer *im, const aicc_onnx_node *n,
 // (reported, with |what| in the message). An absent input gives *out NULL.
 AICC_MUST_USE aicc_status aicc_in_ints(aicc_importer *im, const aicc_onnx_node *n, int i,
                                        const char *what, const int64_t **out, int *count);
+// True if aicc_in_ints would succeed.
+bool aicc_in_known(const aicc_importer *im, const aicc_onnx_node *n, int i);
 // The elements of integer input |i| as expressions (see aicc_b_as_dims).
 AICC_MUST_USE aicc_status aicc_in_dims(aicc_importer *im, const aicc_onnx_node *n, int i,
                                        const aicc_dim **out, int *count);
