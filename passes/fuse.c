@@ -5,7 +5,7 @@
 //
 // In region order, each node that starts a group takes what follows it as far as that never
 // recomputes work nor makes a cycle:
-//   1. contractions take their elementwise epilogue while each step has one use;
+//   1. contractions take their elementwise epilogue;
 //   2. reductions take the elementwise nodes and reductions of the same row (softmax, LayerNorm);
 //   3. the pointwise nodes left are roots where they cannot be computed inside their consumers;
 //   4. pointwise producers are copied into the groups that use them: when they have one use, or
@@ -189,18 +189,20 @@ static bool makes_cycle(fuse *f, aicc_node *node, int group) {
 
 // --- 1. contractions ----------------------------------------------------------------------------
 
+// Elementwise work on the result, as long as it needs nothing that needs the group in turn.
 static void take_epilogue(fuse *f, int start, int group) {
-  aicc_node *node = f->nodes[start];
-  join(f, node, group);
-  for (;;) {
-    aicc_node *user = only_user(f, node->out[0], f->position[node->id] + 1);
-    if (!user || aicc_kind_of(user) != AICC_KIND_ELTWISE || f->group_of[user->id] ||
-        !same_shape(&user->out[0]->type, &f->nodes[start]->out[0]->type) ||
-        makes_cycle(f, user, group)) {
-      return;
+  const aicc_type *type = &f->nodes[start]->out[0]->type;
+  join(f, f->nodes[start], group);
+  for (int i = start + 1; i < f->count; i++) {
+    aicc_node *node = f->nodes[i];
+    if (aicc_kind_of(node) == AICC_KIND_CONTROL) {
+      return;  // it may define sizes that later members would need
     }
-    join(f, user, group);
-    node = user;
+    if (!f->group_of[node->id] && aicc_kind_of(node) == AICC_KIND_ELTWISE &&
+        uses_group(f, node, group) && same_shape(&node->out[0]->type, type) &&
+        !makes_cycle(f, node, group)) {
+      join(f, node, group);
+    }
   }
 }
 
