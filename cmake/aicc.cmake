@@ -32,6 +32,16 @@ function(aicc_layer name)
   aicc_warnings(aicc_${name})
 endfunction()
 
+# Adds the texts of folder/*.kir to a library as one generated C table.
+function(aicc_embed_kernels target folder)
+  file(GLOB texts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.kir)
+  set(out ${CMAKE_BINARY_DIR}/kernel_texts.c)
+  add_custom_command(OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DOUT=${out} "-DFILES=${texts}" -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${texts} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
+  target_sources(${target} PRIVATE ${out})
+endfunction()
+
 function(aicc_subdirectory name)
   if(EXISTS ${CMAKE_SOURCE_DIR}/${name}/CMakeLists.txt)
     add_subdirectory(${name})

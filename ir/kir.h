@@ -157,7 +157,8 @@ static inline kir_val kir_mul(kir_builder *b, kir_val x, kir_val y) {
 // `kernel @name(%x: f32* read, %n: i64) kind "map" width 16 { ... }`; grammar in kir_parse.h. The
 // parser also takes nested infix expressions, and replaces $NAME words from |bindings| ("T=f32")
 // first: that is how passes/kernels/*.kir are instantiated. A binding "%n=8" makes a constant of a
-// scalar parameter. NULL after errors; what it gives is not verified yet.
+// scalar parameter, and "%x=local" an unused local buffer of a buffer that is left out. NULL after
+// errors; what it gives is not verified yet.
 void kir_print(const kir_kernel *kernel, FILE *out);
 kir_kernel *kir_parse(aicc_arena *arena, const char *text, size_t size, const char *file,
                       const char *const *bindings, int binding_count, aicc_diags *diags);

@@ -119,7 +119,7 @@ bool kir_is_const_i64(const kir_builder *b, kir_val v, int64_t *value) {
   return true;
 }
 
-// --- scalar arithmetic ----------------------------------------------------------------------------
+// --- scalar arithmetic ---------------------------------------------------------------------------
 
 static bool gives_bool(aicc_op op) {
   return op == AICC_OP_EQ || op == AICC_OP_NE || op == AICC_OP_LT || op == AICC_OP_LE ||
@@ -242,7 +242,7 @@ kir_val kir_local(kir_builder *b, aicc_dtype dtype, int64_t count) {
   return kir_append(b, (kir_inst){.op = KIR_LOCAL, .imm = (uint64_t)count}, &info)->result;
 }
 
-// --- variables and arrays -------------------------------------------------------------------------
+// --- variables and arrays ------------------------------------------------------------------------
 
 kir_val kir_var(kir_builder *b, kir_val init, bool is_varying) {
   AICC_ASSERT(info_of(b, init)->kind == KIR_VALUE && (is_varying || !varying(b, init)));
@@ -282,7 +282,7 @@ void kir_aset(kir_builder *b, kir_val array, kir_val index, kir_val value) {
   kir_append(b, (kir_inst){.op = KIR_ASET, .arg_count = 3, .args = {array, index, value}}, NULL);
 }
 
-// --- control flow ---------------------------------------------------------------------------------
+// --- control flow --------------------------------------------------------------------------------
 
 static void open_block(kir_builder *b, kir_block *block) {
   AICC_ASSERT(b->depth < (int)(sizeof(b->stack) / sizeof(b->stack[0])));

@@ -1,5 +1,5 @@
-// The kernel interpreter: every value has a cell per lane; uniform ones the same in all. It stops at
-// the first thing it finds wrong. Besides what kir.h lists it reports lanes that store different
+// The kernel interpreter: every value has a cell per lane; uniform ones the same in all. It stops
+// at the first thing it finds wrong. Besides what kir.h lists it reports lanes that store different
 // values to one element, division of labour that depends on the order of tasks (races), and kernels
 // that do not end.
 #include <math.h>
@@ -61,7 +61,9 @@ static const char *name_of(interp *t, kir_val v) {
                       : aicc_arena_printf(&t->arena, "%%%u", v);
 }
 
-static cell *cells_of(const interp *t, kir_val v) { return t->cells + (size_t)v * (size_t)t->width; }
+static cell *cells_of(const interp *t, kir_val v) {
+  return t->cells + (size_t)v * (size_t)t->width;
+}
 static aicc_dtype dtype_of(const interp *t, kir_val v) { return t->kernel->values[v].dtype; }
 static bool varying(const interp *t, kir_val v) { return t->kernel->values[v].varying; }
 
@@ -82,7 +84,7 @@ static void write_cell(aicc_dtype dtype, void *data, size_t index, cell value) {
   }
 }
 
-// --- scalar arithmetic --------------------------------------------------------------------------------
+// --- scalar arithmetic ---------------------------------------------------------------------------
 
 static cell rounded(aicc_dtype dtype, double value) {
   uint64_t bits = 0;
@@ -181,7 +183,7 @@ static void run_reduce(interp *t, const kir_inst *inst) {
   }
 }
 
-// --- memory -------------------------------------------------------------------------------------------
+// --- memory --------------------------------------------------------------------------------------
 
 static bool in_bounds(interp *t, const kir_inst *inst, int64_t index, int lane) {
   const memory *m = &t->memories[inst->buffer];
@@ -314,7 +316,7 @@ static void make_local(interp *t, const kir_inst *inst) {
   memset(m->init, 0, m->count);
 }
 
-// --- variables and arrays -------------------------------------------------------------------------------
+// --- variables and arrays ------------------------------------------------------------------------
 
 // |to| = |from| for active lanes, or all where the target is uniform.
 static void assign(interp *t, cell *to, const cell *from, bool many) {
@@ -358,7 +360,7 @@ static void run_array(interp *t, const kir_inst *inst) {
   }
 }
 
-// --- control flow -----------------------------------------------------------------------------------------
+// --- control flow --------------------------------------------------------------------------------
 
 static bool any_active(const interp *t) {
   for (int lane = 0; lane < t->width; lane++) {
@@ -488,7 +490,7 @@ static void run_block(interp *t, const kir_block *block) {
   }
 }
 
-// --- arguments and tasks ------------------------------------------------------------------------------------
+// --- arguments and tasks -------------------------------------------------------------------------
 
 static void bind_arg(interp *t, const kir_param *param, const kir_arg *arg) {
   if (!param->is_buffer) {

@@ -23,7 +23,7 @@ static bool known_mnemonic(const kir_token *token, kir_op *out) {
   return false;
 }
 
-// --- names --------------------------------------------------------------------------------------------
+// --- names ---------------------------------------------------------------------------------------
 
 static bool is_number_name(const kir_token *name) {
   return name->text[0] >= '0' && name->text[0] <= '9';
@@ -62,7 +62,7 @@ static kir_token value_name(kir_parser *p) {
   return name;
 }
 
-// --- instructions as they are printed -------------------------------------------------------------------
+// --- instructions as they are printed ------------------------------------------------------------
 
 static kir_val raw(kir_parser *p, kir_inst inst, kir_value_info info) {
   return p->failed ? 0 : kir_append(&p->b, inst, &info)->result;
@@ -252,7 +252,7 @@ static bool at_instruction(const kir_parser *p) {
          !kir_token_is(&p->ahead, "(") && !kir_token_is(&p->ahead, "<");
 }
 
-// --- assignments ----------------------------------------------------------------------------------------
+// --- assignments ---------------------------------------------------------------------------------
 
 static bool assignment_op(kir_parser *p, aicc_op *op) {
   static const struct {
@@ -426,7 +426,7 @@ static void atomic_statement(kir_parser *p) {
   }
 }
 
-// --- control flow -----------------------------------------------------------------------------------------
+// --- control flow --------------------------------------------------------------------------------
 
 static void statements_into(kir_parser *p, kir_block *to) {
   kir_block *saved = p->b.block;
@@ -574,7 +574,7 @@ static void if_statement(kir_parser *p) {
   else_part(p, &inst->blocks[1]);
 }
 
-// --- statements, kernels ----------------------------------------------------------------------------------
+// --- statements, kernels -------------------------------------------------------------------------
 
 static void statement(kir_parser *p) {
   if (p->token.kind == KIR_TOKEN_VALUE) {
@@ -633,7 +633,8 @@ static void parameter(kir_parser *p) {
   const char *text = is_number_name(&name)
                          ? NULL
                          : aicc_arena_printf(p->arena, "%.*s", (int)name.size, name.text);
-  if (!kir_parse_accept(p, "*")) {
+  const bool is_buffer = kir_parse_accept(p, "*");
+  if (!is_buffer) {
     define(p, &name, bound != NULL ? kir_const_bits(&p->b, dtype, strtoull(bound, NULL, 10))
                                    : kir_add_scalar(p->kernel, text, dtype));
     return;
@@ -649,7 +650,8 @@ static void parameter(kir_parser *p) {
       more = true;
     }
   }
-  define(p, &name, kir_add_buffer(p->kernel, text, dtype, access));
+  define(p, &name, bound != NULL ? kir_local(&p->b, dtype, 1)
+                                 : kir_add_buffer(p->kernel, text, dtype, access));
 }
 
 static void kernel_text(kir_parser *p) {
@@ -687,7 +689,7 @@ static void kernel_text(kir_parser *p) {
   }
 }
 
-// --- bindings of $NAME -------------------------------------------------------------------------------------
+// --- bindings of $NAME ---------------------------------------------------------------------------
 
 static bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';

@@ -9,7 +9,7 @@
 //                                        %r = expr                  a name for a value
 //   %v = var %x : type ["varying"]       var ["varying"] %v [: type] = expr
 //   set %v, %x                           %v = expr, %v += expr      where %v is a variable
-//   store %y[%i], %x                     %y[expr] = expr            buffers and arrays; also += -= *=
+//   store %y[%i], %x                     %y[expr] = expr            elements; also += -= *=
 //   aset %a[%i], %x
 //   atomic op %y[expr], expr
 //   for %i = %a to %b step %s kind {..}  for [kind] %i in expr .. expr [step expr] block
@@ -18,12 +18,12 @@
 //   barrier                              kind = serial | unroll | lanes
 // An `if` by hand over a constant that is no plain name keeps the block taken alone.
 //
-// Expressions: || && (both operands are computed), == != < <= > >=, + -, * /, unary - and !; numbers,
-// true, false, inf, nan, task, lane; %x; %x[expr] loads; %v reads a variable; ( expr );
+// Expressions: || && (both operands are computed), == != < <= > >=, + -, * /, unary - and !;
+// numbers, true, false, inf, nan, task, lane; %x; %x[expr] loads; %v reads a variable; ( expr );
 //   type(expr), cast<type>(expr), saturate<type>(expr), bitcast<type>(expr);
 //   lowest<type>, highest<type>: the neutral elements of max and min;
-//   select(c, a, b), fma(a, b, c), load_or(%x, index, guard, otherwise), reduce_add(x) (also mul min
-//   max and or); every elementwise operator of ops.def by its mnemonic, as mod(a, b), exp(x).
+//   select(c, a, b), fma(a, b, c), load_or(%x, index, guard, otherwise), reduce_add(x) (also mul
+//   min max and or); every elementwise operator of ops.def by its mnemonic, as mod(a, b), exp(x).
 // Numbers take the type of what they meet; alone, i64 or f32. Integer division is toward zero.
 //
 // Operand types are checked here; kir_verify checks what is left.
@@ -62,7 +62,7 @@ typedef struct kir_expr {
   double f;
 } kir_expr;
 
-// --- kir_parse_expr.c -----------------------------------------------------------------------------
+// --- kir_parse_expr.c ----------------------------------------------------------------------------
 
 void kir_parse_next(kir_parser *p);
 bool kir_parse_accept(kir_parser *p, const char *text);

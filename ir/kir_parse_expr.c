@@ -6,7 +6,7 @@
 
 #include "ir/kir_parse.h"
 
-// --- tokens and errors ----------------------------------------------------------------------------
+// --- tokens and errors ---------------------------------------------------------------------------
 
 void kir_parse_next(kir_parser *p) {
   p->token = p->ahead;
@@ -53,7 +53,7 @@ void kir_parse_expect(kir_parser *p, const char *text) {
   }
 }
 
-// --- names, types, numbers ------------------------------------------------------------------------
+// --- names, types, numbers -----------------------------------------------------------------------
 
 kir_val kir_parse_find(const kir_parser *p, const kir_token *name) {
   for (size_t i = p->name_count; i > 0; i--) {
@@ -132,7 +132,7 @@ bool kir_parse_op(const kir_token *token, aicc_op *out) {
          aicc_op_table[*out].kind == AICC_KIND_ELTWISE;
 }
 
-// --- values -----------------------------------------------------------------------------------------
+// --- values --------------------------------------------------------------------------------------
 
 static kir_expr of_value(kir_val v) { return (kir_expr){.v = v}; }
 
@@ -188,7 +188,7 @@ kir_val kir_parse_typed(kir_parser *p, aicc_dtype dtype, const char *what) {
   return kir_parse_as(p, e, dtype, &at);
 }
 
-// --- operators ----------------------------------------------------------------------------------------
+// --- operators -----------------------------------------------------------------------------------
 
 static bool fold_numbers(kir_parser *p, aicc_op op, const kir_expr *a, const kir_expr *b,
                          kir_expr *out) {
@@ -245,7 +245,7 @@ static bool is_plain_value(const kir_parser *p, kir_val v) {
   return kir_parse_info(p, v)->kind == KIR_VALUE;
 }
 
-// --- primaries ----------------------------------------------------------------------------------------
+// --- primaries -----------------------------------------------------------------------------------
 
 // %x, %x[index]; reads variables.
 static kir_expr value_or_load(kir_parser *p) {
@@ -493,7 +493,7 @@ static kir_expr unary(kir_parser *p) {
   return primary(p);
 }
 
-// --- infix operators, by level from || down to * and / ----------------------------------------------
+// --- infix operators, by level from || down to * and / -------------------------------------------
 
 enum { LEVELS = 5 };
 typedef struct infix {

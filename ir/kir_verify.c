@@ -6,13 +6,13 @@
 //     comparisons give bool, `bitcast` keeps the size; 16-bit and 8-bit floats are moved and cast
 //     only; an operator is defined on the type (ir/scalar.h);
 //   - a result varies if and only if an operand does (`lane` and the variable of a lanes loop do,
-//     `reduce` does not); a uniform variable or array takes uniform values alone, and under a varying
-//     `if` only where it is declared there as well;
+//     `reduce` does not); a uniform variable or array takes uniform values alone, and under a
+//     varying `if` only where it is declared there as well;
 //   - loads and stores fit the buffer's element type and its access; indices are i64; array indices
 //     are uniform, and in range where they are constant;
 //   - loop bounds are uniform i64; steps are positive where constant; `unroll` has constant bounds,
 //     `lanes` step 1, and stands neither in another lanes loop nor under a varying `if`;
-//   - the first block of a `while` ends with `cond` of a uniform bool, and `cond` stands nowhere else;
+//   - the first block of a `while` ends with `cond` of a uniform bool; it stands nowhere else;
 //   - `reduce` and `atomic` take add mul min max and or; `barrier` stands under no varying `if`.
 #include <stdarg.h>
 #include <string.h>
@@ -121,7 +121,7 @@ static bool any_varying(const verifier *v, const kir_inst *inst) {
   return false;
 }
 
-// --- scalar operators ---------------------------------------------------------------------------------
+// --- scalar operators ----------------------------------------------------------------------------
 
 static bool is_number(aicc_dtype dtype) {
   return aicc_dtype_kind_of(dtype) <= AICC_KIND_FLOAT8;
@@ -206,7 +206,7 @@ static void verify_reduce(verifier *v, const kir_inst *inst) {
   result_is(v, inst, dtype, false);
 }
 
-// --- memory ---------------------------------------------------------------------------------------------
+// --- memory --------------------------------------------------------------------------------------
 
 static bool accessible(verifier *v, kir_val buffer, unsigned access) {
   if (!visible(v, buffer, KIR_BUFFER)) {
@@ -245,7 +245,7 @@ static void verify_store(verifier *v, const kir_inst *inst) {
   }
 }
 
-// --- variables and arrays ---------------------------------------------------------------------------------
+// --- variables and arrays ------------------------------------------------------------------------
 
 static void verify_var(verifier *v, const kir_inst *inst) {
   const kir_value_info *info = info_of(v, inst->result);
@@ -295,7 +295,7 @@ static void verify_array(verifier *v, const kir_inst *inst) {
   v->masks_at[inst->result] = v->masks;
 }
 
-// --- control flow -------------------------------------------------------------------------------------------
+// --- control flow --------------------------------------------------------------------------------
 
 static void verify_for(verifier *v, const kir_inst *inst) {
   int64_t from, to, step;

@@ -1,0 +1,71 @@
+// What the files of lower_own*.c share: one operator, and launches of library kernels.
+#ifndef AICC_PASSES_LOWER_OWN_H
+#define AICC_PASSES_LOWER_OWN_H
+
+#include "passes/lower.h"
+
+typedef struct own {
+  aicc_lower *lw;
+  aicc_node *group;
+  const aicc_node *node;  // the operator in it
+  aicc_arena *arena;      // the plan's
+  aicc_dims *dims;
+} own;
+
+typedef void (*own_fn)(own *o);
+
+// --- operands and sizes --------------------------------------------------------------------------
+
+bool own_has(const own *o, int operand);
+const aicc_type *own_type(const own *o, int operand);
+aicc_slot own_operand(own *o, int operand);
+// The slot of a result; a temporary where nothing uses it. Call once per result.
+aicc_slot own_result(own *o, int result);
+aicc_dim own_const(own *o, int64_t value);
+aicc_dim own_count(own *o, const aicc_type *type);                        // elements
+aicc_dim own_product(own *o, const aicc_type *type, int from, int to);    // of dims from .. to - 1
+// Rows per task where a row is |work| elements of work.
+aicc_dim own_block(own *o, aicc_dim work);
+const char *own_compute(aicc_dtype dtype);  // name of the type arithmetic is done in
+int64_t own_int(const own *o, int index, int64_t otherwise);     // opaque's parameters
+double own_float(const own *o, int index, double otherwise);
+// Bytes of a table made now, as a constant of rank 1.
+aicc_slot own_table(own *o, aicc_dtype dtype, const void *data, int64_t count, const char *name);
+void own_copy(own *o, aicc_slot to, aicc_slot from);
+
+// --- launches of library text --------------------------------------------------------------------
+
+typedef struct own_arg {
+  const char *name;
+  bool is_slot;
+  aicc_slot slot;
+  aicc_dim dim;
+} own_arg;
+
+typedef struct own_kernel {
+  own *o;
+  const char *name;
+  const char **bindings;
+  size_t binding_count, binding_capacity;
+  own_arg *args;
+  size_t arg_count, arg_capacity;
+} own_kernel;
+
+own_kernel own_begin(own *o, const char *name);  // passes/kernels/NAME.kir; binds W
+void own_bind(own_kernel *k, const char *format, ...) AICC_PRINTF(2, 3);  // "T=%s"
+void own_bind_float(own_kernel *k, const char *name, double value);
+void own_buffer(own_kernel *k, const char *name, aicc_slot slot);
+void own_optional(own_kernel *k, const char *name, int operand);  // binds HAS_NAME=true or false
+void own_size(own_kernel *k, const char *name, aicc_dim dim);
+void own_launch(own_kernel *k, aicc_dim grid, aicc_dim cost);     // cost: ns of one core
+
+// --- operators -----------------------------------------------------------------------------------
+
+#define OWN_FUNCTIONS(X)                                                                         \
+  X(arg) X(cumulate) X(topk) X(scatter_elements) X(scatter_nd) X(count_nonzero) X(nonzero)       \
+  X(random)
+#define X(name) void own_lower_##name(own *o);
+OWN_FUNCTIONS(X)
+#undef X
+
+#endif

@@ -1,0 +1,157 @@
+// Scatters: a copy of the operand, then updates in the order of the indices. Work is split only
+// where updates of different tasks and lanes cannot meet, so that results never depend on timing.
+#include <string.h>
+
+#include "passes/lower_own.h"
+
+typedef struct scatter {
+  own *o;
+  lower_kernel lk;
+  kir_val x, indices, updates;  // buffers; x: the result
+  aicc_dtype dtype;
+  aicc_op op;                   // AICC_OP_COUNT: assign
+} scatter;
+
+static aicc_op reduction_of(const aicc_node *node) {
+  static const struct {
+    const char *name;
+    aicc_op op;
+  } table[] = {{"add", AICC_OP_ADD}, {"mul", AICC_OP_MUL}, {"min", AICC_OP_MIN},
+               {"max", AICC_OP_MAX}};
+  const char *name = aicc_get_string(node, AICC_ATTR_REDUCTION, "none");
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    if (strcmp(table[i].name, name) == 0) {
+      return table[i].op;
+    }
+  }
+  return AICC_OP_COUNT;
+}
+
+static void begin(scatter *s, own *o, const char *name) {
+  *s = (scatter){.o = o, .dtype = own_type(o, 0)->dtype, .op = reduction_of(o->node)};
+  const aicc_slot result = own_result(o, 0);
+  own_copy(o, result, own_operand(o, 0));
+  lk_begin(&s->lk, o->lw, aicc_arena_printf(o->arena, "%s_%u", name, o->group->id), "own",
+           o->group);
+  s->x = lk_buffer(&s->lk, result,
+                   s->op == AICC_OP_COUNT ? KIR_WRITE : KIR_READ | KIR_WRITE);
+  s->indices = lk_buffer(&s->lk, own_operand(o, 1), KIR_READ);
+  s->updates = lk_buffer(&s->lk, own_operand(o, 2), KIR_READ);
+}
+
+// A position on an axis of |size|: negative ones count from the end. Kept in range, so that a wrong
+// model cannot write outside its memory.
+static kir_val position(scatter *s, kir_val at, aicc_dim size) {
+  kir_builder *b = &s->lk.b;
+  const kir_val zero = lk_i64(&s->lk, 0), n = lk_dim(&s->lk, size);
+  const kir_val i = kir_cast(b, kir_load(b, s->indices, at), AICC_I64, false);
+  const kir_val wrapped = kir_select(b, kir_scalar2(b, AICC_OP_LT, i, zero), kir_add(b, i, n), i);
+  const kir_val low = kir_scalar2(b, AICC_OP_MIN, wrapped, kir_sub(b, n, lk_i64(&s->lk, 1)));
+  return kir_scalar2(b, AICC_OP_MAX, low, zero);
+}
+
+static void update(scatter *s, kir_val to, kir_val from) {
+  kir_builder *b = &s->lk.b;
+  kir_val value = kir_load(b, s->updates, from);
+  if (s->op != AICC_OP_COUNT) {
+    const aicc_dtype compute = lk_compute_type(s->dtype);
+    const kir_val old = kir_cast(b, kir_load(b, s->x, to), compute, false);
+    value = kir_scalar2(b, s->op, old, kir_cast(b, value, compute, false));
+    value = kir_cast(b, value, s->dtype, true);
+  }
+  kir_store(b, s->x, to, value);
+}
+
+static kir_val minimum(scatter *s, kir_val a, kir_val b) {
+  return kir_scalar2(&s->lk.b, AICC_OP_MIN, a, b);
+}
+
+// Strides of a dense tensor, in elements.
+static void strides_of(own *o, const aicc_type *type, aicc_dim *strides) {
+  aicc_dim stride = own_const(o, 1);
+  for (int d = type->rank - 1; d >= 0; d--) {
+    strides[d] = stride;
+    stride = aicc_dim_mul(o->dims, stride, type->dims[d]);
+  }
+}
+
+// A line of indices along the axis stays within one line of the result: lanes and tasks take lines.
+void own_lower_scatter_elements(own *o) {
+  const aicc_type *x = own_type(o, 0), *indices = own_type(o, 1);
+  const int64_t given = aicc_get_int(o->node, AICC_ATTR_AXIS, 0);
+  const int axis = (int)(given < 0 ? given + x->rank : given);
+  scatter s;
+  begin(&s, o, "scatter_elements");
+  aicc_dim lines = own_const(o, 1), x_strides[AICC_MAX_RANK], strides[AICC_MAX_RANK];
+  kir_val extents[AICC_MAX_RANK], at[AICC_MAX_RANK];
+  int dims[AICC_MAX_RANK], count = 0;
+  strides_of(o, x, x_strides);
+  strides_of(o, indices, strides);
+  for (int d = 0; d < x->rank; d++) {
+    if (d != axis) {
+      lines = aicc_dim_mul(o->dims, lines, indices->dims[d]);
+      extents[count] = lk_dim(&s.lk, indices->dims[d]);
+      dims[count++] = d;
+    }
+  }
+  lower_kernel *lk = &s.lk;
+  const aicc_dim block = own_block(o, indices->dims[axis]);
+  const kir_val first = kir_mul(&lk->b, kir_task(&lk->b), lk_dim(lk, block));
+  const kir_val end = minimum(&s, kir_add(&lk->b, first, lk_dim(lk, block)), lk_dim(lk, lines));
+  const kir_val line = lk_for(lk, KIR_LANES, first, end);
+  lk_split(lk, line, extents, count, at);
+  kir_val to = lk_i64(lk, 0), from = to;
+  for (int i = 0; i < count; i++) {
+    to = kir_add(&lk->b, to, kir_mul(&lk->b, at[i], lk_dim(lk, x_strides[dims[i]])));
+    from = kir_add(&lk->b, from, kir_mul(&lk->b, at[i], lk_dim(lk, strides[dims[i]])));
+  }
+  const kir_val k = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_dim(lk, indices->dims[axis]));
+  const kir_val source = kir_add(&lk->b, from, kir_mul(&lk->b, k, lk_dim(lk, strides[axis])));
+  const kir_val place = position(&s, source, x->dims[axis]);
+  update(&s, kir_add(&lk->b, to, kir_mul(&lk->b, place, lk_dim(lk, x_strides[axis]))), source);
+  lk_end(lk);
+  lk_end(lk);
+  const aicc_dim work = aicc_dim_mul(o->dims, own_count(o, indices), own_const(o, 2));
+  lk_launch(lk, aicc_dim_ceildiv(o->dims, lines, block), work);
+}
+
+// Tuples may meet anywhere: every task walks all of them, for its piece of the blocks they name.
+void own_lower_scatter_nd(own *o) {
+  const aicc_type *x = own_type(o, 0), *indices = own_type(o, 1);
+  int64_t depth = 0;
+  if (!aicc_dim_is_const(o->dims, indices->dims[indices->rank - 1], &depth)) {
+    aicc_lower_unsupported(o->lw, o->node,
+                           "the last dimension of scatter_nd's indices must be known");
+    return;
+  }
+  scatter s;
+  begin(&s, o, "scatter_nd");
+  lower_kernel *lk = &s.lk;
+  const int piece = 16 * o->lw->machine->width;
+  const aicc_dim picks = own_product(o, indices, 0, indices->rank - 1);
+  const aicc_dim block = own_product(o, x, (int)depth, x->rank);
+  const bool single = aicc_dim_is(o->dims, block, 1);
+  aicc_dim strides[AICC_MAX_RANK];
+  strides_of(o, x, strides);
+  const kir_val first = kir_mul(&lk->b, kir_task(&lk->b), lk_i64(lk, piece));
+  const kir_val end = minimum(&s, kir_add(&lk->b, first, lk_i64(lk, piece)), lk_dim(lk, block));
+  const kir_val pick = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_dim(lk, picks));
+  kir_val base = lk_i64(lk, 0);
+  for (int d = 0; d < (int)depth; d++) {
+    const kir_val at = kir_add(&lk->b, kir_mul(&lk->b, pick, lk_i64(lk, depth)), lk_i64(lk, d));
+    const kir_val place = position(&s, at, x->dims[d]);
+    base = kir_add(&lk->b, base, kir_mul(&lk->b, place, lk_dim(lk, strides[d])));
+  }
+  const kir_val from = kir_mul(&lk->b, pick, lk_dim(lk, block));
+  if (single) {
+    update(&s, base, from);
+  } else {
+    const kir_val j = lk_for(lk, KIR_LANES, first, end);
+    update(&s, kir_add(&lk->b, base, j), kir_add(&lk->b, from, j));
+    lk_end(lk);
+  }
+  lk_end(lk);
+  const aicc_dim work = aicc_dim_mul(o->dims, picks, block);
+  lk_launch(lk, aicc_dim_ceildiv(o->dims, block, own_const(o, piece)),
+            aicc_dim_mul(o->dims, work, own_const(o, single ? 3 : 1)));
+}
