@@ -58,7 +58,7 @@ static bool gather_source(const aicc_node *node, const elements *in, const int64
     return false;
   }
   for (int i = 0; i < in[0].rank; i++) {
-    from[i] = i < axis ? at[i] : at[i - 1 + k];
+    from[i] = i < axis ? at[i] : i > axis ? at[i - 1 + k] : 0;
   }
   return wrap(index, in[0].shape[axis], &from[axis]);
 }

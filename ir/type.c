@@ -55,6 +55,13 @@ char *aicc_type_print(const aicc_module *module, const aicc_type *type, aicc_are
   return aicc_arena_printf(arena, "%s]", text);
 }
 
+// min(1, n), of a slice that takes one of n.
+static bool at_most_one(const aicc_dims *dims, aicc_dim d) {
+  int64_t upper = 0;
+  aicc_dim_bounds(dims, d, NULL, &upper);
+  return upper <= 1;
+}
+
 bool aicc_dim_broadcast(aicc_module *module, aicc_dim a, aicc_dim b, aicc_dim *out) {
   aicc_dims *dims = module->dims;
   const bool a_const = aicc_dim_is_const(dims, a, NULL), b_const = aicc_dim_is_const(dims, b, NULL);
@@ -76,6 +83,8 @@ bool aicc_dim_broadcast(aicc_module *module, aicc_dim a, aicc_dim b, aicc_dim *o
     *out = a_const ? a : b;
   } else if (a_is_one != b_is_one) {
     *out = a_is_one ? b : a;  // the one that is at least 2 holds
+  } else if (at_most_one(dims, a) != at_most_one(dims, b)) {
+    *out = at_most_one(dims, a) ? b : a;
   } else {
     *out = aicc_dim_max(dims, a, b);
   }

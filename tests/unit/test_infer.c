@@ -56,7 +56,7 @@ START_TEST(broadcasting_follows_numpy_and_keeps_symbols) {
       {"N 3", "3", "f32[N, 3]"},       {"N 1", "1 S", "f32[N, S]"}, {"N", "4", "f32[4]"},
       {"past+seq", "seq+past", "f32[past + seq]"}, {"N", "M", "f32[max(M, N)]"},
       {"", "2 3", "f32[2, 3]"},        {"N+2", "M", "f32[N + 2]"},
-      {"0", "1", "f32[0]"},
+      {"0", "1", "f32[0]"},            {"min(1,N)", "S", "f32[S]"},
   };
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
     aicc_value *x = param(&f, AICC_F32, cases[i][0]), *y = param(&f, AICC_F32, cases[i][1]);
