@@ -44,9 +44,11 @@ void aicc_import_fail(aicc_importer *im, aicc_status status);
 const aicc_loc *aicc_import_loc(aicc_importer *im);
 
 // onnx_order.c: indices of |nodes| so that definitions come before uses, in *out (scratch). The order
-// of the file is kept where it is right. AICC_INVALID after reporting a cycle.
-AICC_MUST_USE aicc_status aicc_import_order(aicc_importer *im, Onnx__NodeProto *const *nodes,
-                                            size_t count, const size_t **out);
+// of the file is kept where it is right. AICC_INVALID after reporting a cycle. Names that |scope| has
+// already are not looked for among the nodes.
+AICC_MUST_USE aicc_status aicc_import_order(aicc_importer *im, const aicc_scope *scope,
+                                            Onnx__NodeProto *const *nodes, size_t count,
+                                            const size_t **out);
 
 // onnx_scope.c
 aicc_scope *aicc_scope_create(aicc_importer *im, aicc_scope *parent, const aicc_frame *frame,

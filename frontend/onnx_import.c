@@ -299,7 +299,7 @@ static void import_node(aicc_importer *im, aicc_scope *scope, const Onnx__NodePr
 void aicc_import_nodes(aicc_importer *im, aicc_scope *scope, Onnx__NodeProto *const *nodes,
                        size_t count) {
   const size_t *order;
-  const aicc_status status = aicc_import_order(im, nodes, count, &order);
+  const aicc_status status = aicc_import_order(im, scope, nodes, count, &order);
   if (status != AICC_OK) {
     aicc_import_fail(im, status);
     return;

@@ -5,6 +5,7 @@
 
 typedef struct order {
   aicc_importer *im;
+  const aicc_scope *scope;
   Onnx__NodeProto *const *nodes;
   size_t count;
   aicc_names makers;  // name of a value -> its node's place in |nodes| (&nodes[i])
@@ -19,7 +20,7 @@ static void add_makers(order *o) {
   for (size_t i = 0; i < o->count; i++) {
     const Onnx__NodeProto *node = o->nodes[i];
     for (size_t k = 0; k < node->n_output; k++) {
-      if (*node->output[k]) {
+      if (*node->output[k] && !aicc_names_get(&o->scope->names, node->output[k])) {
         // A second definition is reported when it is bound.
         aicc_names_add(&o->makers, &o->im->scratch, node->output[k], (void *)&o->nodes[i]);
       }
@@ -177,9 +178,9 @@ static aicc_status visit_from(order *o, size_t start) {
   return AICC_OK;
 }
 
-aicc_status aicc_import_order(aicc_importer *im, Onnx__NodeProto *const *nodes, size_t count,
-                              const size_t **out) {
-  order o = {.im = im, .nodes = nodes, .count = count};
+aicc_status aicc_import_order(aicc_importer *im, const aicc_scope *scope,
+                              Onnx__NodeProto *const *nodes, size_t count, const size_t **out) {
+  order o = {.im = im, .scope = scope, .nodes = nodes, .count = count};
   add_makers(&o);
   o.state = AICC_NEW_ARRAY(&im->scratch, uint8_t, count);
   o.result = AICC_NEW_ARRAY(&im->scratch, size_t, count);
