@@ -121,6 +121,26 @@ bool args_parse(args *a, const args_program *program, int argc, char **argv) {
   return true;
 }
 
+int args_begin(args *a, const args_program *program, int argc, char **argv) {
+  if (!args_parse(a, program, argc, argv)) {
+    return 1;
+  }
+  if (args_has(a, "--help")) {
+    args_help(program, stdout);
+    return 0;
+  }
+  if (args_has(a, "--version")) {
+    printf("%s %s\n", program->name, AICC_VERSION);
+    return 0;
+  }
+  if (a->file_count != 1) {
+    fprintf(stderr, "%s: expected one file, %d are given (%s --help shows the usage)\n",
+            program->name, a->file_count, program->name);
+    return 1;
+  }
+  return -1;
+}
+
 bool args_has(const args *a, const char *name) {
   for (int i = 0; i < a->count; i++) {
     if (strcmp(a->names[i], name) == 0) {
@@ -159,6 +179,21 @@ bool args_integer(const args *a, const char *name, long least, long most, long *
   if (end == text || *end || errno || value < least || value > most) {
     fprintf(stderr, "%s: '%s %s': expected a whole number from %ld to %ld\n", a->program->name,
             name, text, least, most);
+    return false;
+  }
+  *out = value;
+  return true;
+}
+
+bool args_real(const args *a, const char *name, double *out) {
+  const char *text = args_get(a, name, NULL);
+  if (!text) {
+    return true;
+  }
+  char *end;
+  const double value = strtod(text, &end);
+  if (end == text || *end || !(value >= 0)) {
+    fprintf(stderr, "%s: '%s %s': expected a number from 0 on\n", a->program->name, name, text);
     return false;
   }
   *out = value;

@@ -40,6 +40,9 @@ typedef struct args {
 
 // False after saying on stderr what is wrong. "--" ends the options.
 bool args_parse(args *a, const args_program *program, int argc, char **argv);
+// The start of a tool that takes one file: parses, and does --help and --version. -1: go on with
+// a->files[0]; else the exit code.
+int args_begin(args *a, const args_program *program, int argc, char **argv);
 bool args_has(const args *a, const char *name);
 // The last value given, or |otherwise|.
 const char *args_get(const args *a, const char *name, const char *otherwise);
@@ -47,6 +50,8 @@ const char *args_get(const args *a, const char *name, const char *otherwise);
 const char *args_nth(const args *a, const char *name, int index);
 // A whole number within bounds; false after saying what is wrong. *out stays where it is not given.
 bool args_integer(const args *a, const char *name, long least, long most, long *out);
+// A number from 0 on, in the same way.
+bool args_real(const args *a, const char *name, double *out);
 void args_help(const args_program *program, FILE *out);
 
 #endif
