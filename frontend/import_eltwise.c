@@ -14,6 +14,22 @@ aicc_status import_binary(aicc_importer *im, const aicc_onnx_node *n, int payloa
                       aicc_b_binary(&im->b, (aicc_op)payload, aicc_in(n, 0), aicc_in(n, 1)));
 }
 
+// Strings are compared by a library kernel.
+aicc_status import_equal(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  aicc_value *in[] = {aicc_in(n, 0), aicc_in(n, 1)};
+  aicc_dim dims[AICC_MAX_RANK];
+  int rank;
+  if (in[0]->type.dtype != AICC_STR || in[1]->type.dtype != AICC_STR) {
+    return import_binary(im, n, payload);
+  }
+  if (!aicc_dims_broadcast(im->module, &in[0]->type, &in[1]->type, dims, &rank)) {
+    return aicc_invalid(im, n, "the shapes do not broadcast");
+  }
+  const aicc_type type = aicc_type_tensor(im->module, AICC_BOOL, dims, rank);
+  aicc_node *node = aicc_b_opaque(&im->b, "string_equal", in, 2, &type, 1);
+  return aicc_set_out(im, n, 0, node ? node->out[0] : NULL);
+}
+
 // --- before version 7 -----------------------------------------------------------------------------
 
 // |y| with ones behind its dimensions, so that they stand at |axis| of |x|.
