@@ -1,7 +1,7 @@
 // Runs ONNX cases (model.onnx, test_data_set_N/, case.json) through the importers and the reference
 // interpreter: it judges both. With --passes LIST, also after those passes, verified each.
 //
-// usage: eval_cases [--passes LIST] [--xfail FILE [--bless]] [--of-max X] [--verbose] FOLDER [NAME...]
+// usage: onnx_eval [--passes LIST] [--xfail FILE [--bless]] [--of-max X] [--verbose] FOLDER [NAME...]
 //
 // FOLDER holds the cases; NAME is a pattern (test_conv*). Every case runs in a process of its own. A
 // failure that FILE does not list is a fault; so is a listed case that passes. --bless rewrites FILE.
@@ -324,7 +324,7 @@ int main(int argc, char **argv) {
     }
   }
   if (i >= argc) {
-    fprintf(stderr, "usage: eval_cases [options] FOLDER [NAME...]\n");
+    fprintf(stderr, "usage: onnx_eval [options] FOLDER [NAME...]\n");
     return 2;
   }
   o.folder = argv[i];
