@@ -33,7 +33,8 @@ kir_val lk_load(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val line
 }
 
 void lk_store(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val linear, kir_val value) {
-  kir_store(&lk->b, buffer, linear, kir_cast(&lk->b, value, dtype, true));
+  // What a cast to 8 bits made is representable; saturating again would lose its infinities.
+  kir_store(&lk->b, buffer, linear, kir_cast(&lk->b, value, dtype, false));
 }
 
 aicc_op lk_fold_op(aicc_op reduce) {
