@@ -100,7 +100,8 @@ aicc_status import_matmul_nbits(aicc_importer *im, const aicc_onnx_node *n, int 
   aicc_value *x = aicc_in(n, 0), *zero = aicc_in(n, 3), *bias = aicc_in(n, 5);
   const int64_t k = aicc_onnx_int(n, "K", 0), columns = aicc_onnx_int(n, "N", 0);
   const int64_t bits = aicc_onnx_int(n, "bits", 4), block = aicc_onnx_int(n, "block_size", 0);
-  aicc_onnx_int(n, "accuracy_level", 0);  // how far activations may be rounded; we do not
+  // Level 4 allows activations of 8 bits, and ONNX Runtime's answers are of such.
+  const int64_t activations = aicc_onnx_int(n, "accuracy_level", 0) == 4 ? 8 : 0;
   if (aicc_onnx_int(n, "weight_prepacked", 0)) {
     return aicc_unsupported(im, n, "weights that are packed for another runtime");
   }
@@ -119,11 +120,11 @@ aicc_status import_matmul_nbits(aicc_importer *im, const aicc_onnx_node *n, int 
   }
   const aicc_type type = aicc_type_tensor(im->module, x->type.dtype, dims, x->type.rank);
   aicc_value *const in[] = {x, aicc_in(n, 1), aicc_in(n, 2), zero, bias};
-  const int64_t ints[] = {k, columns, bits, block};
+  const int64_t ints[] = {k, columns, bits, block, activations};
   aicc_node *node = aicc_b_opaque(&im->b, "matmul_nbits", in, bias ? 5 : zero ? 4 : 3, &type, 1);
   if (!node) {
     return AICC_INVALID;
   }
-  aicc_set_ints(im->module, node, AICC_ATTR_INTS, ints, 4);
+  aicc_set_ints(im->module, node, AICC_ATTR_INTS, ints, 5);
   return aicc_set_out(im, n, 0, node->out[0]);
 }

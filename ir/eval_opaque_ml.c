@@ -337,6 +337,21 @@ static void dequantise(const aicc_eval_call *call, const nbits *m, int64_t n, do
   }
 }
 
+// Activations in 8 bits: blocks of a row by their largest magnitude, to nearest even.
+static void round_to_int8(double *row, int64_t count, int64_t block) {
+  for (int64_t first = 0; first < count; first += block) {
+    const int64_t end = first + block < count ? first + block : count;
+    double most = 0;
+    for (int64_t i = first; i < end; i++) {
+      most = fmax(most, fabs(row[i]));
+    }
+    const double scale = (double)(float)(most / 127);
+    for (int64_t i = first; i < end && scale > 0; i++) {
+      row[i] = rint(row[i] / scale) * scale;
+    }
+  }
+}
+
 aicc_status aicc_eval_opaque_matmul_nbits(aicc_eval_call *call) {
   const aicc_eval_value *a = call->in[0];
   aicc_eval_value *out = &call->out[0];
@@ -353,9 +368,12 @@ aicc_status aicc_eval_opaque_matmul_nbits(aicc_eval_call *call) {
       aicc_eval_value_count(call->in[2]) != m.n * m.blocks) {
     return aicc_eval_fail(call, "the packed matrix or its scales do not fit the parameters");
   }
-  const double *x = aicc_eval_all_f64(call, a);
+  double *x = aicc_eval_all_f64(call, a);
   double *row = AICC_NEW_ARRAY(call->arena, double, m.k + 1);
   const int64_t rows = m.k ? aicc_eval_value_count(a) / m.k : 0;
+  for (int64_t i = 0; i < rows && aicc_eval_opaque_int(call, 4, 0) == 8; i++) {
+    round_to_int8(x + i * m.k, m.k, m.block);
+  }
   for (int64_t n = 0; n < m.n; n++) {
     dequantise(call, &m, n, row);
     const double bias = aicc_eval_opaque_has(call, 4)
