@@ -14,7 +14,7 @@ bool kir_const_bits_of(const kir_kernel *kernel, kir_val v, uint64_t *bits) {
   return true;
 }
 
-// --- integers -------------------------------------------------------------------------------------
+// --- integers ------------------------------------------------------------------------------------
 
 static int64_t divide(int64_t a, int64_t b) {
   if (b == 0) {
@@ -88,7 +88,7 @@ static bool fold_compare(aicc_op op, aicc_dtype dtype, const uint64_t *bits, boo
   return fold_order(op, a < b, a == b, a > b, out);
 }
 
-// --- floats ---------------------------------------------------------------------------------------
+// --- floats --------------------------------------------------------------------------------------
 
 static bool fold_f32(aicc_op op, float a, float b, float *out) {
   switch (op) {
@@ -221,7 +221,7 @@ bool kir_fold(const kir_kernel *kernel, const kir_inst *inst, aicc_dtype result,
                        inst->arg_count, result, out);
 }
 
-// --- identities -----------------------------------------------------------------------------------
+// --- identities ----------------------------------------------------------------------------------
 
 // Whether |v| is the constant |number| (exact in its type).
 static bool is_number(const kir_kernel *kernel, kir_val v, int number) {

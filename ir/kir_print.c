@@ -196,7 +196,7 @@ void kir_print(const kir_kernel *kernel, FILE *out) {
   fputs("}\n", out);
 }
 
-// --- hash and equality ------------------------------------------------------------------------------
+// --- hash and equality ---------------------------------------------------------------------------
 
 static uint64_t mix(uint64_t hash, uint64_t word) {
   hash ^= word;

@@ -191,6 +191,30 @@ static own_fn operator_rule(aicc_op op) {
   }
 }
 
+static const own_fn opaque_rules[AICC_OPAQUE_COUNT] = {
+    [AICC_OPAQUE_NON_MAX_SUPPRESSION] = own_lower_non_max_suppression,
+    [AICC_OPAQUE_ROI_ALIGN] = own_lower_roi_align,
+    [AICC_OPAQUE_MAX_ROI_POOL] = own_lower_max_roi_pool,
+    [AICC_OPAQUE_DEFORM_CONV] = own_lower_deform_conv,
+    [AICC_OPAQUE_TREE_ENSEMBLE] = own_lower_tree_ensemble,
+    [AICC_OPAQUE_SVM_CLASSIFIER] = own_lower_svm_classifier,
+    [AICC_OPAQUE_LABEL_ENCODER] = own_lower_label_encoder,
+    [AICC_OPAQUE_MATMUL_NBITS] = own_lower_matmul_nbits,
+    [AICC_OPAQUE_DFT] = own_lower_dft,
+    [AICC_OPAQUE_DET] = own_lower_det,
+    [AICC_OPAQUE_UNIQUE] = own_lower_unique,
+    [AICC_OPAQUE_TFIDF] = own_lower_tfidf,
+};
+
+// NULL: no kernel is written for it.
+static own_fn rule_of(const aicc_node *node) {
+  aicc_opaque kernel;
+  if (node->op == AICC_OP_OPAQUE) {
+    return aicc_opaque_of(node, &kernel) ? opaque_rules[kernel] : NULL;
+  }
+  return operator_rule(node->op);
+}
+
 // The type that keeps this operator from having a kernel; NULL: none does.
 static const char *refused_type(const aicc_node *node) {
   for (int i = 0; i < node->in_count + node->out_count; i++) {
@@ -205,7 +229,7 @@ static const char *refused_type(const aicc_node *node) {
 void aicc_lower_own(aicc_lower *lw, aicc_node *group) {
   own o = {.lw = lw, .group = group, .node = group->regions[0]->last,
            .arena = &lw->plan->arena, .dims = lw->module->dims};
-  const own_fn rule = operator_rule(o.node->op);
+  const own_fn rule = rule_of(o.node);
   const char *type = refused_type(o.node);
   if (rule == NULL || type != NULL) {
     aicc_lower_unsupported(lw, o.node,

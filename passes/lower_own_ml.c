@@ -1,0 +1,343 @@
+// Library kernels of ai.onnx.ml, of quantised language models, of signals and sets.
+#include <string.h>
+
+#include "passes/lower_own.h"
+
+static aicc_dim times(own *o, aicc_dim a, aicc_dim b) { return aicc_dim_mul(o->dims, a, b); }
+
+static const char *truth(bool value) { return value ? "true" : "false"; }
+
+static void bind_type(own_kernel *k, const char *name, int operand) {
+  const bool has = own_has(k->o, operand);
+  own_bind(k, "%s=%s", name, has ? aicc_dtype_name(own_type(k->o, operand)->dtype) : "f32");
+}
+
+// The type elements are compared in: bool as a number.
+static const char *compared(aicc_dtype dtype) {
+  return dtype == AICC_BOOL ? "u8" : own_compute(dtype);
+}
+
+static bool known(own *o, aicc_dim dim, const char *what, int64_t *value) {
+  if (aicc_dim_is_const(o->dims, dim, value)) {
+    return true;
+  }
+  aicc_lower_unsupported(o->lw, o->node,
+                         aicc_arena_printf(o->arena, "%s must be known when it is compiled", what));
+  return false;
+}
+
+// --- trees ---------------------------------------------------------------------------------------
+
+void own_lower_tree_ensemble(own *o) {
+  static const char *const combine[] = {"add", "add", "min", "max"};
+  static const char *const start[] = {"0", "0", "inf", "-inf"};
+  const aicc_type *x = own_type(o, 0), *y = &o->node->out[0]->type;
+  const int64_t aggregate = own_int(o, 0, 0);
+  int64_t targets = 0;
+  if (!known(o, y->dims[1], "the number of targets", &targets)) {
+    return;
+  }
+  own_kernel k = own_begin(o, "tree_ensemble");
+  const bool wide = x->dtype == AICC_F64 || own_type(o, 2)->dtype == AICC_F64 ||
+                    own_type(o, 5)->dtype == AICC_F64;
+  own_bind(&k, "C=%s", wide ? "f64" : "f32");
+  bind_type(&k, "X", 0);
+  bind_type(&k, "H", 2);
+  bind_type(&k, "V", 5);
+  bind_type(&k, "M", 7);
+  bind_type(&k, "B", 8);
+  own_bind(&k, "Y=%s", aicc_dtype_name(y->dtype));
+  own_bind(&k, "K=%lld", (long long)(targets > 0 ? targets : 1));
+  own_bind(&k, "COMBINE=%s", combine[aggregate & 3]);
+  own_bind(&k, "START=%s", start[aggregate & 3]);
+  own_bind(&k, "AVERAGE=%s", truth(aggregate == 1));
+  own_bind(&k, "EXTREME=%s", truth(aggregate > 1));
+  static const char *const names[] = {"x", "nodes", "thresholds", "missing", "targets", "weights",
+                                      "roots"};
+  for (int i = 0; i < 7; i++) {
+    own_buffer(&k, names[i], own_operand(o, i));
+  }
+  own_optional(&k, "members", 7);
+  own_optional(&k, "base", 8);
+  own_buffer(&k, "y", own_result(o, 0));
+  const aicc_dim trees = own_type(o, 6)->dims[0];
+  const aicc_dim block = own_block(o, times(o, trees, own_const(o, 8)));
+  own_size(&k, "rows", x->dims[0]);
+  own_size(&k, "features", x->dims[1]);
+  own_size(&k, "trees", trees);
+  own_size(&k, "block", block);
+  own_launch(&k, aicc_dim_ceildiv(o->dims, x->dims[0], block),
+             times(o, times(o, x->dims[0], trees), own_const(o, 60)));
+}
+
+// --- support vectors -----------------------------------------------------------------------------
+
+void own_lower_svm_classifier(own *o) {
+  const aicc_type *x = own_type(o, 0), *vectors = own_type(o, 1);
+  int ints = 0;
+  aicc_get_ints(o->node, AICC_ATTR_INTS, &ints);
+  const int64_t classes = ints - 1, pairs = classes * (classes - 1) / 2;
+  int64_t count = 0;
+  if (!known(o, vectors->dims[0], "the number of support vectors", &count)) {
+    return;
+  }
+  for (int i = 1; i < o->node->in_count; i++) {
+    if (own_has(o, i) && own_type(o, i)->dtype != x->dtype) {
+      aicc_lower_unsupported(o->lw, o->node, "operands of several types");
+      return;
+    }
+  }
+  int64_t *starts = AICC_NEW_ARRAY(o->arena, int64_t, classes + 1);
+  for (int64_t i = 0; i < classes; i++) {
+    starts[i + 1] = starts[i] + own_int(o, (int)i + 1, 0);
+  }
+  own_kernel k = own_begin(o, "svm_classifier");
+  own_bind(&k, "T=%s", aicc_dtype_name(x->dtype));
+  own_bind(&k, "KERNEL=%lld", (long long)own_int(o, 0, 0));
+  own_bind(&k, "K=%lld", (long long)classes);
+  own_bind(&k, "PAIRS=%lld", (long long)pairs);
+  own_bind(&k, "P=%lld", (long long)(pairs > 0 ? pairs : 1));
+  own_bind(&k, "V=%lld", (long long)(count > 0 ? count : 1));
+  own_bind(&k, "ROUNDS=%lld", (long long)(classes > 100 ? classes : 100));
+  own_bind_float(&k, "GAMMA", own_float(o, 0, 0));
+  own_bind_float(&k, "COEF0", own_float(o, 1, 0));
+  own_bind_float(&k, "DEGREE", own_float(o, 2, 0));
+  static const char *const names[] = {"x", "vectors", "coefficients", "rho"};
+  for (int i = 0; i < 4; i++) {
+    own_buffer(&k, names[i], own_operand(o, i));
+  }
+  own_optional(&k, "prob_a", 4);
+  own_optional(&k, "prob_b", 5);
+  own_buffer(&k, "starts", own_table(o, AICC_I64, starts, classes + 1, "svm_starts"));
+  own_buffer(&k, "y", own_result(o, 0));
+  own_buffer(&k, "label", own_result(o, 1));
+  own_size(&k, "features", x->dims[1]);
+  own_size(&k, "count", vectors->dims[0]);
+  const aicc_dim work = times(o, times(o, x->dims[0], vectors->dims[0]), x->dims[1]);
+  own_launch(&k, x->dims[0], work);
+}
+
+// --- label_encoder -------------------------------------------------------------------------------
+
+void own_lower_label_encoder(own *o) {
+  enum { CHUNK = 1024 };
+  const aicc_type *x = own_type(o, 0);
+  if (own_type(o, 1)->dtype != x->dtype) {
+    aicc_lower_unsupported(o->lw, o->node, "keys of another type than the operand");
+    return;
+  }
+  own_kernel k = own_begin(o, "label_encoder");
+  own_bind(&k, "T=%s", aicc_dtype_name(x->dtype));
+  own_bind(&k, "C=%s", compared(x->dtype));
+  bind_type(&k, "V", 2);
+  own_bind(&k, "CHUNK=%d", CHUNK);
+  static const char *const names[] = {"x", "keys", "values", "default"};
+  for (int i = 0; i < 4; i++) {
+    own_buffer(&k, names[i], own_operand(o, i));
+  }
+  own_buffer(&k, "y", own_result(o, 0));
+  const aicc_dim n = own_count(o, x), pairs = own_count(o, own_type(o, 1));
+  own_size(&k, "n", n);
+  own_size(&k, "pairs", pairs);
+  own_launch(&k, aicc_dim_ceildiv(o->dims, n, own_const(o, CHUNK)), times(o, n, pairs));
+}
+
+// --- matmul_nbits --------------------------------------------------------------------------------
+
+void own_lower_matmul_nbits(own *o) {
+  enum { COLUMNS = 8 };
+  const aicc_type *a = own_type(o, 0);
+  const int64_t inner = own_int(o, 0, 0), n = own_int(o, 1, 0), bits = own_int(o, 2, 4);
+  const int64_t block = own_int(o, 3, 32), blocks = (inner + block - 1) / block;
+  const aicc_dim rows = own_product(o, a, 0, a->rank - 1);
+  const aicc_dim shape[] = {rows, own_const(o, blocks * block)};
+  const aicc_dim sum_shape[] = {rows, own_const(o, blocks)};
+  const aicc_dtype compute = lk_compute_type(a->dtype);
+  const aicc_slot p = aicc_lower_temporary(o->lw, compute, shape, 2, "nbits_rows");
+  const aicc_slot sums = aicc_lower_temporary(o->lw, compute, sum_shape, 2, "nbits_sums");
+  own_kernel k = own_begin(o, "nbits_prepare"), m = own_begin(o, "matmul_nbits");
+  own_kernel *const both[] = {&k, &m};
+  const bool pairs = bits == 4 && block % 2 == 0;
+  for (int i = 0; i < 2; i++) {
+    own_bind(both[i], "T=%s", aicc_dtype_name(a->dtype));
+    own_bind(both[i], "C=%s", aicc_dtype_name(compute));
+    own_bind(both[i], "BLOCK=%lld", (long long)block);
+    own_bind(both[i], "PAIRS=%s", truth(pairs));
+    own_buffer(both[i], "p", p);
+    own_buffer(both[i], "sums", sums);
+    own_size(both[i], "blocks", own_const(o, blocks));
+  }
+  own_bind(&k, "HALF=%lld", (long long)(block / 2));
+  own_buffer(&k, "a", own_operand(o, 0));
+  own_size(&k, "k", own_const(o, inner));
+  own_launch(&k, rows, times(o, rows, own_const(o, inner / 4 + 1)));
+  bind_type(&m, "S", 2);
+  bind_type(&m, "Z", 3);
+  bind_type(&m, "B", 4);
+  own_bind(&m, "ROWS=%d", aicc_dim_is(o->dims, rows, 1) ? 1 : 4);
+  own_bind(&m, "BITS=%lld", (long long)bits);
+  own_bind(&m, "BYTES=%lld", (long long)((block * bits + 7) / 8));
+  own_bind(&m, "ZBYTES=%lld", (long long)((blocks * bits + 7) / 8));
+  own_bind(&m, "MASK=%d", (1 << bits) - 1);
+  own_bind(&m, "MIDDLE=%d", 1 << (bits - 1));
+  own_bind(&m, "COLUMNS=%d", COLUMNS);
+  own_bind(&m, "PACKED=%s", truth(own_has(o, 3) && own_type(o, 3)->dtype == AICC_U8));
+  own_buffer(&m, "b", own_operand(o, 1));
+  own_buffer(&m, "scales", own_operand(o, 2));
+  own_optional(&m, "zeros", 3);
+  own_optional(&m, "bias", 4);
+  own_buffer(&m, "y", own_result(o, 0));
+  own_size(&m, "m", rows);
+  own_size(&m, "n", own_const(o, n));
+  const aicc_dim work = times(o, rows, own_const(o, inner * n / 16 + 1));
+  own_launch(&m, own_const(o, (n + COLUMNS - 1) / COLUMNS), work);
+}
+
+// --- signals and matrices ------------------------------------------------------------------------
+
+void own_lower_dft(own *o) {
+  const aicc_type *x = own_type(o, 0), *y = &o->node->out[0]->type;
+  const int64_t given = own_int(o, 0, 0);
+  const int axis = (int)(given < 0 ? given + x->rank : given);
+  const bool inverse = own_int(o, 1, 0) != 0, half = inverse && own_int(o, 2, 0) != 0;
+  int64_t parts_in = 0, parts_out = 0;
+  if (!known(o, x->dims[x->rank - 1], "the last dimension", &parts_in) ||
+      !known(o, y->dims[y->rank - 1], "the last dimension", &parts_out)) {
+    return;
+  }
+  const aicc_dim length = half ? y->dims[axis] : x->dims[axis];
+  const char *compute = own_compute(x->dtype);
+  const aicc_dim table_shape[] = {times(o, length, own_const(o, 2))};
+  const aicc_slot table = aicc_lower_temporary(o->lw, lk_compute_type(x->dtype), table_shape, 1,
+                                               "dft_table");
+  own_kernel t = own_begin(o, "dft_table");
+  own_bind(&t, "A=%s", compute);
+  own_buffer(&t, "table", table);
+  own_size(&t, "length", length);
+  own_launch(&t, own_const(o, 1), times(o, length, own_const(o, 20)));
+  own_kernel k = own_begin(o, "dft");
+  own_bind(&k, "T=%s", aicc_dtype_name(x->dtype));
+  own_bind(&k, "A=%s", compute);
+  own_bind(&k, "PARTS_IN=%lld", (long long)parts_in);
+  own_bind(&k, "PARTS_OUT=%lld", (long long)parts_out);
+  own_bind(&k, "HALF=%s", truth(half));
+  own_bind(&k, "INVERSE=%s", truth(inverse));
+  own_bind(&k, "SIGN=%s", inverse ? "1.0" : "-1.0");
+  own_buffer(&k, "x", own_operand(o, 0));
+  own_buffer(&k, "table", table);
+  own_buffer(&k, "y", own_result(o, 0));
+  const aicc_dim inner = own_product(o, x, axis + 1, x->rank - 1);
+  const aicc_dim lines = times(o, own_product(o, x, 0, axis), inner);
+  own_size(&k, "in", x->dims[axis]);
+  own_size(&k, "out", y->dims[axis]);
+  own_size(&k, "inner", inner);
+  own_size(&k, "length", length);
+  own_launch(&k, lines, times(o, times(o, lines, y->dims[axis]), length));
+}
+
+void own_lower_det(own *o) {
+  const aicc_type *x = own_type(o, 0);
+  const aicc_dim n = x->dims[x->rank - 1], count = own_product(o, x, 0, x->rank - 2);
+  own_kernel k = own_begin(o, "det");
+  own_bind(&k, "T=%s", aicc_dtype_name(x->dtype));
+  own_bind(&k, "C=%s", own_compute(x->dtype));
+  own_buffer(&k, "x", own_operand(o, 0));
+  own_buffer(&k, "a", aicc_lower_temporary(o->lw, lk_compute_type(x->dtype), x->dims, x->rank,
+                                           "det_copy"));
+  own_buffer(&k, "y", own_result(o, 0));
+  own_size(&k, "n", n);
+  own_launch(&k, count, times(o, times(o, own_count(o, x), n), own_const(o, 1)));
+}
+
+void own_lower_unique(own *o) {
+  const aicc_type *x = own_type(o, 0);
+  const bool flat = own_int(o, 0, 1) != 0;
+  const int64_t given = own_int(o, 1, 0);
+  const int axis = (int)(given < 0 ? given + x->rank : given);
+  const aicc_dim one = own_const(o, 1), size = flat ? own_count(o, x) : x->dims[axis];
+  own_kernel k = own_begin(o, "unique");
+  own_bind(&k, "T=%s", aicc_dtype_name(x->dtype));
+  own_bind(&k, "C=%s", compared(x->dtype));
+  own_bind(&k, "FLOAT=%s", truth(aicc_dtype_is_float(lk_compute_type(x->dtype))));
+  own_bind(&k, "ZERO=%s", x->dtype == AICC_BOOL ? "false" : "0");
+  own_bind(&k, "SORTED=%s", truth(own_int(o, 2, 1) != 0));
+  own_buffer(&k, "x", own_operand(o, 0));
+  static const char *const results[] = {"values", "first", "inverse", "counts", "found"};
+  for (int i = 0; i < 5; i++) {
+    own_buffer(&k, results[i], own_result(o, i));
+  }
+  static const char *const spare[] = {"a", "b", "group"};
+  for (int i = 0; i < 3; i++) {
+    own_buffer(&k, spare[i], aicc_lower_temporary(o->lw, AICC_I32, &size, 1, spare[i]));
+  }
+  own_size(&k, "outer", flat ? one : own_product(o, x, 0, axis));
+  own_size(&k, "size", size);
+  own_size(&k, "inner", flat ? one : own_product(o, x, axis + 1, x->rank));
+  own_launch(&k, one, times(o, own_count(o, x), own_const(o, 100)));
+}
+
+// --- tfidf ---------------------------------------------------------------------------------------
+
+// Weights of the result's columns, from a constant operand of weights per n-gram.
+static bool column_weights(own *o, int64_t grams, const int64_t *columns, int64_t width,
+                           float *out) {
+  for (int64_t c = 0; c < width; c++) {
+    out[c] = 1;
+  }
+  if (!own_has(o, 2)) {
+    return true;
+  }
+  const aicc_node *def = o->node->in[2]->def;
+  if (def == NULL || def->op != AICC_OP_CONST) {
+    aicc_lower_unsupported(o->lw, o->node, "the weights must be constant");
+    return false;
+  }
+  const aicc_tensor *tensor = aicc_get_tensor(def, AICC_ATTR_VALUE);
+  for (int64_t i = 0; i < grams && i < tensor->shape[0]; i++) {
+    if (columns[i] >= 0 && columns[i] < width) {
+      out[columns[i]] = (float)aicc_get_f64(tensor->dtype, tensor->data, (size_t)i);
+    }
+  }
+  return true;
+}
+
+void own_lower_tfidf(own *o) {
+  const aicc_type *x = own_type(o, 0), *y = &o->node->out[0]->type;
+  int ints = 0;
+  const int64_t *all = aicc_get_ints(o->node, AICC_ATTR_INTS, &ints);
+  const int64_t most = own_int(o, 2, 1), lengths = own_int(o, 4, 0), grams = ints - 5 - lengths;
+  int64_t width = 0, pool = 0;
+  if (!known(o, y->dims[y->rank - 1], "the number of columns", &width) ||
+      !known(o, own_type(o, 1)->dims[0], "the size of the pool", &pool)) {
+    return;
+  }
+  const int64_t start_count = (most > lengths ? most : lengths) + 1;
+  int64_t *starts = AICC_NEW_ARRAY(o->arena, int64_t, start_count);
+  for (int64_t i = 0; i < start_count; i++) {
+    starts[i] = i < lengths ? all[5 + i] : pool;
+  }
+  int64_t *columns = AICC_NEW_ARRAY(o->arena, int64_t, grams + 1);
+  memcpy(columns, all + 5 + lengths, sizeof *columns * (size_t)grams);
+  columns[grams] = -1;
+  float *weights = AICC_NEW_ARRAY(o->arena, float, width + 1);
+  if (!column_weights(o, grams, columns, width, weights)) {
+    return;
+  }
+  own_kernel k = own_begin(o, "tfidf");
+  bind_type(&k, "T", 0);
+  bind_type(&k, "P", 1);
+  own_bind(&k, "MODE=%lld", (long long)own_int(o, 0, 0));
+  own_bind(&k, "LEAST=%lld", (long long)own_int(o, 1, 1));
+  own_bind(&k, "MOST=%lld", (long long)most);
+  own_bind(&k, "SKIPS=%lld", (long long)own_int(o, 3, 0));
+  own_buffer(&k, "x", own_operand(o, 0));
+  own_buffer(&k, "pool", own_operand(o, 1));
+  own_buffer(&k, "starts", own_table(o, AICC_I64, starts, start_count, "tfidf_starts"));
+  own_buffer(&k, "columns", own_table(o, AICC_I64, columns, grams + 1, "tfidf_columns"));
+  own_buffer(&k, "scale", own_table(o, AICC_F32, weights, width + 1, "tfidf_weights"));
+  own_buffer(&k, "y", own_result(o, 0));
+  own_size(&k, "size", x->dims[x->rank - 1]);
+  own_size(&k, "width", y->dims[y->rank - 1]);
+  const aicc_dim rows = own_product(o, x, 0, x->rank - 1);
+  own_launch(&k, rows, times(o, own_count(o, x), own_const(o, 10 * (grams + 1))));
+}
