@@ -10,7 +10,7 @@ static aicc_value *number(aicc_builder *b, double value) {
   return aicc_b_scalar(b, AICC_F64, value);
 }
 
-// positive ? x : y, where |width| is 1.
+// x where |width| is 1, else y.
 static aicc_value *where_one(aicc_builder *b, aicc_value *width, aicc_value *x, aicc_value *y) {
   return aicc_b_select(b, aicc_b_binary(b, AICC_OP_EQ, width, number(b, 1)), x, y);
 }
@@ -106,8 +106,9 @@ static aicc_value *cubic_weight(aicc_builder *b, aicc_value *d, double a) {
 // neighbours are excluded.
 static aicc_value *tap_weight(aicc_builder *b, const aicc_resize_style *style,
                               const aicc_resize_axis *a, aicc_value *index, aicc_value *at,
-                              double stretch) {
-  aicc_value *distance = aicc_mul_number(b, aicc_sub(b, index, at), stretch);
+                              aicc_value *stretch) {
+  aicc_value *distance = aicc_sub(b, index, at);
+  distance = stretch ? aicc_mul(b, distance, stretch) : distance;
   aicc_value *weight = style->mode == AICC_RESIZE_CUBIC
                            ? cubic_weight(b, distance, style->cubic_a)
                            : linear_weight(b, distance);
@@ -125,11 +126,16 @@ static aicc_value *laid_along(aicc_builder *b, aicc_value *vector, const aicc_va
   return vector ? aicc_along(b, aicc_b_cast(b, vector, x->type.dtype), x->type.rank, axis) : NULL;
 }
 
+// How far from the position a neighbour may lie, before stretching.
+static double kernel_reach(const aicc_resize_style *style) {
+  return style->mode == AICC_RESIZE_CUBIC ? 2 : 1;
+}
+
 static aicc_value *weighted(aicc_builder *b, aicc_value *x, const aicc_resize_style *style,
                             const aicc_resize_axis *a, aicc_value *at) {
   const bool shrinks = style->antialias && a->known_scale < 1;
-  const double stretch = shrinks ? a->known_scale : 1;
-  const int reach = (int)ceil((style->mode == AICC_RESIZE_CUBIC ? 2 : 1) / stretch);
+  aicc_value *stretch = shrinks ? number(b, a->known_scale) : NULL;
+  const int reach = (int)ceil(kernel_reach(style) / (shrinks ? a->known_scale : 1));
   const bool normalise = style->antialias || style->exclude_outside;
   aicc_value *floor = aicc_b_unary(b, AICC_OP_FLOOR, at);
   aicc_value *indices[TAPS_MOST], *weights[TAPS_MOST], *total = NULL, *y = NULL;
@@ -146,18 +152,62 @@ static aicc_value *weighted(aicc_builder *b, aicc_value *x, const aicc_resize_st
   return y;
 }
 
+// --- antialiasing by a scale that is known only when the model runs -----------------------------------------
+
+// x with |axis| last times weights [out, E], and back.
+static aicc_value *multiply_along(aicc_builder *b, aicc_value *x, int axis, aicc_value *weights) {
+  if (!x || !weights) {
+    return NULL;
+  }
+  const int rank = x->type.rank, last = rank - 1;
+  if (rank == 1) {
+    return aicc_b_squeeze(b, aicc_matmul_trans(b, aicc_b_unsqueeze(b, x, 0), weights, false, true),
+                          0);
+  }
+  int64_t perm[AICC_MAX_RANK];
+  for (int i = 0; i < rank; i++) {
+    perm[i] = i == axis ? last : i == last ? axis : i;
+  }
+  aicc_value *y = aicc_matmul_trans(b, aicc_b_transpose(b, x, perm), weights, false, true);
+  return aicc_b_transpose(b, y, perm);
+}
+
+// Every element, and beyond the ends as many as the stretched kernel reaches, has a weight.
+static aicc_value *densely_weighted(aicc_builder *b, aicc_value *x, const aicc_resize_style *style,
+                                    const aicc_resize_axis *a, aicc_value *at) {
+  aicc_dims *dims = b->module->dims;
+  const int64_t axes[] = {1};
+  const aicc_dim *reach;
+  int count;
+  aicc_value *stretch = aicc_min(b, a->scale, number(b, 1));
+  aicc_value *far = aicc_b_unary(b, AICC_OP_CEIL,
+                                 aicc_div(b, number(b, kernel_reach(style)), stretch));
+  if (!far || !aicc_b_as_dims(b, aicc_b_cast(b, far, AICC_I64), &reach, &count)) {
+    return NULL;
+  }
+  const aicc_dim twice = aicc_dim_mul(dims, reach[0], aicc_dim_const(dims, 2));
+  const aicc_dim row[] = {aicc_dim_const(dims, 1), aicc_dim_add(dims, a->in, twice)};
+  aicc_value *index = aicc_b_cast(b, aicc_b_iota(b, AICC_I64, row, 2, 1), AICC_F64);
+  index = aicc_sub(b, index, far);
+  aicc_value *weights = tap_weight(b, style, a, index, aicc_b_unsqueeze(b, at, 1), stretch);
+  aicc_value *sum = aicc_b_reduce(b, AICC_OP_REDUCE_SUM, weights, axes, 1, true);
+  weights = aicc_div(b, weights, sum);
+  return multiply_along(b, pick(b, x, a, aicc_b_squeeze(b, index, 0)), a->axis,
+                        weights ? aicc_b_cast(b, weights, x->type.dtype) : NULL);
+}
+
 aicc_value *aicc_build_resize(aicc_builder *b, aicc_value *x, const aicc_resize_style *style,
                               const aicc_resize_axis *a) {
   if (!x) {
     return NULL;
   }
-  if (style->antialias && a->known_scale < 4.0 / TAPS_MOST) {
-    AICC_EMIT(b->diags, E0340, &b->loc,
-              "antialiasing by a scale that is below 1/128 or not known at compile time");
+  const bool dense = style->antialias && a->known_scale < 4.0 / TAPS_MOST;
+  aicc_value *at = source_positions(b, style, a);
+  if (!at) {
     return NULL;
   }
-  aicc_value *at = source_positions(b, style, a);
   aicc_value *y = style->mode == AICC_RESIZE_NEAREST ? nearest(b, x, style, a, at)
+                  : dense                            ? densely_weighted(b, x, style, a, at)
                                                      : weighted(b, x, style, a, at);
   if (!y || style->coordinates != AICC_RESIZE_CROP) {
     return y;

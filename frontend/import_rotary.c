@@ -1,4 +1,4 @@
-// What goes with attention: rotary embeddings and causal convolutions.
+// What goes with attention: rotary embeddings, caches that are written in place, causal convolutions.
 #include <string.h>
 
 #include "frontend/import_attention.h"
@@ -102,6 +102,50 @@ aicc_status import_rotary_embedding(aicc_importer *im, const aicc_onnx_node *n, 
   aicc_value *y = rotate_part(b, parts, part, angles(b, cosine, ids, rank == 4),
                               angles(b, sine, ids, rank == 4), interleaved);
   return aicc_set_out(im, n, 0, aicc_b_reshape(b, y, x->type.dims, rank));
+}
+
+// --- caches -------------------------------------------------------------------------------------------------
+
+// Position (write + s) of the cache gets position s of the update, as a gather: cache position p reads
+// update position p - write where that is in range, else the cache.
+aicc_status import_tensor_scatter(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  aicc_builder *b = &im->b;
+  aicc_value *cache = aicc_in(n, 0), *update = aicc_in(n, 1), *write = aicc_in(n, 2);
+  const int rank = cache->type.rank;
+  const char *mode = aicc_onnx_string(n, "mode", "linear");
+  int axis;
+  AICC_TRY(aicc_axis(im, n, aicc_onnx_int(n, "axis", -2), rank, &axis));
+  if (update->type.rank != rank || axis == 0) {
+    return aicc_invalid(im, n, "cache and update differ in rank, or the axis is the batch");
+  }
+  const bool circular = strcmp(mode, "circular") == 0;
+  const aicc_dim size = cache->type.dims[axis], length = update->type.dims[axis];
+  aicc_dim dims[AICC_MAX_RANK];
+  for (int i = 0; i < rank; i++) {
+    dims[i] = i == axis ? size : aicc_dim_const(im->dims, 1);
+  }
+  aicc_value *from = aicc_b_iota(b, AICC_I64, dims, rank, axis);
+  if (write) {
+    from = aicc_sub(b, from, aicc_along(b, aicc_b_cast(b, write, AICC_I64), rank, 0));
+  }
+  if (circular) {
+    from = aicc_b_binary(b, AICC_OP_MOD, from, aicc_size_number(b, AICC_I64, size));
+  }
+  aicc_value *zero = aicc_b_scalar_i64(b, AICC_I64, 0);
+  aicc_value *end = aicc_size_number(b, AICC_I64, length);
+  aicc_value *written = aicc_both(b, aicc_b_binary(b, AICC_OP_GE, from, zero),
+                                  aicc_b_binary(b, AICC_OP_LT, from, end));
+  aicc_value *index = aicc_b_broadcast(b, aicc_b_select(b, written, from, zero), cache->type.dims,
+                                       rank);
+  if (!index) {
+    return AICC_INVALID;
+  }
+  aicc_value *const in[] = {update, index};
+  aicc_node *node = aicc_node_create(im->module, AICC_OP_GATHER_ELEMENTS, in, 2, 1);
+  aicc_set_int(im->module, node, AICC_ATTR_AXIS, axis);
+  aicc_value *news = aicc_b_finish(b, node);
+  return aicc_set_out(im, n, 0, aicc_b_select(b, written, news, cache));
 }
 
 // --- causal convolutions --------------------------------------------------------------------------------

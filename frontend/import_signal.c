@@ -50,42 +50,95 @@ static aicc_value *transform(aicc_importer *im, aicc_value *x, int axis, aicc_di
   return node->out[0];
 }
 
-// Payload: 1 since version 20, where the axis is an input.
-static aicc_status dft_axis(aicc_importer *im, const aicc_onnx_node *n, int payload, int *axis) {
-  const int rank = aicc_in(n, 0)->type.rank;
-  int64_t value = payload ? -2 : aicc_onnx_int(n, "axis", 1);
-  const int64_t *given;
-  int count;
-  AICC_TRY(aicc_in_ints(im, n, payload ? 2 : n->in_count, "axes", &given, &count));
-  if (given && count == 1) {
-    value = given[0];
+typedef struct fourier {
+  aicc_importer *im;
+  aicc_value *x;
+  bool inverse, onesided;
+  aicc_dim length;  // AICC_DIM_NONE: that of the axis
+} fourier;
+
+// Elements of the signal, if it runs along |axis|.
+static aicc_dim signal_size(const fourier *f, int axis) {
+  aicc_dims *dims = f->im->dims;
+  const aicc_dim size = f->x->type.dims[axis];
+  if (f->length != AICC_DIM_NONE) {
+    return f->length;
   }
-  AICC_TRY(aicc_axis(im, n, value, rank, axis));
-  return *axis < rank - 1 ? AICC_OK
-                          : aicc_invalid(im, n, "the axis is that of real and imaginary parts");
+  if (!f->inverse || !f->onesided) {
+    return size;
+  }
+  // Half a spectrum; no signal is empty.
+  const aicc_dim one = aicc_dim_const(dims, 1);
+  return aicc_dim_max(
+      dims, aicc_dim_mul(dims, aicc_dim_sub(dims, size, one), aicc_dim_const(dims, 2)), one);
 }
 
+static aicc_value *transform_along(const fourier *f, int axis) {
+  const aicc_dim size = signal_size(f, axis);
+  const bool half = f->inverse && f->onesided;
+  aicc_value *whole =
+      fit_axis(&f->im->b, f->x, axis, half ? half_size(f->im->dims, size) : size);
+  return transform(f->im, whole, axis, size, f->inverse, f->onesided);
+}
+
+// The axis is known only when the model runs: the transforms along all of them are filled to one shape,
+// and the right one is selected and cut. |axis| counts from the start.
+static aicc_value *transform_any(const fourier *f, aicc_dim axis) {
+  aicc_builder *b = &f->im->b;
+  aicc_dims *dims = f->im->dims;
+  const int rank = f->x->type.rank;
+  aicc_value *all[AICC_MAX_RANK], *y = NULL, *chosen = aicc_size_number(b, AICC_I64, axis);
+  aicc_dim most[AICC_MAX_RANK], size[AICC_MAX_RANK];
+  for (int i = 0; i < rank - 1; i++) {
+    all[i] = transform_along(f, i);
+    if (!all[i]) {
+      return NULL;
+    }
+    const aicc_dim along = all[i]->type.dims[i], across = f->x->type.dims[i];
+    most[i] = aicc_dim_max(dims, along, across);
+    size[i] = aicc_dim_select(dims, aicc_dim_eq(dims, axis, aicc_dim_const(dims, i)), along, across);
+  }
+  for (int i = 0; i < rank - 1; i++) {
+    aicc_value *part = all[i];
+    for (int k = 0; k < rank - 1; k++) {
+      part = fit_axis(b, part, k, most[k]);
+    }
+    aicc_value *is_it = aicc_b_binary(b, AICC_OP_EQ, chosen, aicc_b_scalar_i64(b, AICC_I64, i));
+    y = i ? aicc_b_select(b, is_it, part, y) : part;
+  }
+  for (int i = 0; i < rank - 1; i++) {
+    y = fit_axis(b, y, i, size[i]);
+  }
+  return y;
+}
+
+// Payload: 1 since version 20, where the axis is an input.
 aicc_status import_dft(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   aicc_dims *dims = im->dims;
-  aicc_value *x = aicc_in(n, 0);
-  const bool inverse = aicc_onnx_int(n, "inverse", 0) != 0;
-  const bool onesided = aicc_onnx_int(n, "onesided", 0) != 0;
+  fourier f = {.im = im, .x = aicc_in(n, 0), .length = AICC_DIM_NONE};
+  f.inverse = aicc_onnx_int(n, "inverse", 0) != 0;
+  f.onesided = aicc_onnx_int(n, "onesided", 0) != 0;
+  const int rank = f.x->type.rank;
   int axis, count;
-  const aicc_dim *length;
-  if (x->type.rank < 2) {
-    return aicc_invalid(im, n, "the input has %d dimensions; at least 2 are needed", x->type.rank);
+  int64_t value = payload ? -2 : aicc_onnx_int(n, "axis", 1);
+  const aicc_dim *length, *axes;
+  if (rank < 2) {
+    return aicc_invalid(im, n, "the input has %d dimensions; at least 2 are needed", rank);
   }
-  AICC_TRY(dft_axis(im, n, payload, &axis));
   AICC_TRY(aicc_in_dims(im, n, 1, &length, &count));
-  aicc_dim size = x->type.dims[axis];
-  if (inverse && onesided) {
-    size = aicc_dim_mul(dims, aicc_dim_sub(dims, size, aicc_dim_const(dims, 1)),
-                        aicc_dim_const(dims, 2));
+  f.length = length && count == 1 ? length[0] : AICC_DIM_NONE;
+  AICC_TRY(aicc_in_dims(im, n, payload ? 2 : n->in_count, &axes, &count));
+  if (axes && count == 1 && !aicc_dim_is_const(dims, axes[0], &value)) {
+    const aicc_dim behind = aicc_dim_add(dims, axes[0], aicc_dim_const(dims, rank));
+    const aicc_dim negative = aicc_dim_lt(dims, axes[0], aicc_dim_const(dims, 0));
+    const aicc_dim from_start = aicc_dim_select(dims, negative, behind, axes[0]);
+    return aicc_set_out(im, n, 0, transform_any(&f, from_start));
   }
-  size = length && count == 1 ? length[0] : size;
-  aicc_value *whole =
-      fit_axis(&im->b, x, axis, inverse && onesided ? half_size(dims, size) : size);
-  return aicc_set_out(im, n, 0, transform(im, whole, axis, size, inverse, onesided));
+  AICC_TRY(aicc_axis(im, n, value, rank, &axis));
+  if (axis == rank - 1) {
+    return aicc_invalid(im, n, "the axis is that of real and imaginary parts");
+  }
+  return aicc_set_out(im, n, 0, transform_along(&f, axis));
 }
 
 // One size operand.
