@@ -204,6 +204,8 @@ static const own_fn opaque_rules[AICC_OPAQUE_COUNT] = {
     [AICC_OPAQUE_DET] = own_lower_det,
     [AICC_OPAQUE_UNIQUE] = own_lower_unique,
     [AICC_OPAQUE_TFIDF] = own_lower_tfidf,
+    [AICC_OPAQUE_GRID_SAMPLE] = own_lower_grid_sample,
+    [AICC_OPAQUE_COL2IM] = own_lower_col2im,
 };
 
 // NULL: no kernel is written for it.

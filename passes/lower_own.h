@@ -65,7 +65,7 @@ void own_launch(own_kernel *k, aicc_dim grid, aicc_dim cost);     // cost: ns of
   X(arg) X(cumulate) X(topk) X(scatter_elements) X(scatter_nd) X(count_nonzero) X(nonzero)       \
   X(random) X(non_max_suppression) X(roi_align) X(max_roi_pool) X(deform_conv)                   \
   X(tree_ensemble) X(svm_classifier) X(label_encoder) X(matmul_nbits) X(dft) X(det) X(unique)    \
-  X(tfidf)
+  X(tfidf) X(grid_sample) X(col2im)
 #define X(name) void own_lower_##name(own *o);
 OWN_FUNCTIONS(X)
 #undef X

@@ -393,6 +393,59 @@ START_TEST(tfidf) {
 }
 END_TEST
 
+// p: mode, padding, align corners
+static aicc_node *make_grid_sample(aicc_module *module, aicc_value *const *in,
+                                   const own_case *c) {
+  aicc_node *node = opaque(module, in, c, "grid_sample", c->p, 3, 0, 1);
+  const aicc_type *x = &in[0]->type, *grid = &in[1]->type;
+  aicc_dim dims[OWN_RANK] = {x->dims[0], x->dims[1]};
+  memcpy(dims + 2, grid->dims + 1, sizeof *dims * (size_t)(x->rank - 2));
+  own_set_type(module, node, 0, x->dtype, dims, x->rank);
+  return node;
+}
+
+START_TEST(grid_sample) {
+  // Every mode, padding and alignment, in one, two and three dimensions.
+  for (int64_t i = 0; i < 18; i++) {
+    const int64_t mode = i % 3, padding = i / 3 % 3, align = i / 9;
+    const own_case cases[] = {
+        {"grid_sample", make_grid_sample,
+         {{AICC_F32, 4, {2, 3, 5, 7}, OWN_FINE}, {AICC_F32, 4, {2, 4, 6, 2}, OWN_FINE}}, 2,
+         {mode, padding, align}},
+        {"grid_sample 1-d", make_grid_sample,
+         {{AICC_F64, 3, {1, 2, 6}, OWN_FINE}, {AICC_F64, 3, {1, 33, 1}, OWN_FINE}}, 2,
+         {mode, padding, align}},
+        {"grid_sample 3-d", make_grid_sample,
+         {{AICC_F32, 5, {1, 2, 3, 4, 1}, OWN_FINE}, {AICC_F32, 5, {1, 2, 2, 3, 3}, OWN_FINE}}, 2,
+         {mode, padding, align}},
+    };
+    own_run_cases(cases, COUNT(cases));
+  }
+}
+END_TEST
+
+// p: k, block, dilations, low, strides, high; p[39]: ints
+static aicc_node *make_col2im(aicc_module *module, aicc_value *const *in, const own_case *c) {
+  aicc_node *node = opaque(module, in, c, "col2im", c->p, (int)c->p[39], 0, 1);
+  aicc_dim dims[OWN_RANK] = {in[0]->type.dims[0], dim(module, 2)};
+  for (int d = 0; d < c->p[0]; d++) {
+    dims[2 + d] = dim(module, c->p[20 + d]);
+  }
+  own_set_type(module, node, 0, in[0]->type.dtype, dims, 2 + (int)c->p[0]);
+  return node;
+}
+
+START_TEST(col2im) {
+  static const own_case cases[] = {
+      {"col2im", make_col2im, {{AICC_F32, 3, {2, 2 * 6, 5 * 4}, .fixed = true}}, 1,
+       {2, 2, 3, 1, 2, 0, 1, 1, 2, 0, 2, [20] = 6, [21] = 8, [39] = 11}},
+      {"col2im 1-d", make_col2im, {{AICC_F64, 3, {1, 2 * 3, 4}, .fixed = true}}, 1,
+       {1, 3, 1, 0, 3, 0, [20] = 12, [39] = 6}},
+  };
+  own_run_cases(cases, COUNT(cases));
+}
+END_TEST
+
 static Suite *make_suite(void) {
   Suite *suite = suite_create("own_opaque");
   TCase *tests = tcase_create("all");
@@ -407,6 +460,8 @@ static Suite *make_suite(void) {
   tcase_add_test(tests, signals);
   tcase_add_test(tests, unique);
   tcase_add_test(tests, tfidf);
+  tcase_add_test(tests, grid_sample);
+  tcase_add_test(tests, col2im);
   suite_add_tcase(suite, tests);
   return suite;
 }
