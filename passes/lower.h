@@ -107,6 +107,8 @@ void lk_launch(lower_kernel *lk, aicc_dim grid, aicc_dim cost);
 
 // The type elements are computed in: f32 for 16-bit and 8-bit floats.
 aicc_dtype lk_compute_type(aicc_dtype dtype);
+// A value in the compute type rounded to |dtype|, as each operator's result is.
+kir_val lk_round(lower_kernel *lk, aicc_dtype dtype, kir_val value);
 // Element |index| (one i64 per dimension) of |value| in its compute type.
 kir_val lk_elem(lower_kernel *lk, const aicc_value *value, const kir_val *index);
 kir_val lk_linear(lower_kernel *lk, const aicc_type *type, const kir_val *index);

@@ -324,7 +324,8 @@ static void epilogue(emit *e, kir_val m, kir_val rows) {
     sum = kir_add(b, sum, kir_cast(b, lk_elem(lk, c->bias, &n), c->acc, false));
   }
   const aicc_dtype computed = lk_compute_type(c->root->type.dtype);
-  lk_bind(lk, c->root, kir_cast(b, sum, computed, false));
+  lk_bind(lk, c->root,
+          lk_round(lk, c->root->type.dtype, kir_cast(b, sum, computed, false)));
   kir_val index[AICC_MAX_RANK];
   c->result_index(c, lk, e->outer, kir_add(b, m, r), n, index);
   for (int i = 0; i < body->result_count; i++) {

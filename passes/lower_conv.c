@@ -190,7 +190,8 @@ static void store_results(lower_kernel *lk, const conv *c, kir_val sum, const ki
     const kir_val bias = lk_elem(lk, c->bias, &index[channel]);
     sum = kir_add(&lk->b, sum, kir_cast(&lk->b, bias, lk->kernel->values[sum].dtype, false));
   }
-  lk_bind(lk, c->root, kir_cast(&lk->b, sum, lk_compute_type(c->root->type.dtype), false));
+  sum = kir_cast(&lk->b, sum, lk_compute_type(c->root->type.dtype), false);
+  lk_bind(lk, c->root, lk_round(lk, c->root->type.dtype, sum));
   for (int i = 0; i < body->result_count; i++) {
     const aicc_value *value = body->results[i];
     const aicc_slot slot = aicc_lower_slot(c->lw, c->group->out[i]);

@@ -3,7 +3,8 @@
 // lk_elem asks for element `index` of a value. Values from outside the group are loaded; the rest
 // are computed from elements of their operands: elementwise operators apply their scalar, moves
 // transform the index, paddings and concatenations set a guard under which nothing outside the
-// operand is touched. 16-bit and 8-bit floats are computed in f32.
+// operand is touched. 16-bit and 8-bit floats are computed in f32 and rounded once per operator, so
+// that fusing changes no result.
 #include <math.h>
 #include <string.h>
 
@@ -467,6 +468,24 @@ static kir_val elem_eltwise(lower_kernel *lk, const aicc_node *node, const kir_v
                              : kir_scalar2(&lk->b, node->op, args[0], args[1]);
 }
 
+kir_val lk_round(lower_kernel *lk, aicc_dtype dtype, kir_val value) {
+  const aicc_dtype computed = lk_compute_type(dtype);
+  return computed == dtype
+             ? value
+             : kir_cast(&lk->b, kir_cast(&lk->b, value, dtype, false), computed, false);
+}
+
+// Operators whose results are exact in their operands' type.
+static bool is_exact(aicc_op op) {
+  switch (op) {
+    case AICC_OP_SELECT: case AICC_OP_MIN: case AICC_OP_MAX: case AICC_OP_NEG: case AICC_OP_ABS:
+    case AICC_OP_SIGN: case AICC_OP_FLOOR: case AICC_OP_CEIL: case AICC_OP_ROUND:
+    case AICC_OP_TRUNC: case AICC_OP_CAST: case AICC_OP_BITCAST: case AICC_OP_REDUCE_MAX:
+    case AICC_OP_REDUCE_MIN: return true;
+    default: return false;
+  }
+}
+
 static elem_fn elem_rule(const aicc_node *node) {
   switch (node->op) {
     case AICC_OP_IOTA: return elem_iota;
@@ -557,6 +576,10 @@ kir_val lk_elem(lower_kernel *lk, const aicc_value *value, const kir_val *index)
       return kir_const(&lk->b, lk_compute_type(value->type.dtype), 0);
     }
     result = rule(lk, def, index);
+    const aicc_op_kind kind = aicc_kind_of(def);
+    if ((kind == AICC_KIND_ELTWISE || kind == AICC_KIND_REDUCE) && !is_exact(def->op)) {
+      result = lk_round(lk, value->type.dtype, result);
+    }
   }
   lk_memo memo = {.value = value, .guard = lk->guard, .result = result};
   if (value->type.rank) {

@@ -117,7 +117,7 @@ static void statistics(row_group *g, int depth) {
     if (g->lanes_reduce) {
       total = kir_reduce(b, lk_fold_op(nodes[i]->op), total);
     }
-    lk_bind(&g->lk, nodes[i]->out[0], total);
+    lk_bind(&g->lk, nodes[i]->out[0], lk_round(&g->lk, nodes[i]->out[0]->type.dtype, total));
   }
 }
 
