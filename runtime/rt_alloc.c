@@ -2,6 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+// From this size on memory is asked for in huge pages: fewer faults at first, fewer TLB misses later.
+#define HUGE_BYTES ((size_t)4 << 20)
+#define HUGE_ALIGN ((size_t)2 << 20)
 
 static void *libc_resize(void *user, void *pointer, size_t old_size, size_t new_size,
                          size_t alignment) {
@@ -11,8 +16,15 @@ static void *libc_resize(void *user, void *pointer, size_t old_size, size_t new_
     free(pointer);
     return NULL;
   }
+  const bool huge = new_size >= HUGE_BYTES;
   void *fresh = NULL;
-  return posix_memalign(&fresh, alignment, new_size) == 0 ? fresh : NULL;
+  if (posix_memalign(&fresh, huge ? HUGE_ALIGN : alignment, new_size) != 0) {
+    return NULL;
+  }
+  if (huge) {
+    (void)madvise(fresh, new_size, MADV_HUGEPAGE);  // a hint: where it fails nothing is lost
+  }
+  return fresh;
 }
 
 const aicc_rt_allocator aicc_rt_allocator_libc = {libc_resize, NULL};
