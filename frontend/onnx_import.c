@@ -311,54 +311,86 @@ void aicc_import_nodes(aicc_importer *im, aicc_scope *scope, Onnx__NodeProto *co
 
 // --- graphs -----------------------------------------------------------------------------------------
 
-static void import_outputs(aicc_importer *im, aicc_scope *scope, const Onnx__GraphProto *graph) {
-  const int count = (int)graph->n_output;
-  aicc_value **results = AICC_NEW_ARRAY(&im->scratch, aicc_value *, count);
-  for (int i = 0; i < count; i++) {
+// The values of the graph's outputs. Notes a failure where one is not there.
+static void find_outputs(aicc_importer *im, aicc_scope *scope, const Onnx__GraphProto *graph,
+                         aicc_value **results) {
+  for (size_t i = 0; i < graph->n_output; i++) {
     const char *name = graph->output[i]->name ? graph->output[i]->name : "";
     if (aicc_scope_find(im, scope, name, &results[i]) == AICC_FOUND_NOTHING) {
       AICC_EMIT(im->diags, E0344, aicc_import_loc(im), name);
       aicc_import_fail(im, AICC_INVALID);
     }
   }
+}
+
+static void import_outputs(aicc_importer *im, aicc_scope *scope, const Onnx__GraphProto *graph) {
+  const int count = (int)graph->n_output;
+  aicc_value **results = AICC_NEW_ARRAY(&im->scratch, aicc_value *, count);
+  find_outputs(im, scope, graph, results);
   if (im->status == AICC_OK) {
     aicc_region_set_results(im->module, scope->region, results, count);
   }
 }
 
-aicc_region *aicc_import_subgraph(aicc_importer *im, const aicc_onnx_node *n,
-                                  const Onnx__GraphProto *graph, const aicc_type *param_types,
-                                  int param_count) {
+aicc_status aicc_import_inline(aicc_importer *im, const aicc_onnx_node *n,
+                               const Onnx__GraphProto *graph, aicc_value *const *inputs,
+                               int input_count, aicc_value **results) {
   if (n->scope->depth >= AICC_IMPORT_DEPTH_MAX) {
     AICC_EMIT0(im->diags, E0347, aicc_import_loc(im));
-    return NULL;
+    return AICC_UNSUPPORTED;
   }
-  if ((int)graph->n_input != param_count) {
+  if ((int)graph->n_input != input_count) {
     AICC_EMIT(im->diags, E0335, aicc_import_loc(im), "its inner graph",
-              range_text(im, param_count, param_count), "inputs", (int)graph->n_input);
-    return NULL;
+              range_text(im, input_count, input_count), "inputs", (int)graph->n_input);
+    return AICC_INVALID;
   }
-  aicc_region *region = aicc_region_create(im->module, NULL);
-  aicc_scope *scope = aicc_scope_create(im, n->scope, n->scope->frame, region);
+  aicc_scope *scope = aicc_scope_create(im, n->scope, n->scope->frame, im->b.region);
   scope->depth = n->scope->depth + 1;
   scope->prefix = aicc_arena_printf(&im->scratch, "%s/", n->name);
   const aicc_status before = im->status;
   const aicc_builder outer = im->b;
   im->status = AICC_OK;
-  im->b.region = region;
-  for (int i = 0; i < param_count; i++) {
+  for (int i = 0; i < input_count; i++) {
     const char *name = graph->input[i]->name ? graph->input[i]->name : "";
-    aicc_value *param = aicc_region_add_param(im->module, region, name, param_types[i]);
-    aicc_scope_bind(im, scope, name, (aicc_binding){.value = param});
+    aicc_scope_bind(im, scope, name,
+                    (aicc_binding){.value = inputs[i], .poison = inputs[i] == NULL});
   }
   aicc_scope_bind_initializers(im, scope, graph);
   aicc_import_nodes(im, scope, graph->node, graph->n_node);
-  import_outputs(im, scope, graph);
+  find_outputs(im, scope, graph, results);
   im->b = outer;
+  for (size_t i = 0; i < graph->n_output && im->status == AICC_OK; i++) {
+    if (!results[i]) {  // a node outside of the graph failed
+      im->status = aicc_unsupported(im, n, "its inner graph yields what could not be imported");
+    }
+  }
   const aicc_status inner = im->status;
   im->status = before;
   aicc_import_fail(im, inner);
-  return inner == AICC_OK ? region : NULL;
+  return inner;
+}
+
+aicc_region *aicc_import_subgraph(aicc_importer *im, const aicc_onnx_node *n,
+                                  const Onnx__GraphProto *graph, const aicc_type *param_types,
+                                  int param_count) {
+  aicc_region *region = aicc_region_create(im->module, NULL);
+  aicc_value **params = AICC_NEW_ARRAY(&im->scratch, aicc_value *, param_count);
+  for (int i = 0; i < param_count && i < (int)graph->n_input; i++) {
+    const char *name = graph->input[i]->name ? graph->input[i]->name : "";
+    params[i] = aicc_region_add_param(im->module, region, name, param_types[i]);
+  }
+  const int count = (int)graph->n_output;
+  aicc_value **results = AICC_NEW_ARRAY(&im->scratch, aicc_value *, count);
+  const aicc_builder outer = im->b;
+  im->b.region = region;
+  im->b.before = NULL;
+  const aicc_status status = aicc_import_inline(im, n, graph, params, param_count, results);
+  im->b = outer;
+  if (status != AICC_OK) {
+    return NULL;
+  }
+  aicc_region_set_results(im->module, region, results, count);
+  return region;
 }
 
 // --- the model --------------------------------------------------------------------------------------

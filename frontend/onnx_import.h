@@ -144,8 +144,9 @@ bool aicc_in_number(const aicc_onnx_node *n, int i, double *out);
 // A constant of the module from a tensor of the model. AICC_INVALID etc. after reporting at |n|.
 AICC_MUST_USE aicc_status aicc_import_tensor(aicc_importer *im, const Onnx__TensorProto *proto,
                                              aicc_tensor *out);
-// Unknown dimensions become fresh symbols. In sequences and optionals, a shape that is not all
-// numbers becomes an unknown rank.
+// Unknown dimensions become fresh symbols; in sequences and optionals, whose elements differ in
+// them, the symbol `any`, which has no value.
+#define AICC_DIM_ANY "any"
 AICC_MUST_USE aicc_status aicc_import_type(aicc_importer *im, const Onnx__TypeProto *proto,
                                            aicc_type *out);
 
@@ -156,6 +157,12 @@ AICC_MUST_USE aicc_status aicc_import_type(aicc_importer *im, const Onnx__TypePr
 aicc_region *aicc_import_subgraph(aicc_importer *im, const aicc_onnx_node *n,
                                   const Onnx__GraphProto *graph, const aicc_type *param_types,
                                   int param_count);
+// The same without a region: the graph's nodes are appended where the builder stands, |inputs| stand
+// for its inputs, and |results| (one per output of the graph) receives its outputs.
+AICC_MUST_USE aicc_status aicc_import_inline(aicc_importer *im, const aicc_onnx_node *n,
+                                             const Onnx__GraphProto *graph,
+                                             aicc_value *const *inputs, int input_count,
+                                             aicc_value **results);
 
 // --- the table ----------------------------------------------------------------------------------------
 

@@ -159,14 +159,9 @@ static aicc_dim shape_dim(aicc_importer *im, input_dims *d, const dim_proto *dim
 
 // --- types ---------------------------------------------------------------------------------------------
 
-static bool all_numbers(const Onnx__TensorShapeProto *shape) {
-  for (size_t i = 0; i < shape->n_dim; i++) {
-    if (shape->dim[i]->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE ||
-        shape->dim[i]->dim_value < 0) {
-      return false;
-    }
-  }
-  return true;
+static bool is_number(const dim_proto *dim) {
+  return dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
+         dim->dim_value >= 0;
 }
 
 static aicc_status refuse_type(aicc_importer *im, const char *what) {
@@ -181,7 +176,7 @@ static aicc_status tensor_type(aicc_importer *im, const Onnx__TypeProto__Tensor 
     return refuse_type(im, "a tensor of unknown element type");
   }
   const Onnx__TensorShapeProto *shape = proto->shape;
-  if (!shape || (nested && !all_numbers(shape))) {
+  if (!shape) {
     *out = (aicc_type){.kind = AICC_TYPE_TENSOR, .dtype = dtype, .rank = -1};
     return AICC_OK;
   }
@@ -191,7 +186,8 @@ static aicc_status tensor_type(aicc_importer *im, const Onnx__TypeProto__Tensor 
   }
   aicc_dim dims[AICC_MAX_RANK];
   for (size_t i = 0; i < shape->n_dim; i++) {
-    dims[i] = shape_dim(im, NULL, shape->dim[i], "d");
+    dims[i] = nested && !is_number(shape->dim[i]) ? aicc_dim_symbol(im->dims, AICC_DIM_ANY)
+                                                  : shape_dim(im, NULL, shape->dim[i], "d");
   }
   *out = aicc_type_tensor(im->module, dtype, dims, (int)shape->n_dim);
   return AICC_OK;
