@@ -123,11 +123,11 @@ static LLVMValueRef encode_bf16(const caster *s, LLVMValueRef x) {
   return LLVMBuildTrunc(s->b, shr32(s, pick(s, is_nan, quiet, rounded), 16), s->i16, "");
 }
 
-// The nearest power of two, ties to the larger.
+// The next power of two that is not smaller.
 static LLVMValueRef encode_e8m0(const caster *s, LLVMValueRef x, bool saturate) {
   LLVMValueRef bits = float_bits(s, x);
-  LLVMValueRef normal = shr32(s, add32(s, bits, 0x400000), 23);
-  LLVMValueRef tiny = LLVMBuildZExt(s->b, is32(s, LLVMIntUGE, bits, 0x600000), s->i32, "");
+  LLVMValueRef normal = shr32(s, add32(s, bits, 0x7FFFFF), 23);
+  LLVMValueRef tiny = LLVMBuildZExt(s->b, is32(s, LLVMIntUGT, bits, 0x400000), s->i32, "");
   LLVMValueRef biased = pick(s, is32(s, LLVMIntULT, bits, 0x800000), tiny, normal);
   biased = pick(s, is32(s, LLVMIntUGT, biased, 254), k32(s, saturate ? 254 : 255), biased);
   LLVMValueRef zero = cg_real_like(s->f32, 0);
@@ -158,9 +158,13 @@ static LLVMValueRef encode_small(const caster *s, const small_float *f, LLVMValu
   const uint32_t least_normal = (uint32_t)(128 - f->bias) << 23;
   LLVMValueRef value = pick(s, is32(s, LLVMIntULT, magnitude, least_normal), tiny, normal);
   value = pick(s, is32(s, LLVMIntUGT, value, max), k32(s, overflow), value);
-  value = pick(s, is32(s, LLVMIntUGT, magnitude, 0x7F800000), k32(s, f->has_nan ? nan : max), value);
+  LLVMValueRef is_nan = is32(s, LLVMIntUGT, magnitude, 0x7F800000);
+  value = pick(s, is_nan, k32(s, f->has_nan ? nan : 0), value);
   LLVMValueRef sign = and32(s, shr32(s, bits, 31 - width), sign_bit);
   LLVMValueRef with_sign = LLVMBuildOr(s->b, value, sign, "");
+  if (!f->has_nan) {  // as ONNX's reference has it: -0
+    with_sign = pick(s, is_nan, k32(s, sign_bit), with_sign);
+  }
   if (f->fnuz) {  // no negative zero; the NaN stands in its place
     with_sign = pick(s, is32(s, LLVMIntEQ, value, 0), value, with_sign);
   }
