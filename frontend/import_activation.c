@@ -127,20 +127,23 @@ aicc_status import_mish(aicc_importer *im, const aicc_onnx_node *n, int payload 
 }
 
 // x * sigmoid(alpha * x)
-static aicc_status swish(aicc_importer *im, const aicc_onnx_node *n, double alpha) {
-  aicc_value *x = wide_in(im, n);
+static aicc_value *swish(aicc_importer *im, aicc_value *x, double alpha) {
   aicc_value *scaled = alpha == 1 ? x : aicc_f_mul_c(im, x, alpha);
-  aicc_value *gate = aicc_f_unary(im, AICC_OP_SIGMOID, scaled);
-  return aicc_set_out_like_in(im, n, aicc_f_mul(im, x, gate));
+  return aicc_f_mul(im, x, aicc_f_unary(im, AICC_OP_SIGMOID, scaled));
 }
 
 aicc_status import_swish(aicc_importer *im, const aicc_onnx_node *n, int payload AICC_UNUSED) {
-  return swish(im, n, attr(n, "alpha", 1.0f));
+  return aicc_set_out_like_in(im, n, swish(im, wide_in(im, n), attr(n, "alpha", 1.0f)));
+}
+
+aicc_status import_swiglu(aicc_importer *im, const aicc_onnx_node *n, int payload AICC_UNUSED) {
+  aicc_value *gate = swish(im, wide_in(im, n), attr(n, "alpha", 1.0f));
+  return aicc_set_out_like_in(im, n, aicc_f_mul(im, gate, aicc_widen(im, aicc_in(n, 1))));
 }
 
 aicc_status import_quick_gelu(aicc_importer *im, const aicc_onnx_node *n,
                               int payload AICC_UNUSED) {
-  return swish(im, n, attr(n, "alpha", 1.702f));
+  return aicc_set_out_like_in(im, n, swish(im, wide_in(im, n), attr(n, "alpha", 1.702f)));
 }
 
 // x / 2 * (1 + gate)
