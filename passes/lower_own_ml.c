@@ -144,53 +144,83 @@ void own_lower_label_encoder(own *o) {
 
 // --- matmul_nbits --------------------------------------------------------------------------------
 
+typedef struct nbits {
+  own *o;
+  int64_t inner, n, bits, block, blocks;
+  aicc_dtype compute;
+  bool pairs;
+  aicc_slot p, y;
+  aicc_dim rows;
+} nbits;
+
+static void bind_nbits(own_kernel *k, const nbits *m) {
+  own_bind(k, "T=%s", aicc_dtype_name(own_type(m->o, 0)->dtype));
+  own_bind(k, "C=%s", aicc_dtype_name(m->compute));
+  own_bind(k, "BLOCK=%lld", (long long)m->block);
+  own_bind(k, "PAIRS=%s", truth(m->pairs));
+  own_buffer(k, "p", m->p);
+  own_size(k, "blocks", own_const(m->o, m->blocks));
+}
+
+// Rows |from| .. |to| in tiles of |tile|; nothing is launched where there are none.
+static void launch_tiles(const nbits *m, int tile, aicc_dim from, aicc_dim to) {
+  enum { COLUMNS = 24 };
+  const bool many = m->o->lw->machine->registers >= 32;
+  const int columns = tile == 1 ? 4 : many ? 3 : 2;  // accumulators have to stay in registers
+  own *o = m->o;
+  own_kernel k = own_begin(o, "matmul_nbits");
+  bind_nbits(&k, m);
+  bind_type(&k, "S", 2);
+  bind_type(&k, "Z", 3);
+  bind_type(&k, "B", 4);
+  own_bind(&k, "ROWS=%d", tile);
+  own_bind(&k, "COLS=%d", columns);
+  own_bind(&k, "COLUMNS=%d", COLUMNS);
+  own_bind(&k, "BITS=%lld", (long long)m->bits);
+  own_bind(&k, "BYTES=%lld", (long long)((m->block * m->bits + 7) / 8));
+  own_bind(&k, "ZBYTES=%lld", (long long)((m->blocks * m->bits + 7) / 8));
+  own_bind(&k, "MASK=%d", (1 << m->bits) - 1);
+  own_bind(&k, "MIDDLE=%d", 1 << (m->bits - 1));
+  own_bind(&k, "PACKED=%s", truth(own_has(o, 3) && own_type(o, 3)->dtype == AICC_U8));
+  own_buffer(&k, "b", own_operand(o, 1));
+  own_buffer(&k, "scales", own_operand(o, 2));
+  own_optional(&k, "zeros", 3);
+  own_optional(&k, "bias", 4);
+  own_buffer(&k, "y", m->y);
+  own_size(&k, "n", own_const(o, m->n));
+  own_size(&k, "from", from);
+  own_size(&k, "to", to);
+  const aicc_dim rows = aicc_dim_sub(o->dims, to, from);
+  const aicc_dim any = aicc_dim_min(o->dims, rows, own_const(o, 1));
+  own_launch(&k, times(o, any, own_const(o, (m->n + COLUMNS - 1) / COLUMNS)),
+             times(o, rows, own_const(o, m->inner * m->n / 24 + 1)));
+}
+
 void own_lower_matmul_nbits(own *o) {
-  enum { COLUMNS = 8 };
+  const int rows_at_once = o->lw->machine->registers >= 32 ? 8 : 4;
   const aicc_type *a = own_type(o, 0);
-  const int64_t inner = own_int(o, 0, 0), n = own_int(o, 1, 0), bits = own_int(o, 2, 4);
-  const int64_t block = own_int(o, 3, 32), blocks = (inner + block - 1) / block;
-  const aicc_dim rows = own_product(o, a, 0, a->rank - 1);
-  const aicc_dim shape[] = {rows, own_const(o, blocks * block)};
-  const aicc_dim sum_shape[] = {rows, own_const(o, blocks)};
-  const aicc_dtype compute = lk_compute_type(a->dtype);
-  const aicc_slot p = aicc_lower_temporary(o->lw, compute, shape, 2, "nbits_rows");
-  const aicc_slot sums = aicc_lower_temporary(o->lw, compute, sum_shape, 2, "nbits_sums");
-  own_kernel k = own_begin(o, "nbits_prepare"), m = own_begin(o, "matmul_nbits");
-  own_kernel *const both[] = {&k, &m};
-  const bool pairs = bits == 4 && block % 2 == 0;
-  for (int i = 0; i < 2; i++) {
-    own_bind(both[i], "T=%s", aicc_dtype_name(a->dtype));
-    own_bind(both[i], "C=%s", aicc_dtype_name(compute));
-    own_bind(both[i], "BLOCK=%lld", (long long)block);
-    own_bind(both[i], "PAIRS=%s", truth(pairs));
-    own_buffer(both[i], "p", p);
-    own_buffer(both[i], "sums", sums);
-    own_size(both[i], "blocks", own_const(o, blocks));
-  }
-  own_bind(&k, "HALF=%lld", (long long)(block / 2));
+  nbits m = {.o = o, .inner = own_int(o, 0, 0), .n = own_int(o, 1, 0), .bits = own_int(o, 2, 4),
+             .block = own_int(o, 3, 32), .compute = lk_compute_type(a->dtype),
+             .rows = own_product(o, a, 0, a->rank - 1)};
+  m.blocks = (m.inner + m.block - 1) / m.block;
+  m.pairs = m.bits == 4 && m.block % 2 == 0;
+  const aicc_dim shape[] = {m.rows, own_const(o, m.blocks * m.block)};
+  m.p = aicc_lower_temporary(o->lw, m.compute, shape, 2, "nbits_rows");
+  own_kernel k = own_begin(o, "nbits_prepare");
+  bind_nbits(&k, &m);
+  own_bind(&k, "HALF=%lld", (long long)(m.block / 2));
   own_buffer(&k, "a", own_operand(o, 0));
-  own_size(&k, "k", own_const(o, inner));
-  own_launch(&k, rows, times(o, rows, own_const(o, inner / 4 + 1)));
-  bind_type(&m, "S", 2);
-  bind_type(&m, "Z", 3);
-  bind_type(&m, "B", 4);
-  own_bind(&m, "ROWS=%d", aicc_dim_is(o->dims, rows, 1) ? 1 : 4);
-  own_bind(&m, "BITS=%lld", (long long)bits);
-  own_bind(&m, "BYTES=%lld", (long long)((block * bits + 7) / 8));
-  own_bind(&m, "ZBYTES=%lld", (long long)((blocks * bits + 7) / 8));
-  own_bind(&m, "MASK=%d", (1 << bits) - 1);
-  own_bind(&m, "MIDDLE=%d", 1 << (bits - 1));
-  own_bind(&m, "COLUMNS=%d", COLUMNS);
-  own_bind(&m, "PACKED=%s", truth(own_has(o, 3) && own_type(o, 3)->dtype == AICC_U8));
-  own_buffer(&m, "b", own_operand(o, 1));
-  own_buffer(&m, "scales", own_operand(o, 2));
-  own_optional(&m, "zeros", 3);
-  own_optional(&m, "bias", 4);
-  own_buffer(&m, "y", own_result(o, 0));
-  own_size(&m, "m", rows);
-  own_size(&m, "n", own_const(o, n));
-  const aicc_dim work = times(o, rows, own_const(o, inner * n / 16 + 1));
-  own_launch(&m, own_const(o, (n + COLUMNS - 1) / COLUMNS), work);
+  own_size(&k, "k", own_const(o, m.inner));
+  own_launch(&k, m.rows, times(o, m.rows, own_const(o, m.inner / 4 + 1)));
+  m.y = own_result(o, 0);
+  const aicc_dim tile = own_const(o, rows_at_once);
+  const aicc_dim whole = times(o, aicc_dim_floordiv(o->dims, m.rows, tile), tile);
+  if (!aicc_dim_is(o->dims, whole, 0)) {
+    launch_tiles(&m, rows_at_once, own_const(o, 0), whole);
+  }
+  if (whole != m.rows) {
+    launch_tiles(&m, 1, whole, m.rows);
+  }
 }
 
 // --- signals and matrices ------------------------------------------------------------------------
