@@ -1,11 +1,13 @@
 #include "cpu_pool.h"
 
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,8 +25,6 @@
 #define STATE_JOIN 0x00010000u
 #define STATE_JOINED(s) (((s) >> 16) & 0x7fffu)
 #define STATE_ACTIVE(s) ((s)&0xffffu)
-
-#define MAX_THREADS 1024
 
 typedef struct task_range {
   alignas(64) _Atomic int64_t next;
@@ -74,13 +74,46 @@ static void futex_wake(_Atomic uint32_t *word, int count) {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
+// The first two numbers of a small file; false where there are none.
+static bool read_numbers(const char *path, long long *first, long long *second) {
+  char text[64];
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return false;
+  }
+  const ssize_t size = read(fd, text, sizeof text - 1);
+  close(fd);
+  text[size > 0 ? size : 0] = 0;
+  char *end = text;
+  *first = strtoll(text, &end, 10);  // "max" has no digits
+  *second = strtoll(end, NULL, 10);
+  return end != text;
+}
+
+// What a container's quota allows, rounded up; |count| where there is none.
+static uint32_t limit_by_quota(uint32_t count) {
+  long long quota = 0, period = 0, none = 0;
+  if (!read_numbers("/sys/fs/cgroup/cpu.max", &quota, &period) &&
+      (!read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", &quota, &none) ||
+       !read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_period_us", &period, &none))) {
+    return count;
+  }
+  if (quota <= 0 || period <= 0) {
+    return count;
+  }
+  const long long allowed = (quota + period - 1) / period;
+  return allowed < count ? (uint32_t)allowed : count;
+}
+
 uint32_t aicc_rt_cpu_count(void) {
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) {
-    return (uint32_t)CPU_COUNT(&set);
+  long count = 0;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) {
+    count = CPU_COUNT(&set);
+  } else {
+    count = sysconf(_SC_NPROCESSORS_ONLN);  // more CPUs than a cpu_set_t has
   }
-  const long count = sysconf(_SC_NPROCESSORS_ONLN);  // more CPUs than a cpu_set_t has
-  return count < 1 ? 1 : (uint32_t)count;
+  return limit_by_quota(count < 1 ? 1 : (uint32_t)count);
 }
 
 // Works through the range of |slot|, then through those of the others.
@@ -224,7 +257,7 @@ aicc_rt_cpu_pool *aicc_rt_cpu_pool_create(const aicc_rt_allocator *allocator, ui
     return NULL;
   }
   pool->allocator = allocator;
-  pool->threads = threads < MAX_THREADS ? threads : MAX_THREADS;
+  pool->threads = threads;
   pool->scratch_bytes = scratch_bytes;
   pool->ranges = aicc_rt_new(allocator, pool->threads, sizeof *pool->ranges);
   pool->workers = aicc_rt_new(allocator, pool->threads, sizeof *pool->workers);

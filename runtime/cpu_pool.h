@@ -12,11 +12,13 @@
 
 typedef struct aicc_rt_cpu_pool aicc_rt_cpu_pool;
 
-// CPUs that this process may use, at least 1.
+#define AICC_RT_THREADS_MAX 1024u
+
+// CPUs that this process may use by its affinity and its container's quota, at least 1.
 uint32_t aicc_rt_cpu_count(void);
 
-// A pool of |threads| with the caller's own counted in, each with |scratch_bytes| of memory. NULL,
-// with |error| set, where memory or threads are lacking.
+// A pool of |threads| (at most AICC_RT_THREADS_MAX) with the caller's own counted in, each with
+// |scratch_bytes| of memory. NULL, with |error| set, where memory or threads are lacking.
 aicc_rt_cpu_pool *aicc_rt_cpu_pool_create(const aicc_rt_allocator *allocator, uint32_t threads,
                                           size_t scratch_bytes, aicc_rt_error *error);
 void aicc_rt_cpu_pool_destroy(aicc_rt_cpu_pool *pool);  // NULL is allowed

@@ -18,6 +18,11 @@ struct aicc_rt_device {
   aicc_rt_cpu_pool *pool;  // NULL: no parallel launch yet
 };
 
+static uint32_t thread_count(uint32_t wanted) {
+  const uint32_t count = wanted != 0 ? wanted : aicc_rt_cpu_count();
+  return count < AICC_RT_THREADS_MAX ? count : AICC_RT_THREADS_MAX;
+}
+
 static aicc_rt_device *cpu_create(const aicc_rt_device_config *config, aicc_rt_error *error) {
   aicc_rt_device *device = aicc_rt_new(config->allocator, 1, sizeof *device);
   if (device == NULL) {
@@ -26,7 +31,7 @@ static aicc_rt_device *cpu_create(const aicc_rt_device_config *config, aicc_rt_e
   }
   device->allocator = config->allocator;
   device->model = config->model;
-  device->threads = config->threads != 0 ? config->threads : aicc_rt_cpu_count();
+  device->threads = thread_count(config->threads);
   for (uint32_t i = 0; i < config->model->kernel_count; i++) {
     const size_t bytes = config->model->kernels[i].scratch_bytes;
     device->scratch_bytes = bytes > device->scratch_bytes ? bytes : device->scratch_bytes;
@@ -111,7 +116,7 @@ static uint64_t cpu_scratch_bytes(const aicc_rt_device *device) {
 }
 
 static void cpu_set_threads(aicc_rt_device *device, uint32_t threads) {
-  const uint32_t wanted = threads != 0 ? threads : aicc_rt_cpu_count();
+  const uint32_t wanted = thread_count(threads);
   if (wanted != device->threads) {
     aicc_rt_cpu_pool_destroy(device->pool);
     device->pool = NULL;
