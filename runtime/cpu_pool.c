@@ -52,7 +52,7 @@ struct aicc_rt_cpu_pool {
   _Atomic uint32_t participants;
 
   alignas(64) _Atomic uint32_t state;
-  _Atomic uint32_t waiting;  // the caller sleeps on |state|
+  _Atomic uint32_t waiting;               // the caller sleeps on |state|
   alignas(64) _Atomic uint32_t launches;  // workers sleep on it
   _Atomic uint32_t sleepers;
   _Atomic bool busy, stop;
@@ -140,8 +140,8 @@ static void join_launch(aicc_rt_cpu_pool *pool, void *scratch) {
   uint32_t state = atomic_load(&pool->state);
   do {
     if (!(state & STATE_OPEN) ||
-        STATE_JOINED(state) + 1 >= atomic_load_explicit(&pool->participants,
-                                                        memory_order_relaxed)) {
+        STATE_JOINED(state) + 1 >=
+            atomic_load_explicit(&pool->participants, memory_order_relaxed)) {
       return;
     }
   } while (!atomic_compare_exchange_weak(&pool->state, &state, state + STATE_JOIN + 1));

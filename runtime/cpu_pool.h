@@ -23,8 +23,8 @@ aicc_rt_cpu_pool *aicc_rt_cpu_pool_create(const aicc_rt_allocator *allocator, ui
                                           size_t scratch_bytes, aicc_rt_error *error);
 void aicc_rt_cpu_pool_destroy(aicc_rt_cpu_pool *pool);  // NULL is allowed
 
-// Runs |grid| tasks on at most |threads| threads (1 < threads <= those of the pool), returns when all
-// are done. |scratch| is the caller's.
+// Runs |grid| tasks on at most |threads| threads (1 < threads <= those of the pool), returns when
+// all are done. |scratch| is the caller's.
 void aicc_rt_cpu_pool_run(aicc_rt_cpu_pool *pool, aicc_abi_cpu_kernel kernel, const void *args,
                           int64_t grid, uint32_t threads, void *scratch);
 

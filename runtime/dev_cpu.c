@@ -57,8 +57,8 @@ static aicc_rt_status cpu_launch_parallel(aicc_rt_device *device, uint32_t kerne
   threads = threads < device->threads ? threads : device->threads;
   threads = threads < grid ? threads : grid;
   if (device->pool == NULL) {
-    device->pool = aicc_rt_cpu_pool_create(device->allocator, device->threads,
-                                           device->scratch_bytes, error);
+    device->pool =
+        aicc_rt_cpu_pool_create(device->allocator, device->threads, device->scratch_bytes, error);
     if (device->pool == NULL) {
       return AICC_RT_MEMORY;
     }

@@ -4,7 +4,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-// From this size on memory is asked for in huge pages: fewer faults at first, fewer TLB misses later.
+// From this size on memory is asked for in huge pages: fewer faults at first, fewer TLB misses
+// later.
 #define HUGE_BYTES ((size_t)4 << 20)
 #define HUGE_ALIGN ((size_t)2 << 20)
 

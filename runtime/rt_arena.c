@@ -138,8 +138,7 @@ static aicc_rt_status make_items(aicc_rt_arena *arena, const aicc_rt_segment *se
       return aicc_rt_fail(error, AICC_RT_MEMORY, "the size of '%s' overflows (%lld bytes)",
                           buffer_name(arena, segment->buffers[i]), (long long)sizes[i]);
     }
-    arena->items[i] =
-        (aicc_rt_plan_item){round_up(sizes[i]), buffer->first, buffer->last, -1};
+    arena->items[i] = (aicc_rt_plan_item){round_up(sizes[i]), buffer->first, buffer->last, -1};
     arena->sizes[i] = sizes[i];
   }
   return AICC_RT_OK;
@@ -175,10 +174,10 @@ static void save_places(const aicc_rt_arena *arena, const aicc_rt_segment *segme
 static void compute_places(aicc_rt_arena *arena, uint32_t index, aicc_rt_placement *plan) {
   aicc_rt_segment *segment = &arena->segments[index];
   if (index == 0) {
-    plan->live_bytes = aicc_rt_plan_bound(&arena->planner, arena->items, arena->sizes,
-                                          segment->count);
-    plan->own_bytes = aicc_rt_plan(&arena->planner, arena->items, segment->count, INT64_MAX,
-                                   &segment->order);
+    plan->live_bytes =
+        aicc_rt_plan_bound(&arena->planner, arena->items, arena->sizes, segment->count);
+    plan->own_bytes =
+        aicc_rt_plan(&arena->planner, arena->items, segment->count, INT64_MAX, &segment->order);
     plan->arena_bytes = plan->own_bytes;
     save_places(arena, segment, plan, true);
     return;
@@ -186,16 +185,16 @@ static void compute_places(aicc_rt_arena *arena, uint32_t index, aicc_rt_placeme
   const uint32_t all = append_earlier(arena, index);
   plan->live_bytes = aicc_rt_plan_bound(&arena->planner, arena->items, arena->sizes, all);
   uint32_t order = 0;
-  plan->arena_bytes = aicc_rt_plan(&arena->planner, arena->items, all, arena->segments[0].capacity,
-                                   &order);
+  plan->arena_bytes =
+      aicc_rt_plan(&arena->planner, arena->items, all, arena->segments[0].capacity, &order);
   save_places(arena, segment, plan, true);
   for (uint32_t i = 0; i < segment->count; i++) {
     aicc_rt_plan_item *item = &arena->items[i];
     item->size = item->offset >= 0 ? 0 : item->size;
     item->offset = -1;
   }
-  plan->own_bytes = aicc_rt_plan(&arena->planner, arena->items, segment->count, INT64_MAX,
-                                 &segment->order);
+  plan->own_bytes =
+      aicc_rt_plan(&arena->planner, arena->items, segment->count, INT64_MAX, &segment->order);
   for (uint32_t i = 0; i < segment->count; i++) {
     arena->items[i].offset = arena->items[i].size > 0 ? arena->items[i].offset : -1;
   }

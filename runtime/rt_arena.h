@@ -22,17 +22,17 @@ typedef struct aicc_rt_placement {
   uint64_t parent;  // serial of the plan of the nearest earlier segment that it was fitted to, or 0
   uint64_t used;    // clock of the last use
   int64_t own_bytes, arena_bytes, live_bytes;
-  int64_t *sizes;   // per buffer of the segment: the key; as asked for
+  int64_t *sizes;  // per buffer of the segment: the key; as asked for
   aicc_rt_place *places;
 } aicc_rt_placement;
 
 typedef struct aicc_rt_segment {
   uint32_t *buffers;  // indices in the model's table
   uint32_t count;
-  uint32_t order;     // hint for the planner
+  uint32_t order;  // hint for the planner
   aicc_rt_placement plans[AICC_RT_PLANS];
   aicc_rt_placement *current;  // in this run; NULL: not planned yet
-  uint8_t *memory;    // owned, unless it is the caller's
+  uint8_t *memory;             // owned, unless it is the caller's
   int64_t capacity;
 } aicc_rt_segment;
 
@@ -44,8 +44,8 @@ typedef struct aicc_rt_arena {
   aicc_rt_plan_item *items;  // room for all buffers
   int64_t *sizes;            // room for all buffers
   uint64_t serial, clock;
-  bool borrowed;             // segment 0 has the caller's memory
-  bool only_measure;         // plan, but allocate nothing
+  bool borrowed;      // segment 0 has the caller's memory
+  bool only_measure;  // plan, but allocate nothing
 } aicc_rt_arena;
 
 // |memory| NULL: allocated when needed. On failure nothing is left to deinit.

@@ -53,8 +53,8 @@ static aicc_rt_status check_shape(aicc_rt_error *error, const char *role,
 
 // Checks and copies |given|; |out| is untouched after a failure.
 static aicc_rt_status bind(const aicc_rt_session *session, const char *role,
-                           const aicc_abi_tensor *want, const DLTensor *given,
-                           aicc_rt_binding *out, aicc_rt_error *error) {
+                           const aicc_abi_tensor *want, const DLTensor *given, aicc_rt_binding *out,
+                           aicc_rt_error *error) {
   const aicc_rt_status status = check_shape(error, role, want, given);
   if (status != AICC_RT_OK) {
     return status;
@@ -302,8 +302,8 @@ aicc_rt_status aicc_rt_session_output_item(const aicc_rt_session *session, uint3
   return aicc_rt_ok(error);
 }
 
-aicc_rt_status aicc_rt_session_output(const aicc_rt_session *session, uint32_t index,
-                                      DLTensor *out, aicc_rt_error *error) {
+aicc_rt_status aicc_rt_session_output(const aicc_rt_session *session, uint32_t index, DLTensor *out,
+                                      aicc_rt_error *error) {
   if (session->ran && index < session->model->info.output_count &&
       session->outputs[index].sequence != NULL) {
     return aicc_rt_fail(error, AICC_RT_INVALID, "output '%s' is a sequence: ask for its items",

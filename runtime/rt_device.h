@@ -15,9 +15,9 @@ typedef struct aicc_rt_device_config {
 } aicc_rt_device_config;
 
 typedef struct aicc_rt_device_ops {
-  const char *name;      // "cpu"
-  int32_t dl_device;     // DLDeviceType of its tensors
-  uint32_t image_kind;   // AICC_ABI_IMAGE_*: what it executes; aicc_abi_call.device
+  const char *name;     // "cpu"
+  int32_t dl_device;    // DLDeviceType of its tensors
+  uint32_t image_kind;  // AICC_ABI_IMAGE_*: what it executes; aicc_abi_call.device
 
   // NULL with |error| set: AICC_RT_UNAVAILABLE where there is no such device here.
   aicc_rt_device *(*create)(const aicc_rt_device_config *config, aicc_rt_error *error);

@@ -18,15 +18,24 @@
 
 static const char *machine_name(unsigned machine) {
   switch (machine) {
-    case EM_X86_64: return "x86-64";
-    case EM_AARCH64: return "AArch64";
-    case EM_386: return "32-bit x86";
-    case EM_ARM: return "32-bit ARM";
-    case EM_RISCV: return "RISC-V";
-    case EM_PPC64: return "PowerPC 64";
-    case EM_AMDGPU: return "an AMD GPU";
-    case EM_CUDA: return "an NVIDIA GPU";
-    default: return "another machine";
+    case EM_X86_64:
+      return "x86-64";
+    case EM_AARCH64:
+      return "AArch64";
+    case EM_386:
+      return "32-bit x86";
+    case EM_ARM:
+      return "32-bit ARM";
+    case EM_RISCV:
+      return "RISC-V";
+    case EM_PPC64:
+      return "PowerPC 64";
+    case EM_AMDGPU:
+      return "an AMD GPU";
+    case EM_CUDA:
+      return "an NVIDIA GPU";
+    default:
+      return "another machine";
   }
 }
 
@@ -122,8 +131,9 @@ static aicc_rt_status check_footer(const aicc_rt_file *file, const char *path,
   }
   memcpy(footer, file->data + file->size - sizeof *footer, sizeof *footer);
   if (memcmp(footer->magic, AICC_ABI_FOOTER_MAGIC, sizeof footer->magic) != 0) {
-    return bad(error, path, "a shared object, but no model.so of aicc, or a truncated one "
-                            "(its footer is missing)");
+    return bad(error, path,
+               "a shared object, but no model.so of aicc, or a truncated one "
+               "(its footer is missing)");
   }
   if (footer->version > AICC_ABI_VERSION) {
     return aicc_rt_fail(error, AICC_RT_VERSION,

@@ -14,7 +14,8 @@ typedef struct aicc_rt_file {
 aicc_rt_status aicc_rt_file_map(const char *path, aicc_rt_file *out, aicc_rt_error *error);
 void aicc_rt_file_unmap(aicc_rt_file *file);
 
-// Is it a whole, undamaged model for this kind of machine? Copies its footer. |path| is for messages.
+// Is it a whole, undamaged model for this kind of machine? Copies its footer. |path| is for
+// messages.
 aicc_rt_status aicc_rt_file_check(const aicc_rt_file *file, const char *path,
                                   aicc_abi_footer *footer, aicc_rt_error *error);
 

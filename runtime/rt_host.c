@@ -1,5 +1,6 @@
-// The functions a running model may call. Each records what went wrong in the session's error object
-// and returns the code; a run that only measures memory ends at the first one that does work.
+// The functions a running model may call. Each records what went wrong in the session's error
+// object and returns the code; a run that only measures memory ends at the first one that does
+// work.
 #include <string.h>
 
 #include "rt_session.h"
@@ -16,8 +17,7 @@ static int32_t result(aicc_rt_session *session, aicc_rt_status status) {
 
 static int32_t no_memory(aicc_rt_session *session, int64_t bytes) {
   return result(session, aicc_rt_fail(session->error, AICC_RT_MEMORY,
-                                      "no memory for %lld bytes during the run",
-                                      (long long)bytes));
+                                      "no memory for %lld bytes during the run", (long long)bytes));
 }
 
 static int32_t host_plan(void *opaque, uint32_t segment, const int64_t *sizes, void **addresses) {
@@ -55,8 +55,8 @@ static int32_t host_launch(void *opaque, uint32_t kernel, int64_t grid, const vo
                 session->ops->launch(session->device, kernel, grid, args, cost, session->error));
 }
 
-typedef aicc_rt_status (*move_fn)(aicc_rt_device *device, void *to, const void *from,
-                                  int64_t bytes, aicc_rt_error *error);
+typedef aicc_rt_status (*move_fn)(aicc_rt_device *device, void *to, const void *from, int64_t bytes,
+                                  aicc_rt_error *error);
 
 static int32_t host_move(aicc_rt_session *session, move_fn move, void *to, const void *from,
                          int64_t bytes) {
@@ -112,8 +112,7 @@ static int32_t host_output(void *opaque, uint32_t index, int32_t rank, const int
   const size_t dims_size = (size_t)rank * sizeof *dims;
   const aicc_rt_tensor_info *info = &session->model->info.outputs[index];
   int64_t bytes = 0;
-  if (!aicc_rt_tensor_bytes(rank, dims, info->dtype.bits < 8 ? 1 : info->dtype.bits / 8u,
-                            &bytes)) {
+  if (!aicc_rt_tensor_bytes(rank, dims, info->dtype.bits < 8 ? 1 : info->dtype.bits / 8u, &bytes)) {
     return result(session, aicc_rt_fail(session->error, AICC_RT_MEMORY,
                                         "the size of output '%s' overflows", info->name));
   }
@@ -228,8 +227,8 @@ static int32_t host_bad_input(void *opaque, uint32_t index, int32_t axis, int64_
       aicc_rt_text_add(&text, ", as in input '%s'", other);
     }
   }
-  return result(session, aicc_rt_fail(session->error, AICC_RT_INPUT, "input '%s' is %s",
-                                      info->name, words));
+  return result(session,
+                aicc_rt_fail(session->error, AICC_RT_INPUT, "input '%s' is %s", info->name, words));
 }
 
 static int32_t host_fail(void *opaque, const char *message, int64_t value) {
@@ -238,18 +237,17 @@ static int32_t host_fail(void *opaque, const char *message, int64_t value) {
   if (place == NULL) {
     return result(session, aicc_rt_fail(session->error, AICC_RT_FAILED, "%s", message));
   }
-  return result(session, aicc_rt_fail(session->error, AICC_RT_FAILED, "%.*s%lld%s",
-                                      (int)(place - message), message, (long long)value,
-                                      place + strlen("%lld")));
+  return result(session,
+                aicc_rt_fail(session->error, AICC_RT_FAILED, "%.*s%lld%s", (int)(place - message),
+                             message, (long long)value, place + strlen("%lld")));
 }
 
 // ---- sequences ---------------------------------------------------------------------------------
 
 static int32_t bad_position(aicc_rt_session *session, int64_t position, int64_t length) {
-  return result(session,
-                aicc_rt_fail(session->error, AICC_RT_FAILED,
-                             "position %lld is outside of a sequence of length %lld",
-                             (long long)position, (long long)length));
+  return result(session, aicc_rt_fail(session->error, AICC_RT_FAILED,
+                                      "position %lld is outside of a sequence of length %lld",
+                                      (long long)position, (long long)length));
 }
 
 static int32_t host_seq_empty(void *opaque, aicc_abi_dtype dtype, void **sequence) {

@@ -73,7 +73,8 @@ static aicc_rt_status check_cpu(const aicc_rt_model *model, aicc_rt_error *error
   if (missing.used > 0) {
     return aicc_rt_fail(error, AICC_RT_UNAVAILABLE,
                         "%s: the model's CPU code needs instructions that this machine lacks: %s. "
-                        "Compile it for an older CPU", model->path, list);
+                        "Compile it for an older CPU",
+                        model->path, list);
   }
   return AICC_RT_OK;
 }
@@ -145,8 +146,7 @@ static aicc_rt_status find_weights(aicc_rt_model *model, const aicc_abi_footer *
     return aicc_rt_fail(error, AICC_RT_BAD_MODEL,
                         "%s: the weights are not whole: %llu bytes from byte %llu of %llu", name,
                         (unsigned long long)weights->size,
-                        (unsigned long long)footer->weights_offset,
-                        (unsigned long long)file->size);
+                        (unsigned long long)footer->weights_offset, (unsigned long long)file->size);
   }
   model->weights = file->data + footer->weights_offset;
   if (verify && footer->weights_hash != 0 &&
@@ -165,7 +165,7 @@ static aicc_rt_tensor_info *describe_tensors(const aicc_rt_allocator *allocator,
     const aicc_abi_tensor *t = &tensors[i];
     const aicc_rt_dtype *dtype = aicc_rt_dtype_of(t->dtype);
     infos[i] = (aicc_rt_tensor_info){t->name, dtype->dl, dtype->name, (aicc_rt_kind)t->kind,
-                                     t->rank, t->dims, t->symbols};
+                                     t->rank, t->dims,   t->symbols};
   }
   return infos;
 }
@@ -278,9 +278,8 @@ static aicc_rt_status open_model(aicc_rt_model *model, bool verify, aicc_rt_erro
 
 aicc_rt_model *aicc_rt_model_open(const char *path, const aicc_rt_model_options *options,
                                   aicc_rt_error *error) {
-  const aicc_rt_allocator *allocator = options != NULL && options->allocator != NULL
-                                           ? options->allocator
-                                           : &aicc_rt_allocator_libc;
+  const aicc_rt_allocator *allocator =
+      options != NULL && options->allocator != NULL ? options->allocator : &aicc_rt_allocator_libc;
   if (path == NULL) {
     aicc_rt_fail(error, AICC_RT_INVALID, "no path was given");
     return NULL;

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-// Orders in which items are placed, larger key first; the last one starts at the busiest step. Each is
-// tried twice: packing upwards, and between floor and a ceiling at the bound (see find_gap).
+// Orders in which items are placed, larger key first; the last one starts at the busiest step. Each
+// is tried twice: packing upwards, and between floor and a ceiling at the bound (see find_gap).
 enum { ORDER_SIZE, ORDER_AREA, ORDER_LIFE, ORDER_FIRST, ORDER_PEAK, ORDER_COUNT };
 
 // Good enough to stop: the bound plus 1/64.
@@ -12,11 +12,11 @@ enum { ORDER_SIZE, ORDER_AREA, ORDER_LIFE, ORDER_FIRST, ORDER_PEAK, ORDER_COUNT 
 #define PLAN_EXCHANGE_WORK 4000000
 
 typedef struct plan_work {
-  int64_t *keys;       // per item
-  int64_t *offsets;    // of the attempt
-  int64_t *best;       // of the best attempt so far
-  uint32_t *order;     // items to place, first to last
-  uint32_t *sorted;    // items placed, by offset
+  int64_t *keys;     // per item
+  int64_t *offsets;  // of the attempt
+  int64_t *best;     // of the best attempt so far
+  uint32_t *order;   // items to place, first to last
+  uint32_t *sorted;  // items placed, by offset
 } plan_work;
 
 static size_t work_bytes(uint32_t capacity) {
@@ -120,7 +120,8 @@ static uint32_t busiest_step(const aicc_rt_plan_item *items, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     int64_t sum = 0;
     for (uint32_t j = 0; j < count; j++) {
-      sum += items[j].first <= items[i].first && items[i].first <= items[j].last ? items[j].size : 0;
+      sum +=
+          items[j].first <= items[i].first && items[i].first <= items[j].last ? items[j].size : 0;
     }
     if (sum > most) {
       most = sum;
@@ -155,16 +156,16 @@ static uint32_t make_order(plan_work *work, const aicc_rt_plan_item *items, uint
   return used;
 }
 
-// A free stretch between two neighbours alive with an item, and when these die (UINT32_MAX: floor and
-// ceiling never do).
+// A free stretch between two neighbours alive with an item, and when these die (UINT32_MAX: floor
+// and ceiling never do).
 typedef struct plan_gap {
   int64_t begin, end;
   uint32_t below_dies, above_dies;
 } plan_gap;
 
-// Takes |gap| for an item of |size| if it fits better than the best so far. With a ceiling, the item
-// goes to the neighbour that lives longer: what is free stays in one piece when the other dies. (A
-// chain of buffers so alternates between floor and ceiling, which is the best for it.)
+// Takes |gap| for an item of |size| if it fits better than the best so far. With a ceiling, the
+// item goes to the neighbour that lives longer: what is free stays in one piece when the other
+// dies. (A chain of buffers so alternates between floor and ceiling, which is the best for it.)
 static void try_gap(const plan_gap *gap, int64_t size, bool two_ended, int64_t *best_gap,
                     int64_t *offset) {
   const int64_t room = gap->end - gap->begin;
@@ -222,8 +223,8 @@ static void insert_sorted(plan_work *work, uint32_t placed, uint32_t position, u
   work->sorted[position] = item;
 }
 
-// How an attempt places items: below |limit| or not at all; between floor and |ceiling| where that is
-// not INT64_MAX; given up when it reaches |enough|.
+// How an attempt places items: below |limit| or not at all; between floor and |ceiling| where that
+// is not INT64_MAX; given up when it reaches |enough|.
 typedef struct plan_attempt {
   uint32_t to_place;
   int64_t limit, ceiling, enough;

@@ -1,6 +1,6 @@
-// The memory planner: buffers with lives [first, last] get offsets such that those alive at the same
-// time do not overlap. Greedy by best fit in several orders, then a few deterministic exchanges
-// where the result is far from the bound. Pure; thread-safe.
+// The memory planner: buffers with lives [first, last] get offsets such that those alive at the
+// same time do not overlap. Greedy by best fit in several orders, then a few deterministic
+// exchanges where the result is far from the bound. Pure; thread-safe.
 #ifndef AICC_RT_PLAN_H
 #define AICC_RT_PLAN_H
 
@@ -25,8 +25,8 @@ void aicc_rt_planner_deinit(aicc_rt_planner *planner);
 bool aicc_rt_planner_reserve(aicc_rt_planner *planner, uint32_t capacity);
 
 // Places all items without an offset, or with a finite |limit| (bytes) those that find room below
-// it: the others keep -1. |*order| is a hint where to start, updated to what worked. Returns the end
-// of the highest item. The planner has room for |count| items.
+// it: the others keep -1. |*order| is a hint where to start, updated to what worked. Returns the
+// end of the highest item. The planner has room for |count| items.
 int64_t aicc_rt_plan(aicc_rt_planner *planner, aicc_rt_plan_item *items, uint32_t count,
                      int64_t limit, uint32_t *order);
 

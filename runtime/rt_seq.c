@@ -23,8 +23,7 @@ aicc_rt_seq_item *aicc_rt_seq_item_new(aicc_rt_blocks *blocks, const void *data,
   if (bytes > INT64_MAX / 4) {
     return NULL;
   }
-  aicc_rt_seq_item *item =
-      aicc_rt_blocks_alloc(blocks, (int64_t)start + (bytes > 0 ? bytes : 0));
+  aicc_rt_seq_item *item = aicc_rt_blocks_alloc(blocks, (int64_t)start + (bytes > 0 ? bytes : 0));
   if (item == NULL) {
     return NULL;
   }

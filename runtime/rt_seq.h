@@ -9,7 +9,7 @@
 typedef struct aicc_rt_seq_item {
   uint32_t references;
   int32_t rank;
-  void *data;     // behind |dims|, or borrowed
+  void *data;  // behind |dims|, or borrowed
   int64_t dims[];
 } aicc_rt_seq_item;
 

@@ -148,8 +148,7 @@ static aicc_rt_status prepare_sequence(aicc_rt_session *session, uint32_t index)
   }
   for (size_t i = 0; i < input->item_count; i++) {
     const aicc_rt_binding *item = &input->items[i];
-    seq->items[i] =
-        aicc_rt_seq_item_new(&session->blocks, item->data, -1, item->rank, item->dims);
+    seq->items[i] = aicc_rt_seq_item_new(&session->blocks, item->data, -1, item->rank, item->dims);
     if (seq->items[i] == NULL) {
       return run_out_of_memory(session, name);
     }

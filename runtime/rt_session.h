@@ -23,20 +23,20 @@ typedef struct aicc_rt_binding {
 } aicc_rt_binding;
 
 typedef struct aicc_rt_input {
-  aicc_rt_binding tensor;      // not for sequences
-  aicc_rt_binding *items;      // of a sequence; owned
+  aicc_rt_binding tensor;  // not for sequences
+  aicc_rt_binding *items;  // of a sequence; owned
   size_t item_count;
-  bool set;                    // may be set and absent (an optional)
+  bool set;  // may be set and absent (an optional)
 } aicc_rt_input;
 
 typedef struct aicc_rt_output {
-  aicc_rt_binding tensor;      // of the caller; not set: the session's memory is used
-  void *data;                  // result of the last run
+  aicc_rt_binding tensor;  // of the caller; not set: the session's memory is used
+  void *data;              // result of the last run
   int32_t rank;
   int64_t dims[AICC_RT_MAX_RANK];
-  aicc_rt_seq *sequence;       // result, where it is a sequence
-  bool made;                   // the last run wrote it
-  bool absent;                 // ... as an empty optional
+  aicc_rt_seq *sequence;  // result, where it is a sequence
+  bool made;              // the last run wrote it
+  bool absent;            // ... as an empty optional
 } aicc_rt_output;
 
 struct aicc_rt_session {
@@ -54,10 +54,10 @@ struct aicc_rt_session {
   aicc_rt_blocks blocks;
   aicc_rt_strings strings;
   aicc_rt_trace trace;
-  aicc_rt_error *error;  // of the run in progress; may be NULL
+  aicc_rt_error *error;   // of the run in progress; may be NULL
   aicc_rt_status status;  // of the run in progress, as the host functions recorded it
   bool measuring;
-  bool ran;               // outputs are valid
+  bool ran;  // outputs are valid
 };
 
 // The functions a model may call; aicc_abi_call.session is the aicc_rt_session.

@@ -5,7 +5,7 @@
 #include "rt_blocks.h"
 
 typedef struct aicc_rt_strings {
-  char *next;      // free bytes of the current block
+  char *next;  // free bytes of the current block
   int64_t left;
 } aicc_rt_strings;
 

@@ -37,7 +37,8 @@ static const args_option option_rows[] = {
     {"--seed", NULL, ARGS_VALUE, "N", "of the random inputs (default: 0)"},
     {"--no-profile", NULL, ARGS_FLAG, NULL, "leave out the profile, which is a run of its own"},
     {"--max-rows", NULL, ARGS_VALUE, "N", "of the profile's tables (default: 20)"},
-    {"--json", NULL, ARGS_VALUE, "FILE", "write everything as JSON too (-: to the terminal, alone)"},
+    {"--json", NULL, ARGS_VALUE, "FILE",
+     "write everything as JSON too (-: to the terminal, alone)"},
     {"--version", NULL, ARGS_FLAG, NULL, "print the version"},
     {"--help", "-h", ARGS_FLAG, NULL, "print this"},
 };
@@ -45,13 +46,15 @@ static const args_option option_rows[] = {
 static const args_program program = {
     .name = "aicc-bench",
     .usage = "aicc-bench MODEL.so [options]",
-    .about = "Measures a model that aicc compiled: load, latency, throughput, memory, profile. Runs\n"
-             "follow one another; inputs and outputs are in memory. The time of a kernel that computes\n"
-             "several ONNX nodes is shared equally among them. Exit codes: 0 done, 1 the model or an\n"
-             "input is wrong, 2 not possible on this machine, 4 a file could not be read or written,\n"
-             "5 no memory.",
-    .examples = "  aicc-bench model.so --threads 2 --dim batch=1\n"
-                "  aicc-bench model.so --test-data test_data_set_0 --json result.json\n",
+    .about =
+        "Measures a model that aicc compiled: load, latency, throughput, memory, profile. Runs\n"
+        "follow one another; inputs and outputs are in memory. The time of a kernel that computes\n"
+        "several ONNX nodes is shared equally among them. Exit codes: 0 done, 1 the model or an\n"
+        "input is wrong, 2 not possible on this machine, 4 a file could not be read or written,\n"
+        "5 no memory.",
+    .examples =
+        "  aicc-bench model.so --threads 2 --dim batch=1\n"
+        "  aicc-bench model.so --test-data test_data_set_0 --json result.json\n",
     .options = option_rows,
     .option_count = sizeof option_rows / sizeof option_rows[0],
 };
@@ -69,7 +72,7 @@ typedef struct bench_result {
   double load_ms, first_ms, wall_s;
   aicc_stats latency;  // milliseconds
   aicc_rt_memory memory;
-  uint64_t peak_rss;   // bytes of the process
+  uint64_t peak_rss;  // bytes of the process
   aicc_profile profile;
 } bench_result;
 
@@ -99,14 +102,16 @@ static int read_list(const args *a, const char *name, const char **items) {
 
 static bool read_options(const args *a, bench_options *out) {
   long seed = 0;
-  *out = (bench_options){.warmup_ms = 200, .duration_s = 3, .iterations = 10, .max_rows = 20,
+  *out = (bench_options){.warmup_ms = 200,
+                         .duration_s = 3,
+                         .iterations = 10,
+                         .max_rows = 20,
                          .specs = {.random = true}};
   if (!args_integer(a, "--threads", 0, 1024, &out->threads) ||
       !args_integer(a, "--iterations", 1, SAMPLES_MAX, &out->iterations) ||
       !args_integer(a, "--max-rows", 1, LONG_MAX, &out->max_rows) ||
       !args_integer(a, "--seed", 0, LONG_MAX, &seed) ||
-      !args_real(a, "--warmup", &out->warmup_ms) ||
-      !args_real(a, "--duration", &out->duration_s)) {
+      !args_real(a, "--warmup", &out->warmup_ms) || !args_real(a, "--duration", &out->duration_s)) {
     return false;
   }
   out->model = a->files[0];
@@ -146,8 +151,8 @@ static aicc_status measure(bench_state *state, double *samples, aicc_diags *diag
   size_t count = 0;
   const double start = now_ms();
   double now = start;
-  while (count < SAMPLES_MAX && ((int64_t)count < options->iterations ||
-                                 now - start < 1e3 * options->duration_s)) {
+  while (count < SAMPLES_MAX &&
+         ((int64_t)count < options->iterations || now - start < 1e3 * options->duration_s)) {
     AICC_TRY(run(state, &samples[count++], diags));
     now = now_ms();
   }
@@ -202,12 +207,16 @@ static void print_bytes_row(const char *name, uint64_t bytes) {
 
 static void print_warnings(const bench_result *r) {
   if (r->latency.cov > COV_LIMIT) {
-    printf("warning: the times vary by %.1f %% (standard deviation over mean); a quieter machine, "
-           "fixed clocks or a longer --duration help\n", 100 * r->latency.cov);
+    printf(
+        "warning: the times vary by %.1f %% (standard deviation over mean); a quieter machine, "
+        "fixed clocks or a longer --duration help\n",
+        100 * r->latency.cov);
   }
   if (r->latency.count < 30) {
-    printf("warning: only %zu runs were measured: p95 and p99 mean little; a longer --duration "
-           "helps\n", r->latency.count);
+    printf(
+        "warning: only %zu runs were measured: p95 and p99 mean little; a longer --duration "
+        "helps\n",
+        r->latency.count);
   }
 }
 
@@ -217,9 +226,10 @@ static void print_report(const bench_state *state) {
   printf("%s on %s, %u threads\n", state->info->path, state->options->device, r->threads);
   printf("load             %.3f ms\n", r->load_ms);
   printf("first inference  %.3f ms\n", r->first_ms);
-  printf("latency          min %.4g  mean %.4g  median %.4g  p90 %.4g  p95 %.4g  p99 %.4g  max %.4g "
-         "ms (%zu runs in %.2f s)\n", l->min, l->mean, l->median, l->p90, l->p95, l->p99, l->max,
-         l->count, r->wall_s);
+  printf(
+      "latency          min %.4g  mean %.4g  median %.4g  p90 %.4g  p95 %.4g  p99 %.4g  max %.4g "
+      "ms (%zu runs in %.2f s)\n",
+      l->min, l->mean, l->median, l->p90, l->p95, l->p99, l->max, l->count, r->wall_s);
   printf("throughput       %.5g inferences/s\n", (double)l->count / r->wall_s);
   printf("memory\n");
   print_bytes_row("weights (mapped)", r->memory.weights_bytes);
@@ -259,7 +269,8 @@ static void write_json(FILE *out, const bench_state *state) {
   fprintf(out, "  \"runs\": %zu,\n  ", l->count);
   json_number(out, "wall_s", r->wall_s, ",\n  ");
   json_number(out, "throughput", (double)l->count / r->wall_s, ",\n");
-  fprintf(out, "  \"memory\": {\"weights_bytes\": %llu, \"arena_bytes\": %llu, "
+  fprintf(out,
+          "  \"memory\": {\"weights_bytes\": %llu, \"arena_bytes\": %llu, "
           "\"live_bytes\": %llu, \"dynamic_bytes\": %llu, \"scratch_bytes\": %llu, "
           "\"peak_rss_bytes\": %llu},\n  \"profile\": ",
           (unsigned long long)r->memory.weights_bytes, (unsigned long long)r->memory.arena_bytes,
@@ -305,8 +316,7 @@ static aicc_status open_model(bench_state *state, aicc_diags *diags) {
   state->model = aicc_rt_model_open(state->options->model, NULL, &error);
   if (state->model != NULL) {
     state->info = aicc_rt_model_describe(state->model);
-    state->session =
-        aicc_rt_session_create(state->model, state->options->device, &options, &error);
+    state->session = aicc_rt_session_create(state->model, state->options->device, &options, &error);
   }
   state->result.load_ms = now_ms() - start;
   if (state->session == NULL) {
@@ -336,8 +346,8 @@ static aicc_status bench_test_data(bench_state *state, aicc_diags *diags) {
 
 static aicc_status bench_inputs(bench_state *state, aicc_diags *diags) {
   aicc_inputs inputs;
-  aicc_status status = aicc_inputs_make(state->info, &state->options->specs, stderr, diags,
-                                        &inputs);
+  aicc_status status =
+      aicc_inputs_make(state->info, &state->options->specs, stderr, diags, &inputs);
   if (status == AICC_OK) {
     status = aicc_inputs_set(&inputs, state->info, state->session, diags);
   }

@@ -31,11 +31,13 @@ static const args_option option_rows[] = {
     {"--test-data", NULL, ARGS_LIST, "DIR",
      "run on input_*.pb of an ONNX test folder, compare with output_*.pb"},
     {"--outputs", NULL, ARGS_VALUE, "DIR",
-     "write DIR/output_J.npy (sequences: output_J_K.npy); a folder for each of several --test-data"},
+     "write DIR/output_J.npy (sequences: output_J_K.npy); a folder for each of several "
+     "--test-data"},
     {"--rtol", NULL, ARGS_VALUE, "R", "relative tolerance (default: 1e-3)"},
     {"--atol", NULL, ARGS_VALUE, "A", "absolute tolerance (default: 1e-7)"},
     {"--mtol", NULL, ARGS_VALUE, "M", "tolerance as part of the largest expected element"},
-    {"--inspect", NULL, ARGS_FLAG, NULL, "show inputs, outputs, memory, images and kernels; no run"},
+    {"--inspect", NULL, ARGS_FLAG, NULL,
+     "show inputs, outputs, memory, images and kernels; no run"},
     {"--json", NULL, ARGS_FLAG, NULL, "--inspect as JSON"},
     {"--device", "-d", ARGS_VALUE, "NAME", "where to run (default: cpu)"},
     {"--threads", "-t", ARGS_VALUE, "N", "CPU threads (default: one per CPU)"},
@@ -49,13 +51,15 @@ static const args_option option_rows[] = {
 static const args_program program = {
     .name = "aicc-run",
     .usage = "aicc-run MODEL.so [options]",
-    .about = "Runs a model that aicc compiled. Exit codes: 0 done, and equal where something was\n"
-             "compared; 3 not equal; 1 the model or an input is wrong, 2 not possible on this\n"
-             "machine, 4 a file could not be read or written, 5 no memory.",
-    .examples = "  aicc-run model.so --input x=@x.npy\n"
-                "  aicc-run model.so --input x=2x2xf32=1,2,3,4 --expect y=@y.npy --rtol 1e-4\n"
-                "  aicc-run model.so --random --dim batch=8 --profile\n"
-                "  aicc-run model.so --test-data test_data_set_0 --outputs out\n",
+    .about =
+        "Runs a model that aicc compiled. Exit codes: 0 done, and equal where something was\n"
+        "compared; 3 not equal; 1 the model or an input is wrong, 2 not possible on this\n"
+        "machine, 4 a file could not be read or written, 5 no memory.",
+    .examples =
+        "  aicc-run model.so --input x=@x.npy\n"
+        "  aicc-run model.so --input x=2x2xf32=1,2,3,4 --expect y=@y.npy --rtol 1e-4\n"
+        "  aicc-run model.so --random --dim batch=8 --profile\n"
+        "  aicc-run model.so --test-data test_data_set_0 --outputs out\n",
     .options = option_rows,
     .option_count = sizeof option_rows / sizeof option_rows[0],
 };
@@ -170,8 +174,8 @@ static aicc_status set_test_inputs(const run_state *state, const aicc_test_value
     const aicc_rt_tensor_info *info = &state->info->inputs[i];
     const aicc_eval_value absent = {.kind = AICC_TYPE_OPTIONAL};
     if (!inputs->present[i] && info->kind < AICC_RT_OPTIONAL) {
-      status = bad(diags, aicc_arena_printf(&diags->arena, "there is no file for input '%s'",
-                                            info->name));
+      status = bad(diags,
+                   aicc_arena_printf(&diags->arena, "there is no file for input '%s'", info->name));
       continue;
     }
     const aicc_eval_value *value = inputs->present[i] ? &inputs->values[i] : &absent;
@@ -183,9 +187,8 @@ static aicc_status set_test_inputs(const run_state *state, const aicc_test_value
 
 static aicc_status run_session(const run_state *state, aicc_diags *diags) {
   aicc_rt_error error;
-  return aicc_rt_session_run(state->session, &error) == AICC_RT_OK
-             ? AICC_OK
-             : aicc_value_fail(&error, diags);
+  return aicc_rt_session_run(state->session, &error) == AICC_RT_OK ? AICC_OK
+                                                                   : aicc_value_fail(&error, diags);
 }
 
 // Writes and compares all outputs; |*differ| counts those that are not equal.
@@ -195,8 +198,7 @@ static aicc_status judge_outputs(const run_state *state, const char *set, const 
   for (uint32_t i = 0; i < state->info->output_count; i++) {
     aicc_eval_value value;
     AICC_TRY(aicc_value_get_output(state->session, &state->info->outputs[i], i, diags, &value));
-    aicc_status status =
-        folder != NULL ? write_output(folder, i, &value, diags) : AICC_OK;
+    aicc_status status = folder != NULL ? write_output(folder, i, &value, diags) : AICC_OK;
     char text[512];
     if (status == AICC_OK && expected->present[i] &&
         !aicc_compare(&value, &expected->values[i], &state->options->tolerance, text,
@@ -223,8 +225,8 @@ static aicc_status run_loaded_set(run_state *state, const char *set, aicc_test_v
                                   aicc_test_values *expected, aicc_diags *diags) {
   const run_options *options = state->options;
   const char *folder = options->outputs_folder;
-  AICC_TRY(aicc_test_values_read(set, "input", state->info->inputs, state->info->input_count,
-                                 diags, inputs));
+  AICC_TRY(aicc_test_values_read(set, "input", state->info->inputs, state->info->input_count, diags,
+                                 inputs));
   AICC_TRY(aicc_test_values_read(set, "output", state->info->outputs, state->info->output_count,
                                  diags, expected));
   if (inputs->files + expected->files == 0) {
@@ -307,7 +309,8 @@ static aicc_status check_files(const text_list *list, const aicc_rt_model_info *
     if (rest == NULL || rest[0] != '@') {
       status = bad(diags, aicc_arena_printf(&diags->arena,
                                             "'%s' should be NAME=@file.npy, with the name of an "
-                                            "output", list->items[i]));
+                                            "output",
+                                            list->items[i]));
     }
   }
   return status;
@@ -318,8 +321,7 @@ static aicc_status expect_file(run_state *state, uint32_t index, const char *pat
   aicc_eval_value expected = {0};
   AICC_TRY(aicc_npy_read(path, value->dtype, diags, &expected));
   char text[512];
-  const bool equal =
-      aicc_compare(value, &expected, &state->options->tolerance, text, sizeof text);
+  const bool equal = aicc_compare(value, &expected, &state->options->tolerance, text, sizeof text);
   aicc_eval_value_deinit(&expected);
   state->different |= !equal;
   printf("%s: %s%s%s\n", state->info->outputs[index].name, equal ? "equal to " : "not equal to ",
@@ -380,8 +382,8 @@ static aicc_status run_once(run_state *state, aicc_diags *diags) {
   AICC_TRY(check_files(&state->options->outputs, state->info, diags));
   AICC_TRY(check_files(&state->options->expects, state->info, diags));
   aicc_inputs inputs;
-  aicc_status status = aicc_inputs_make(state->info, &state->options->specs, stderr, diags,
-                                        &inputs);
+  aicc_status status =
+      aicc_inputs_make(state->info, &state->options->specs, stderr, diags, &inputs);
   if (status == AICC_OK) {
     status = run_inputs(state, &inputs, diags);
   }

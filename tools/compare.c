@@ -123,9 +123,10 @@ static bool compare_tensors(const aicc_eval_value *got, const aicc_eval_value *e
   char a[64], b[64];
   element_text(got, d.worst, a, sizeof a);
   element_text(expected, d.worst, b, sizeof b);
-  snprintf(text, size, "%lld of %lld elements differ, the first is %lld; the worst is %lld: %s, "
-           "expected was %s", (long long)d.count, (long long)count, (long long)d.first,
-           (long long)d.worst, a, b);
+  snprintf(text, size,
+           "%lld of %lld elements differ, the first is %lld; the worst is %lld: %s, "
+           "expected was %s",
+           (long long)d.count, (long long)count, (long long)d.first, (long long)d.worst, a, b);
   return false;
 }
 

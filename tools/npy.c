@@ -9,13 +9,20 @@ static const char magic[6] = {'\x93', 'N', 'U', 'M', 'P', 'Y'};
 // NumPy's letter of a type that both know, without its size.
 static char letter_of(aicc_dtype dtype) {
   switch (aicc_dtype_kind_of(dtype)) {
-    case AICC_KIND_FLOAT: return dtype == AICC_BF16 ? 'V' : 'f';
-    case AICC_KIND_SIGNED: return aicc_dtype_table[dtype].bits < 8 ? 'V' : 'i';
-    case AICC_KIND_UNSIGNED: return aicc_dtype_table[dtype].bits < 8 ? 'V' : 'u';
-    case AICC_KIND_BOOL: return 'b';
-    case AICC_KIND_COMPLEX: return 'c';
-    case AICC_KIND_STRING: return 'U';
-    default: return 'V';
+    case AICC_KIND_FLOAT:
+      return dtype == AICC_BF16 ? 'V' : 'f';
+    case AICC_KIND_SIGNED:
+      return aicc_dtype_table[dtype].bits < 8 ? 'V' : 'i';
+    case AICC_KIND_UNSIGNED:
+      return aicc_dtype_table[dtype].bits < 8 ? 'V' : 'u';
+    case AICC_KIND_BOOL:
+      return 'b';
+    case AICC_KIND_COMPLEX:
+      return 'c';
+    case AICC_KIND_STRING:
+      return 'U';
+    default:
+      return 'V';
   }
 }
 
@@ -29,8 +36,8 @@ static aicc_status bad(const char *path, const char *what, aicc_status status, a
 
 typedef struct npy_header {
   char letter;
-  char order;      // '<', '>', '|', '='
-  size_t width;    // bytes; characters for 'U'
+  char order;    // '<', '>', '|', '='
+  size_t width;  // bytes; characters for 'U'
   bool fortran;
   int rank;
   int64_t shape[AICC_MAX_RANK];

@@ -114,8 +114,8 @@ void aicc_profile_print(FILE *out, const aicc_profile *profile, size_t limit) {
   print_rows(out, profile->nodes, profile->node_count, limit, false);
 }
 
-static void json_rows(FILE *out, const char *key, const char *kind,
-                      const aicc_profile_row *rows, size_t count, bool kernels) {
+static void json_rows(FILE *out, const char *key, const char *kind, const aicc_profile_row *rows,
+                      size_t count, bool kernels) {
   fprintf(out, "\"%s\": [", key);
   for (size_t i = 0; i < count; i++) {
     fputs(i ? ",\n    {\"name\": " : "\n    {\"name\": ", out);

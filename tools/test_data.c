@@ -17,14 +17,12 @@ static aicc_status read_tensor(aicc_onnx_file *file, const Onnx__TensorProto *pr
     return AICC_UNSUPPORTED;
   }
   // Aligned as its elements want it; strings are pointers into the same buffer.
-  const aicc_view bytes = tensor.dtype == AICC_STR
-                              ? (aicc_view){aicc_buf_retain(tensor.bytes.buf), tensor.bytes.offset,
-                                            tensor.bytes.size}
-                              : aicc_view_align(tensor.bytes, 64);
-  *out = (aicc_eval_value){.kind = AICC_TYPE_TENSOR,
-                           .dtype = tensor.dtype,
-                           .rank = (int)tensor.rank,
-                           .buf = bytes.buf};
+  const aicc_view bytes =
+      tensor.dtype == AICC_STR
+          ? (aicc_view){aicc_buf_retain(tensor.bytes.buf), tensor.bytes.offset, tensor.bytes.size}
+          : aicc_view_align(tensor.bytes, 64);
+  *out = (aicc_eval_value){
+      .kind = AICC_TYPE_TENSOR, .dtype = tensor.dtype, .rank = (int)tensor.rank, .buf = bytes.buf};
   const uint8_t *data = aicc_view_data(bytes);
   memcpy(&out->data, &data, sizeof data);  // never written through
   if (tensor.rank > 0) {
@@ -44,7 +42,8 @@ static aicc_status read_sequence(aicc_onnx_file *file, const Onnx__SequenceProto
                                  aicc_diags *diags, aicc_eval_value *out) {
   *out = (aicc_eval_value){.kind = AICC_TYPE_SEQUENCE};
   if (proto->n_sparse_tensor_values + proto->n_sequence_values + proto->n_map_values +
-          proto->n_optional_values > 0) {
+          proto->n_optional_values >
+      0) {
     return unsupported("only sequences of tensors are supported", diags);
   }
   out->items = calloc(proto->n_tensor_values + 1, sizeof *out->items);
@@ -81,18 +80,25 @@ static aicc_onnx_kind file_kind(aicc_rt_kind kind) {
 
 static const char *value_name(const aicc_onnx_file *file) {
   switch (file->kind) {
-    case AICC_ONNX_TENSOR: return file->tensor->name;
-    case AICC_ONNX_SEQUENCE: return file->sequence->name;
-    case AICC_ONNX_OPTIONAL: return file->optional->name;
-    default: return NULL;
+    case AICC_ONNX_TENSOR:
+      return file->tensor->name;
+    case AICC_ONNX_SEQUENCE:
+      return file->sequence->name;
+    case AICC_ONNX_OPTIONAL:
+      return file->optional->name;
+    default:
+      return NULL;
   }
 }
 
 static aicc_status read_value(aicc_onnx_file *file, aicc_diags *diags, aicc_eval_value *out) {
   switch (file->kind) {
-    case AICC_ONNX_SEQUENCE: return read_sequence(file, file->sequence, diags, out);
-    case AICC_ONNX_OPTIONAL: return read_optional(file, file->optional, diags, out);
-    default: return read_tensor(file, file->tensor, diags, out);
+    case AICC_ONNX_SEQUENCE:
+      return read_sequence(file, file->sequence, diags, out);
+    case AICC_ONNX_OPTIONAL:
+      return read_optional(file, file->optional, diags, out);
+    default:
+      return read_tensor(file, file->tensor, diags, out);
   }
 }
 
@@ -105,10 +111,10 @@ static int32_t find_name(const aicc_rt_tensor_info *tensors, uint32_t count, con
   return -1;
 }
 
-// Which tensor each file belongs to: by name if every name is known and none comes twice. (Values of
-// other kinds than the tensor of the same number are only told apart by number.)
-static void assign(aicc_onnx_file *const *files, uint32_t count,
-                   const aicc_rt_tensor_info *tensors, uint32_t tensor_count, uint32_t *index) {
+// Which tensor each file belongs to: by name if every name is known and none comes twice. (Values
+// of other kinds than the tensor of the same number are only told apart by number.)
+static void assign(aicc_onnx_file *const *files, uint32_t count, const aicc_rt_tensor_info *tensors,
+                   uint32_t tensor_count, uint32_t *index) {
   bool *taken = calloc(tensor_count + 1u, sizeof *taken);
   bool by_name = taken != NULL;
   for (uint32_t i = 0; by_name && i < count; i++) {

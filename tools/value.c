@@ -85,8 +85,8 @@ static aicc_status set_sequence(aicc_rt_session *session, uint32_t index,
     items[i] = aicc_value_to_dl(&value->items[i]);
   }
   aicc_rt_error error;
-  const aicc_rt_status status = aicc_rt_session_set_input_sequence(
-      session, index, items, (size_t)value->item_count, &error);
+  const aicc_rt_status status =
+      aicc_rt_session_set_input_sequence(session, index, items, (size_t)value->item_count, &error);
   free(items);
   return status == AICC_RT_OK ? AICC_OK : aicc_value_fail(&error, diags);
 }

@@ -26,8 +26,8 @@ static float *make_input(const aicc_rt_tensor_info *info, DLTensor *tensor, int6
   for (size_t i = 0; data != NULL && i < count; i++) {
     data[i] = 1;
   }
-  *tensor = (DLTensor){.data = data, .device = {kDLCPU, 0}, .ndim = info->rank,
-                       .dtype = info->dtype, .shape = dims};
+  *tensor = (DLTensor){
+      .data = data, .device = {kDLCPU, 0}, .ndim = info->rank, .dtype = info->dtype, .shape = dims};
   return data;
 }
 

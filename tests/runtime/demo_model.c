@@ -1,5 +1,5 @@
-// A model written by hand against aicc/abi.h, for tests of the runtime without the compiler. It shows
-// what each part of the interface is for:
+// A model written by hand against aicc/abi.h, for tests of the runtime without the compiler. It
+// shows what each part of the interface is for:
 //
 //   y       = (a + b) * scale + bias [+ extra]     f32[n,4]   planned buffers, kernels, weights
 //   picked  = the positive elements of y           f32[?]     a segment sized by data

@@ -1,5 +1,6 @@
-// seal IMAGE.so OUT.so COUNT [WEIGHTS-FILE]: makes a model file from a linked image: weights of COUNT
-// floats 0.5, 1, 1.5, ... (in a file of their own, or, from 64 MiB on, a hole) and the footer.
+// seal IMAGE.so OUT.so COUNT [WEIGHTS-FILE]: makes a model file from a linked image: weights of
+// COUNT floats 0.5, 1, 1.5, ... (in a file of their own, or, from 64 MiB on, a hole) and the
+// footer.
 #include <stdio.h>
 #include <stdlib.h>
 

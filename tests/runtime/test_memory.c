@@ -7,7 +7,8 @@
 #include "check_main.h"
 #include "demo.h"
 
-// ---- counting libc's allocations -----------------------------------------------------------------
+// ---- counting libc's allocations
+// -----------------------------------------------------------------
 
 static _Atomic uint64_t allocations;
 

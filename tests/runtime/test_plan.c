@@ -46,8 +46,8 @@ static int64_t slow_bound(uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     int64_t sum = 0;
     for (uint32_t j = 0; j < count; j++) {
-      sum += items[j].first <= items[i].first && items[i].first <= items[j].last ? items[j].size
-                                                                                 : 0;
+      sum +=
+          items[j].first <= items[i].first && items[i].first <= items[j].last ? items[j].size : 0;
     }
     most = sum > most ? sum : most;
   }
@@ -77,7 +77,8 @@ START_TEST(random_lives_never_overlap) {
     uint32_t count = 0;
     while (count < wanted) {
       const uint32_t first = random_below(100);
-      add(&count, 64 * (int64_t)random_below(1000), first, first + random_below(1 + (uint32_t)round % 30));
+      add(&count, 64 * (int64_t)random_below(1000), first,
+          first + random_below(1 + (uint32_t)round % 30));
     }
     ck_assert_double_le(plan_ratio(count), 1.35);
   }

@@ -147,16 +147,14 @@ START_TEST(wrong_inputs_are_named) {
   assert_refused(aicc_rt_session_set_input(session, 1, &tensor, &error), AICC_RT_INPUT,
                  "overflows");
   good[0] = -1;
-  assert_refused(aicc_rt_session_set_input(session, 1, &tensor, &error), AICC_RT_INPUT,
-                 "negative");
+  assert_refused(aicc_rt_session_set_input(session, 1, &tensor, &error), AICC_RT_INPUT, "negative");
   good[0] = 3;
   tensor.byte_offset = 1;
   assert_refused(aicc_rt_session_set_input(session, 1, &tensor, &error), AICC_RT_INVALID,
                  "aligned");
   tensor.byte_offset = 0;
   tensor.device.device_type = kDLCUDA;
-  assert_refused(aicc_rt_session_set_input(session, 1, &tensor, &error), AICC_RT_INVALID,
-                 "device");
+  assert_refused(aicc_rt_session_set_input(session, 1, &tensor, &error), AICC_RT_INVALID, "device");
 }
 END_TEST
 
@@ -297,8 +295,7 @@ START_TEST(managed_tensors_are_checked) {
   managed.flags = DLPACK_FLAG_BITMASK_IS_SUBBYTE_TYPE_PADDED;
   ck_assert_int_eq(aicc_rt_tensor_of_managed(&managed, &tensor, &error), AICC_RT_OK);
   managed.version.major = 2;
-  assert_refused(aicc_rt_tensor_of_managed(&managed, &tensor, &error), AICC_RT_INVALID,
-                 "DLPack 2");
+  assert_refused(aicc_rt_tensor_of_managed(&managed, &tensor, &error), AICC_RT_INVALID, "DLPack 2");
 }
 END_TEST
 

@@ -44,8 +44,7 @@ START_TEST(every_type_survives_a_file) {
   for (int t = 0; t < AICC_DTYPE_COUNT; t++) {
     for (int rank = 0; rank <= 3 && t != AICC_STR; rank++) {
       aicc_eval_value value = make((aicc_dtype)t, rank, shapes[t % 3]);
-      const size_t bytes =
-          (size_t)aicc_eval_value_count(&value) * aicc_dtype_size((aicc_dtype)t);
+      const size_t bytes = (size_t)aicc_eval_value_count(&value) * aicc_dtype_size((aicc_dtype)t);
       for (size_t i = 0; i < bytes; i++) {
         ((uint8_t *)value.data)[i] = (uint8_t)(i * 37 + 1);
       }
@@ -64,8 +63,8 @@ START_TEST(every_type_survives_a_file) {
 END_TEST
 
 START_TEST(strings_survive_a_file) {
-  static const aicc_str words[4] = {{"", 0}, {"plain", 5}, {"gr\xc3\xbc\xc3\x9f", 6},
-                                    {"\xf0\x9f\x98\x80!", 5}};
+  static const aicc_str words[4] = {
+      {"", 0}, {"plain", 5}, {"gr\xc3\xbc\xc3\x9f", 6}, {"\xf0\x9f\x98\x80!", 5}};
   const int64_t shape[2] = {2, 2};
   aicc_eval_value value = make(AICC_STR, 2, shape), back;
   memcpy(value.data, words, sizeof words);
@@ -112,8 +111,8 @@ END_TEST
 
 START_TEST(bad_npy_files_are_refused) {
   static const char *const headers[] = {
-      "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n",      // truncated data
-      "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n",         // objects
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n",  // truncated data
+      "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n",     // objects
       "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }\n",
       "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 99999999999999999999), }\n",
       "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }\n",
@@ -236,8 +235,12 @@ static const aicc_rt_model_info model = {.input_count = 3, .inputs = tensors};
 
 START_TEST(inputs_come_from_literals_and_random_numbers) {
   aicc_inputs a, b;
-  aicc_input_specs specs = {.inputs = {"x=1=7"}, .input_count = 1, .dims = {"n=2"}, .dim_count = 1,
-                            .random = true, .seed = 5};
+  aicc_input_specs specs = {.inputs = {"x=1=7"},
+                            .input_count = 1,
+                            .dims = {"n=2"},
+                            .dim_count = 1,
+                            .random = true,
+                            .seed = 5};
   ck_assert_int_eq(aicc_inputs_make(&model, &specs, NULL, &diags, &a), AICC_OK);
   ck_assert(a.given[0] && a.given[1] && !a.given[2]);
   ck_assert_int_eq(a.values[0].shape[0], 2);
@@ -252,7 +255,9 @@ START_TEST(inputs_come_from_literals_and_random_numbers) {
   aicc_inputs_deinit(&b);
   aicc_inputs_deinit(&a);
   specs = (aicc_input_specs){.inputs = {"x=2x3xf32=1,-2,3e1,0.5,nan,inf", "x=1=-9", "maybe=5"},
-                             .input_count = 3, .shapes = {"y:1,maybe:4"}, .shape_count = 1};
+                             .input_count = 3,
+                             .shapes = {"y:1,maybe:4"},
+                             .shape_count = 1};
   ck_assert_int_eq(aicc_inputs_make(&model, &specs, NULL, &diags, &a), AICC_OK);
   const float *x = a.values[0].data;
   ck_assert(x[0] == 1 && x[1] == -2 && x[2] == 30 && x[3] == 0.5f && isnan(x[4]) && isinf(x[5]));
@@ -284,8 +289,11 @@ static const args_option options[] = {
     {"--ratio", NULL, ARGS_VALUE, "R", "a real number"},
     {"--help", "-h", ARGS_FLAG, NULL, "print this"},
 };
-static const args_program program = {.name = "tool", .usage = "tool FILE", .about = "A tool.",
-                                     .options = options, .option_count = 4};
+static const args_program program = {.name = "tool",
+                                     .usage = "tool FILE",
+                                     .about = "A tool.",
+                                     .options = options,
+                                     .option_count = 4};
 
 START_TEST(command_lines_are_parsed) {
   char *argv[] = {"tool", "--seed=4", "file", "--quick", "-s", "9", "--ratio", "0.5", NULL};

@@ -7,8 +7,9 @@
 // Models never call libc; they reach memory, devices and threads through aicc_abi_host alone.
 //
 // A model file is, in this order: the ELF image as the linker made it; zeros up to a multiple of
-// 4096; the weights (unless they lie in a file beside it); an aicc_abi_footer as its last bytes. The
-// footer tells whole files from truncated, damaged and foreign ones before any of their code runs.
+// 4096; the weights (unless they lie in a file beside it); an aicc_abi_footer as its last bytes.
+// The footer tells whole files from truncated, damaged and foreign ones before any of their code
+// runs.
 #ifndef AICC_ABI_H
 #define AICC_ABI_H
 
@@ -23,8 +24,8 @@ extern "C" {
 #define AICC_ABI_VERSION 1u
 #define AICC_ABI_QUERY_SYMBOL "aicc_model_query"
 
-// Element types; the numbers are those of ONNX TensorProto.DataType. Sub-byte types take one byte an
-// element. A string element is an aicc_abi_str.
+// Element types; the numbers are those of ONNX TensorProto.DataType. Sub-byte types take one byte
+// an element. A string element is an aicc_abi_str.
 typedef uint32_t aicc_abi_dtype;
 
 typedef struct aicc_abi_str {
@@ -32,18 +33,23 @@ typedef struct aicc_abi_str {
   uint64_t size;
 } aicc_abi_str;
 
-enum { AICC_ABI_KIND_TENSOR = 0, AICC_ABI_KIND_SEQUENCE = 1, AICC_ABI_KIND_OPTIONAL = 2,
-       AICC_ABI_KIND_OPTIONAL_SEQUENCE = 3 };
+enum {
+  AICC_ABI_KIND_TENSOR = 0,
+  AICC_ABI_KIND_SEQUENCE = 1,
+  AICC_ABI_KIND_OPTIONAL = 2,
+  AICC_ABI_KIND_OPTIONAL_SEQUENCE = 3
+};
 
 // A graph input or output. The runtime checks an input's type, rank and fixed dimensions before a
 // run; that symbols agree and expressions fit is checked by the model's code (bad_input).
 typedef struct aicc_abi_tensor {
   const char *name;
   aicc_abi_dtype dtype;
-  uint32_t kind;               // AICC_ABI_KIND_*
-  int32_t rank;                // -1: any
-  const int64_t *dims;         // -1: symbolic or not known before a run; NULL where rank < 1
-  const char *const *symbols;  // expression text per dimension, e.g. "batch", "2*n + 1"; may be NULL
+  uint32_t kind;        // AICC_ABI_KIND_*
+  int32_t rank;         // -1: any
+  const int64_t *dims;  // -1: symbolic or not known before a run; NULL where rank < 1
+  const char *const
+      *symbols;  // expression text per dimension, e.g. "batch", "2*n + 1"; may be NULL
 } aicc_abi_tensor;
 
 typedef struct aicc_abi_origin {
@@ -60,15 +66,20 @@ typedef struct aicc_abi_kernel {
   const char *kind;                // "map", "contract", ...: for reports
   const aicc_abi_origin *origins;  // the ONNX nodes it computes
   uint32_t origin_count;
-  uint32_t arg_bytes;              // of its argument block
-  uint32_t scratch_bytes;          // per thread (CPU)
-  uint32_t block_threads;          // per block (GPU)
-  uint32_t shared_bytes;           // per block (GPU)
-  aicc_abi_cpu_kernel cpu;         // NULL: not in this model
+  uint32_t arg_bytes;       // of its argument block
+  uint32_t scratch_bytes;   // per thread (CPU)
+  uint32_t block_threads;   // per block (GPU)
+  uint32_t shared_bytes;    // per block (GPU)
+  aicc_abi_cpu_kernel cpu;  // NULL: not in this model
 } aicc_abi_kernel;
 
-enum { AICC_ABI_IMAGE_CPU = 0, AICC_ABI_IMAGE_PTX = 1, AICC_ABI_IMAGE_CUBIN = 2, AICC_ABI_IMAGE_HSACO = 3,
-       AICC_ABI_IMAGE_SPIRV = 4 };
+enum {
+  AICC_ABI_IMAGE_CPU = 0,
+  AICC_ABI_IMAGE_PTX = 1,
+  AICC_ABI_IMAGE_CUBIN = 2,
+  AICC_ABI_IMAGE_HSACO = 3,
+  AICC_ABI_IMAGE_SPIRV = 4
+};
 
 // Code for one target. CPU code is part of the shared object: data is NULL.
 typedef struct aicc_abi_image {
@@ -78,11 +89,11 @@ typedef struct aicc_abi_image {
   uint64_t size;
 } aicc_abi_image;
 
-// A planned buffer lives from step |first| to step |last|, both included. Buffers whose lives do not
-// overlap may share memory. Segment 0 is sized from the input shapes alone, and planned before
-// anything else of a run: code before that reads no data. Later segments are planned when sizes that
-// depend on data become known; planning one ends the lives of its buffers of an earlier plan, and of
-// those of all segments after it (so a loop body may plan its segment in every round).
+// A planned buffer lives from step |first| to step |last|, both included. Buffers whose lives do
+// not overlap may share memory. Segment 0 is sized from the input shapes alone, and planned before
+// anything else of a run: code before that reads no data. Later segments are planned when sizes
+// that depend on data become known; planning one ends the lives of its buffers of an earlier plan,
+// and of those of all segments after it (so a loop body may plan its segment in every round).
 typedef struct aicc_abi_buffer {
   uint32_t segment;
   uint32_t first, last;
@@ -102,15 +113,16 @@ typedef struct aicc_abi_weights {
 // The last bytes of a model file.
 typedef struct aicc_abi_footer {
   char magic[16];
-  uint32_t size;            // sizeof(aicc_abi_footer)
-  uint32_t version;         // AICC_ABI_VERSION
-  uint64_t file_size;       // of the whole model file, this footer included
-  uint64_t image_size;      // the ELF image: bytes [0, image_size)
-  uint64_t image_hash;      // aicc_abi_hash of them; checked on every load
-  uint64_t weights_offset;  // multiple of AICC_ABI_WEIGHTS_ALIGN; in |aicc_abi_weights.file| if named
+  uint32_t size;        // sizeof(aicc_abi_footer)
+  uint32_t version;     // AICC_ABI_VERSION
+  uint64_t file_size;   // of the whole model file, this footer included
+  uint64_t image_size;  // the ELF image: bytes [0, image_size)
+  uint64_t image_hash;  // aicc_abi_hash of them; checked on every load
+  uint64_t
+      weights_offset;  // multiple of AICC_ABI_WEIGHTS_ALIGN; in |aicc_abi_weights.file| if named
   uint64_t weights_size;
-  uint64_t weights_hash;    // aicc_abi_hash; checked on request. 0: not recorded
-  uint64_t hash;            // of all members before this one
+  uint64_t weights_hash;  // aicc_abi_hash; checked on request. 0: not recorded
+  uint64_t hash;          // of all members before this one
 } aicc_abi_footer;
 
 typedef struct aicc_abi_constant {
@@ -124,13 +136,13 @@ typedef struct aicc_abi_host aicc_abi_host;
 // One run, as the model's code sees it. Pointers are device addresses unless said otherwise.
 typedef struct aicc_abi_call {
   const aicc_abi_host *host;
-  void *session;               // opaque; first argument of the host functions
-  const uint8_t *weights;      // base of the constants
-  void *const *inputs;         // data of each input tensor, aligned to its element; a sequence
-                               // handle for sequences; NULL for absent optionals, never else
+  void *session;           // opaque; first argument of the host functions
+  const uint8_t *weights;  // base of the constants
+  void *const *inputs;     // data of each input tensor, aligned to its element; a sequence
+                           // handle for sequences; NULL for absent optionals, never else
   const int64_t *const *input_dims;
   const int32_t *input_ranks;
-  int32_t device;              // AICC_ABI_IMAGE_CPU, _PTX (CUDA), _HSACO (HSA), _SPIRV
+  int32_t device;  // AICC_ABI_IMAGE_CPU, _PTX (CUDA), _HSACO (HSA), _SPIRV
 } aicc_abi_call;
 
 // Codes of |run| and of the host functions that can fail: 0 is success. Else the host has recorded
@@ -143,9 +155,9 @@ struct aicc_abi_host {
   uint32_t size;  // sizeof(aicc_abi_host) of the runtime
   uint32_t version;
 
-  // Places the buffers of |segment| given their sizes in bytes (in table order of that segment), and
-  // stores their addresses, multiples of 64. Cached: the same sizes give the same places without
-  // planning again.
+  // Places the buffers of |segment| given their sizes in bytes (in table order of that segment),
+  // and stores their addresses, multiples of 64. Cached: the same sizes give the same places
+  // without planning again.
   int32_t (*plan)(void *session, uint32_t segment, const int64_t *sizes, void **addresses);
 
   // Runs kernel |kernel| over |grid| tasks (CPU) or blocks (GPU) with a copy of its argument block.
@@ -163,15 +175,16 @@ struct aicc_abi_host {
   int32_t (*output)(void *session, uint32_t index, int32_t rank, const int64_t *dims,
                     void **address);
 
-  // Memory of no planned size, aligned to 64, reused from run to run. What is not freed is taken back
-  // when the next run begins.
+  // Memory of no planned size, aligned to 64, reused from run to run. What is not freed is taken
+  // back when the next run begins.
   int32_t (*alloc)(void *session, int64_t bytes, void **address);
   void (*free)(void *session, void *address);
 
   // Input |index| has not the shape or symbol value that the model needs. |axis| -1: the rank.
   // |expected| is the wanted size; the host composes the message. Returns the code to return.
   int32_t (*bad_input)(void *session, uint32_t index, int32_t axis, int64_t expected);
-  // Any other failure that the model finds at run time (static text, may hold one %lld for |value|).
+  // Any other failure that the model finds at run time (static text, may hold one %lld for
+  // |value|).
   int32_t (*fail)(void *session, const char *text, int64_t value);
 
   // Sequences of tensors: immutable values with reference counts; handles are never NULL. An item
@@ -184,15 +197,16 @@ struct aicc_abi_host {
   int32_t (*seq_at)(void *session, void *sequence, int64_t position, void **data, int32_t *rank,
                     const int64_t **dims);
   void (*seq_release)(void *session, void *sequence);
-  int32_t (*output_sequence)(void *session, uint32_t index, void *sequence);  // NULL: empty optional
+  int32_t (*output_sequence)(void *session, uint32_t index,
+                             void *sequence);  // NULL: empty optional
 
   // Bytes for string elements that live until the next run.
   int32_t (*string)(void *session, int64_t size, char **data);
 };
 
 typedef struct aicc_abi_model {
-  uint32_t size;     // sizeof(aicc_abi_model) of the compiler
-  uint32_t version;  // AICC_ABI_VERSION of the compiler
+  uint32_t size;         // sizeof(aicc_abi_model) of the compiler
+  uint32_t version;      // AICC_ABI_VERSION of the compiler
   const char *name;      // of the graph
   const char *compiler;  // "aicc 0.1.0"
   uint32_t input_count, output_count, kernel_count, image_count, buffer_count, segment_count,
@@ -209,8 +223,8 @@ typedef struct aicc_abi_model {
 
 typedef const aicc_abi_model *(*aicc_abi_query_fn)(uint32_t max_version);
 
-// The hash of the footer: four lanes of 64-bit words, each step a bijection, so that a single changed
-// word always changes the result. A last partial word is padded with zeros. Little-endian.
+// The hash of the footer: four lanes of 64-bit words, each step a bijection, so that a single
+// changed word always changes the result. A last partial word is padded with zeros. Little-endian.
 #define AICC_ABI_HASH_SEED 0x9e3779b97f4a7c15u
 
 typedef struct aicc_abi_hasher {

@@ -72,7 +72,7 @@ typedef enum {
 } DLDataTypeCode;
 
 typedef struct {
-  uint8_t code;    // DLDataTypeCode
+  uint8_t code;  // DLDataTypeCode
   uint8_t bits;
   uint16_t lanes;  // 1, except for vector types
 } DLDataType;
@@ -103,7 +103,7 @@ typedef struct DLManagedTensorVersioned {
   DLPackVersion version;
   void *manager_ctx;
   void (*deleter)(struct DLManagedTensorVersioned *self);  // may be NULL
-  uint64_t flags;  // DLPACK_FLAG_BITMASK_*
+  uint64_t flags;                                          // DLPACK_FLAG_BITMASK_*
   DLTensor dl_tensor;
 } DLManagedTensorVersioned;
 

@@ -9,14 +9,14 @@
 //   aicc_rt_session_output(session, 0, &y, &error);
 //
 // Ownership: what _open and _create return is the caller's, until _close and _destroy. Everything
-// else that is returned is borrowed from the model or the session. Strings and tensors handed in are
-// copied, except the data of tensors, which is borrowed as each function says.
+// else that is returned is borrowed from the model or the session. Strings and tensors handed in
+// are copied, except the data of tensors, which is borrowed as each function says.
 //
 // Threads: a model is immutable and may be used by any number of threads. A session belongs to one
 // thread at a time.
 //
-// Errors: functions that can fail take a last argument |error|, which may be NULL, and leave in it a
-// code and a sentence. The runtime never prints, never aborts and never exits.
+// Errors: functions that can fail take a last argument |error|, which may be NULL, and leave in it
+// a code and a sentence. The runtime never prints, never aborts and never exits.
 #ifndef AICC_RUNTIME_H
 #define AICC_RUNTIME_H
 
@@ -46,7 +46,7 @@ typedef enum aicc_rt_status {
   AICC_RT_VERSION = 5,      // the model needs a newer runtime
   AICC_RT_UNAVAILABLE = 6,  // no such device here, or the CPU lacks instructions: may skip
   AICC_RT_MEMORY = 7,       // out of memory, or the arena handed in is too small
-  AICC_RT_FAILED = 8        // the model found its input data impossible (an index out of range, ...)
+  AICC_RT_FAILED = 8  // the model found its input data impossible (an index out of range, ...)
 } aicc_rt_status;
 
 typedef struct aicc_rt_error {
@@ -79,8 +79,8 @@ AICC_RT_API aicc_rt_model *aicc_rt_model_open(const char *path,
                                               const aicc_rt_model_options *options,
                                               aicc_rt_error *error);
 
-// Sessions keep what they need of the model: the order of close and destroy does not matter. NULL is
-// allowed.
+// Sessions keep what they need of the model: the order of close and destroy does not matter. NULL
+// is allowed.
 AICC_RT_API void aicc_rt_model_close(aicc_rt_model *model);
 
 typedef enum aicc_rt_kind {
@@ -95,7 +95,7 @@ typedef enum aicc_rt_kind {
 typedef struct aicc_rt_tensor_info {
   const char *name;
   DLDataType dtype;
-  const char *dtype_name;      // "f32"
+  const char *dtype_name;  // "f32"
   aicc_rt_kind kind;
   int32_t rank;                // -1: any
   const int64_t *dims;         // -1: not fixed
@@ -158,7 +158,8 @@ AICC_RT_API int32_t aicc_rt_model_find_output(const aicc_rt_model *model, const 
 
 typedef struct aicc_rt_session aicc_rt_session;
 
-// Told after every kernel while profiling. Called on the session's thread; must not use the session.
+// Told after every kernel while profiling. Called on the session's thread; must not use the
+// session.
 typedef void (*aicc_rt_kernel_fn)(void *user, const aicc_rt_kernel_info *kernel, uint64_t start_ns,
                                   uint64_t duration_ns);
 
@@ -189,21 +190,18 @@ AICC_RT_API uint32_t aicc_rt_session_threads(const aicc_rt_session *session);
 AICC_RT_API aicc_rt_status aicc_rt_session_set_input(aicc_rt_session *session, uint32_t index,
                                                      const DLTensor *tensor, aicc_rt_error *error);
 AICC_RT_API aicc_rt_status aicc_rt_session_set_input_named(aicc_rt_session *session,
-                                                           const char *name,
-                                                           const DLTensor *tensor,
+                                                           const char *name, const DLTensor *tensor,
                                                            aicc_rt_error *error);
 
 // A sequence: |count| compact tensors, data borrowed as above.
 AICC_RT_API aicc_rt_status aicc_rt_session_set_input_sequence(aicc_rt_session *session,
-                                                              uint32_t index,
-                                                              const DLTensor *items, size_t count,
-                                                              aicc_rt_error *error);
+                                                              uint32_t index, const DLTensor *items,
+                                                              size_t count, aicc_rt_error *error);
 
 // Runs write output |index| into |tensor| (compact, of exactly the resulting shape, apart from all
 // inputs) until another is set. NULL: into memory of the session again.
 AICC_RT_API aicc_rt_status aicc_rt_session_set_output(aicc_rt_session *session, uint32_t index,
-                                                      const DLTensor *tensor,
-                                                      aicc_rt_error *error);
+                                                      const DLTensor *tensor, aicc_rt_error *error);
 AICC_RT_API aicc_rt_status aicc_rt_session_set_output_named(aicc_rt_session *session,
                                                             const char *name,
                                                             const DLTensor *tensor,
@@ -227,8 +225,8 @@ AICC_RT_API aicc_rt_status aicc_rt_session_output(const aicc_rt_session *session
 // Items of an output: 1 for a tensor, the length of a sequence, -1 for an absent optional.
 AICC_RT_API int64_t aicc_rt_session_output_length(const aicc_rt_session *session, uint32_t index);
 AICC_RT_API aicc_rt_status aicc_rt_session_output_item(const aicc_rt_session *session,
-                                                       uint32_t index, uint64_t item,
-                                                       DLTensor *out, aicc_rt_error *error);
+                                                       uint32_t index, uint64_t item, DLTensor *out,
+                                                       aicc_rt_error *error);
 
 // The tensor in |managed|, if this runtime can read it: version 1, sub-byte types not packed.
 AICC_RT_API aicc_rt_status aicc_rt_tensor_of_managed(const DLManagedTensorVersioned *managed,
@@ -237,12 +235,12 @@ AICC_RT_API aicc_rt_status aicc_rt_tensor_of_managed(const DLManagedTensorVersio
 // ---- memory ------------------------------------------------------------------------------------
 
 typedef struct aicc_rt_memory {
-  uint64_t arena_bytes;    // planned buffers, all segments, for the shapes of the last run
-  uint64_t live_bytes;     // the largest sum of buffers alive at a time: what no plan can beat
-  uint64_t reserved_bytes; // arena memory held (the largest that was needed so far)
-  uint64_t dynamic_bytes;  // outputs of the session, packed inputs, sequences, strings
-  uint64_t scratch_bytes;  // of the threads
-  uint64_t weights_bytes;  // mapped from the file, shared by all sessions
+  uint64_t arena_bytes;     // planned buffers, all segments, for the shapes of the last run
+  uint64_t live_bytes;      // the largest sum of buffers alive at a time: what no plan can beat
+  uint64_t reserved_bytes;  // arena memory held (the largest that was needed so far)
+  uint64_t dynamic_bytes;   // outputs of the session, packed inputs, sequences, strings
+  uint64_t scratch_bytes;   // of the threads
+  uint64_t weights_bytes;   // mapped from the file, shared by all sessions
 } aicc_rt_memory;
 
 // Plans the memory for the shapes of the inputs set, and runs nothing: their data may be NULL. Does
