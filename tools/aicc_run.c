@@ -141,13 +141,22 @@ static bool read_options(const args *a, run_options *out) {
 
 // ---- files -------------------------------------------------------------------------------------
 
+// Makes |path| and the folders above it.
 static aicc_status make_folder(const char *path, aicc_diags *diags) {
-  if (mkdir(path, 0777) != 0 && errno != EEXIST) {
-    const aicc_loc loc = {.file = path};
-    AICC_EMIT(diags, E0802, &loc, strerror(errno));
-    return AICC_IO;
+  char *part = aicc_arena_strdup(&diags->arena, path);
+  for (char *slash = strchr(part + (part[0] == '/'), '/'); slash != NULL;
+       slash = strchr(slash + 1, '/')) {
+    *slash = 0;
+    (void)mkdir(part, 0777);  // what goes wrong here goes wrong below too
+    *slash = '/';
   }
-  return AICC_OK;
+  struct stat found;
+  if (mkdir(path, 0777) == 0 || (stat(path, &found) == 0 && S_ISDIR(found.st_mode))) {
+    return AICC_OK;
+  }
+  const aicc_loc loc = {.file = path};
+  AICC_EMIT(diags, E0802, &loc, strerror(errno == EEXIST ? ENOTDIR : errno));
+  return AICC_IO;
 }
 
 // FOLDER/output_J.npy; of a sequence FOLDER/output_J_K.npy; of an absent optional nothing.
