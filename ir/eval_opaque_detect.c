@@ -83,7 +83,7 @@ aicc_status aicc_eval_opaque_non_max_suppression(aicc_eval_call *call) {
       .batches = boxes->shape[0],
       .classes = scores->shape[1],
       .boxes = boxes->shape[1],
-      .most = (int64_t)aicc_eval_opaque_scalar(call, 2, 0),
+      .most = aicc_eval_opaque_has(call, 2) ? aicc_eval_scalar_i64(call->in[2]) : 0,
       .iou = aicc_eval_opaque_scalar(call, 3, 0),
       .score = aicc_eval_opaque_scalar(call, 4, 0),
       .has_score = aicc_eval_opaque_has(call, 4),

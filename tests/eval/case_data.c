@@ -131,6 +131,18 @@ static bool equal_numbers(const aicc_eval_value *got, const aicc_eval_value *wan
   return true;
 }
 
+static void print_shape(const aicc_eval_value *value, char *text, size_t size) {
+  size_t used = (size_t)snprintf(text, size, value->kind == AICC_TYPE_TENSOR ? "[" : "(%lld: ",
+                                 (long long)value->item_count);
+  for (int d = 0; d < value->rank && used < size; d++) {
+    used += (size_t)snprintf(text + used, size - used, "%s%lld", d ? "," : "",
+                             (long long)value->shape[d]);
+  }
+  if (used < size) {
+    snprintf(text + used, size - used, value->kind == AICC_TYPE_TENSOR ? "]" : ")");
+  }
+}
+
 static bool equal_shapes(const aicc_eval_value *a, const aicc_eval_value *b, char *why,
                          size_t size) {
   bool same = a->kind == b->kind && a->rank == b->rank && a->item_count == b->item_count;
@@ -138,7 +150,10 @@ static bool equal_shapes(const aicc_eval_value *a, const aicc_eval_value *b, cha
     same = a->shape[d] == b->shape[d];
   }
   if (!same) {
-    snprintf(why, size, "the shapes differ");
+    char got[80], wanted[80];
+    print_shape(a, got, sizeof got);
+    print_shape(b, wanted, sizeof wanted);
+    snprintf(why, size, "the shape is %s, expected %s", got, wanted);
   } else if (a->dtype != b->dtype) {
     snprintf(why, size, "the type is %s, expected %s", aicc_dtype_name(a->dtype),
              aicc_dtype_name(b->dtype));

@@ -30,6 +30,23 @@ START_TEST(non_max_suppression_keeps_the_best) {
 }
 END_TEST
 
+// "All of them", as torchvision says it.
+START_TEST(non_max_suppression_without_bound) {
+  bench b;
+  bench_init(&b);
+  bench_in(&b, AICC_F32, 3, SHAPE(1, 2, 4), DOUBLES(0, 0, 1, 1, 5, 5, 6, 6));
+  bench_in(&b, AICC_F32, 3, SHAPE(1, 1, 2), DOUBLES(1, 2));
+  bench_in(&b, AICC_I64, 1, SHAPE(1), DOUBLES(0));
+  *(int64_t *)b.in[2].data = INT64_MAX;
+  opaque_node(&b, "non_max_suppression", INTS(0), 1, 2);
+  bench_out(&b, 0, AICC_I64, 2, SHAPE(2, 3));
+  bench_out(&b, 1, AICC_I64, 0, NULL);
+  bench_check(&b, DOUBLES(0, 0, 1, 0, 0, 0), 0);
+  bench_expect(&b, 1, DOUBLES(2), 0);
+  bench_deinit(&b);
+}
+END_TEST
+
 // A ramp 4 y + x is its own linear interpolation: bins give their centres.
 START_TEST(roi_align_averages_bins) {
   double image[16];
@@ -277,6 +294,7 @@ static Suite *make_suite(void) {
   Suite *suite = suite_create("eval_opaque");
   TCase *tcase = tcase_create("opaque");
   tcase_add_test(tcase, non_max_suppression_keeps_the_best);
+  tcase_add_test(tcase, non_max_suppression_without_bound);
   tcase_add_test(tcase, roi_align_averages_bins);
   tcase_add_test(tcase, col2im_adds_overlaps);
   tcase_add_test(tcase, dft_there_and_back);
