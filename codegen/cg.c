@@ -85,6 +85,11 @@ static aicc_status open_machine(cg *c, int opt_level) {
   LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(c->machine);
   LLVMSetModuleDataLayout(c->module, layout);
   LLVMDisposeTargetData(layout);
+  if (c->target->family == CG_FAMILY_AMDGPU) {  // code object version 5: older loaders know it too
+    static const char flag[] = "amdhsa_code_object_version";
+    LLVMAddModuleFlag(c->module, LLVMModuleFlagBehaviorError, flag, sizeof flag - 1,
+                      LLVMValueAsMetadata(LLVMConstInt(c->i32, 500, false)));
+  }
   return AICC_OK;
 }
 

@@ -37,14 +37,14 @@ AICC_MUST_USE aicc_status cg_emit(cg *c, bool assembly, LLVMMemoryBufferRef *out
 
 // What the emitted kernel needs of its launcher.
 typedef struct cg_kernel_info {
-  uint32_t arg_bytes, scratch_bytes;  // scratch: per thread (CPU)
+  uint32_t arg_bytes, scratch_bytes;  // scratch: per thread (CPU), per warp (GPU)
   uint32_t block_threads, shared_bytes;  // GPU
 } cg_kernel_info;
 
 // The same for every emission of |kernel| for |target|.
 cg_kernel_info cg_kernel_info_of(const cg_target *target, const kir_kernel *kernel);
 
-// Emits |kernel| as the function |symbol| (CPU: an aicc_abi_cpu_kernel).
+// Emits |kernel| as the function |symbol| (CPU: an aicc_abi_cpu_kernel; GPU: see cg_gpu.h).
 AICC_MUST_USE aicc_status cg_emit_kernel(cg *c, const kir_kernel *kernel, const char *symbol);
 
 // --- emitter state ------------------------------------------------------------------------------
@@ -56,6 +56,8 @@ typedef struct cg_value {
   LLVMValueRef base;   // uniform i64
   int64_t stride;
   bool affine;
+  bool ordered;        // GPU: a buffer that lanes may exchange values through
+  bool divergent;      // GPU: a variable or array that was declared where lanes diverge
 } cg_value;
 
 // What is known of a loop counter: it is a multiple of |factor| and perhaps never negative.
@@ -64,6 +66,13 @@ typedef struct cg_fact {
   int64_t factor;
   bool nonnegative;
 } cg_fact;
+
+// GPU (cg_gpu.h): accesses to ordered memory since the lanes last met; own: each lane its own places.
+typedef struct cg_order {
+  bool load, store, own_load, own_store;
+} cg_order;
+
+typedef struct cg_gpu cg_gpu;
 
 typedef struct cg_kernel {
   cg *c;
@@ -78,6 +87,12 @@ typedef struct cg_kernel {
   cg_fact *facts;
   size_t fact_count, fact_capacity;
   uint32_t scratch_used;
+  const cg_gpu *gpu;   // NULL: a CPU
+  LLVMValueRef lane;   // GPU: i64, this thread's lane
+  LLVMValueRef *own;   // GPU: indices that are congruent to the lane modulo the width
+  size_t own_count, own_capacity;
+  cg_order order;
+  int divergent;       // GPU: depth of code that not all lanes run
 } cg_kernel;
 
 // cg.c: plain helpers.

@@ -105,7 +105,8 @@ static LLVMValueRef origin_table(cg *c, const kir_kernel *kernel) {
 }
 
 // A kernel function of another object.
-static LLVMValueRef kernel_function(cg *c, const char *symbol) {
+static LLVMValueRef kernel_function(cg *c, const char *const *symbols, size_t index) {
+  const char *symbol = symbols != NULL ? symbols[index] : NULL;
   if (symbol == NULL) {
     return LLVMConstNull(c->ptr);
   }
@@ -118,12 +119,13 @@ static LLVMValueRef kernel_function(cg *c, const char *symbol) {
   return function;
 }
 
-static LLVMValueRef kernel_table(cg *c, const cg_tables *tables) {
-  const aicc_plan *plan = tables->plan;
+// |symbols|, |gpu_symbols|: may be NULL.
+static LLVMValueRef kernel_table(cg *c, const aicc_plan *plan, const cg_kernel_info *infos,
+                                 const char *const *symbols, const char *const *gpu_symbols) {
   LLVMValueRef *items = AICC_NEW_ARRAY(c->arena, LLVMValueRef, plan->kernel_count + 1);
   for (size_t i = 0; i < plan->kernel_count; i++) {
     const kir_kernel *kernel = plan->kernels[i];
-    const cg_kernel_info *info = &tables->infos[i];
+    const cg_kernel_info *info = &infos[i];
     LLVMValueRef members[] = {text_or_null(c, kernel->name),
                               text_or_null(c, kernel->kind),
                               origin_table(c, kernel),
@@ -132,8 +134,9 @@ static LLVMValueRef kernel_table(cg *c, const cg_tables *tables) {
                               u32(c, info->scratch_bytes),
                               u32(c, info->block_threads),
                               u32(c, info->shared_bytes),
-                              kernel_function(c, tables->symbols[i])};
-    items[i] = record(c, members, 9, sizeof(aicc_abi_kernel));
+                              kernel_function(c, symbols, i),
+                              text_or_null(c, gpu_symbols != NULL ? gpu_symbols[i] : NULL)};
+    items[i] = record(c, members, 10, sizeof(aicc_abi_kernel));
   }
   return records(c, items, plan->kernel_count);
 }
@@ -148,9 +151,10 @@ static LLVMValueRef image_table(cg *c, const cg_tables *tables) {
                                                         true));
       LLVMSetAlignment(data, 64);
     }
-    LLVMValueRef members[] = {u32(c, image->kind), text_or_null(c, image->target), data,
-                              u64(c, image->size)};
-    items[i] = record(c, members, 4, sizeof(aicc_abi_image));
+    LLVMValueRef members[] = {u32(c, image->kind),         u32(c, image->plan),
+                              u32(c, image->first_kernel), u32(c, image->kernel_count),
+                              text_or_null(c, image->target), data, u64(c, image->size)};
+    items[i] = record(c, members, 7, sizeof(aicc_abi_image));
   }
   return records(c, items, tables->image_count);
 }
@@ -171,19 +175,71 @@ static LLVMValueRef buffer_table(cg *c, const aicc_plan *plan, size_t *count) {
   return records(c, items, *count);
 }
 
-static LLVMValueRef constant_table(cg *c, const cg_tables *tables) {
-  const aicc_plan *plan = tables->plan;
-  LLVMValueRef *items = AICC_NEW_ARRAY(c->arena, LLVMValueRef, plan->const_count + 1);
+typedef struct constant_list {
+  LLVMValueRef *items;
+  size_t count, capacity;
+} constant_list;
+
+static bool listed(const cg_tables *tables, size_t plans, uint64_t offset) {
+  for (size_t p = 0; p < plans; p++) {
+    const aicc_plan *plan = p == 0 ? tables->plan : tables->others[p - 1].plan;
+    const uint64_t *offsets = p == 0 ? tables->offsets : tables->others[p - 1].offsets;
+    for (size_t i = 0; i < plan->const_count; i++) {
+      if (offsets[i] == offset && plan->consts[i].size > 0) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+static void add_constants(cg *c, const cg_tables *tables, size_t index, constant_list *list) {
+  const aicc_plan *plan = index == 0 ? tables->plan : tables->others[index - 1].plan;
+  const uint64_t *offsets = index == 0 ? tables->offsets : tables->others[index - 1].offsets;
   for (size_t i = 0; i < plan->const_count; i++) {
     const aicc_plan_const *constant = &plan->consts[i];
+    const uint64_t offset = offsets != NULL ? offsets[i] : constant->offset;
+    if (listed(tables, index, offset)) {
+      continue;  // plans share what they store alike
+    }
     LLVMValueRef members[] = {
         text_or_null(c, constant->name),
-        u32(c, (uint64_t)aicc_dtype_table[constant->tensor->dtype].onnx),
-        u64(c, tables->offsets != NULL ? tables->offsets[i] : constant->offset),
+        u32(c, (uint64_t)aicc_dtype_table[constant->tensor->dtype].onnx), u64(c, offset),
         u64(c, constant->size)};
-    items[i] = record(c, members, 4, sizeof(aicc_abi_constant));
+    LLVMValueRef item = record(c, members, 4, sizeof(aicc_abi_constant));
+    AICC_PUSH(c->arena, list->items, list->count, list->capacity, item);
   }
-  return records(c, items, plan->const_count);
+}
+
+// |count| is set.
+static LLVMValueRef constant_table(cg *c, const cg_tables *tables, size_t *count) {
+  constant_list list = {0};
+  for (size_t i = 0; i <= tables->other_count; i++) {
+    add_constants(c, tables, i, &list);
+  }
+  *count = list.count;
+  return records(c, list.items, list.count);
+}
+
+// --- plans for other machines ---------------------------------------------------------------------
+
+static LLVMValueRef plan_table(cg *c, const cg_tables *tables) {
+  LLVMValueRef *items = AICC_NEW_ARRAY(c->arena, LLVMValueRef, tables->other_count + 1);
+  for (size_t i = 0; i < tables->other_count; i++) {
+    const cg_plan_table *other = &tables->others[i];
+    size_t buffer_count = 0;
+    LLVMValueRef buffers = buffer_table(c, other->plan, &buffer_count);
+    LLVMValueRef members[] = {u32(c, sizeof(aicc_abi_plan)),
+                              u32(c, other->width),
+                              u32(c, other->plan->kernel_count),
+                              u32(c, buffer_count),
+                              u32(c, other->plan->segment_count),
+                              kernel_table(c, other->plan, other->infos, NULL, other->symbols),
+                              buffers,
+                              other->run};
+    items[i] = record(c, members, 8, sizeof(aicc_abi_plan));
+  }
+  return records(c, items, tables->other_count);
 }
 
 static LLVMValueRef feature_table(cg *c) {
@@ -202,8 +258,9 @@ static LLVMValueRef feature_table(cg *c) {
 static LLVMValueRef model_record(cg *c, const cg_tables *tables, LLVMValueRef run) {
   const aicc_plan *plan = tables->plan;
   const aicc_region *body = plan->module->body;
-  size_t buffer_count = 0;
+  size_t buffer_count = 0, constant_count = 0;
   LLVMValueRef buffers = buffer_table(c, plan, &buffer_count);
+  LLVMValueRef constants = constant_table(c, tables, &constant_count);
   LLVMValueRef weights[] = {u64(c, tables->weights_size), text_or_null(c, tables->weights_file)};
   LLVMValueRef members[] = {u32(c, sizeof(aicc_abi_model)),
                             u32(c, AICC_ABI_VERSION),
@@ -215,16 +272,20 @@ static LLVMValueRef model_record(cg *c, const cg_tables *tables, LLVMValueRef ru
                             u32(c, tables->image_count),
                             u32(c, buffer_count),
                             u32(c, plan->segment_count),
-                            u32(c, plan->const_count),
+                            u32(c, constant_count),
                             input_table(c, plan),
                             output_table(c, plan),
-                            kernel_table(c, tables),
+                            kernel_table(c, plan, tables->infos, tables->symbols,
+                                         tables->gpu_symbols),
                             image_table(c, tables),
                             buffers,
-                            constant_table(c, tables),
+                            constants,
                             cg_host_constant(c, record(c, weights, 2, sizeof(aicc_abi_weights))),
                             run,
-                            feature_table(c)};
+                            feature_table(c),
+                            u32(c, tables->other_count),
+                            u32(c, tables->width),
+                            plan_table(c, tables)};
   return record(c, members, sizeof members / sizeof members[0], sizeof(aicc_abi_model));
 }
 

@@ -3,7 +3,7 @@
 // Masks: the body of a LANES loop is emitted once for full vectors, without a mask, and once for the
 // rest under one. A varying `if` runs its blocks under masks; blocks that touch memory or loop are
 // branched around when no lane is active.
-#include "codegen/cg.h"
+#include "codegen/cg_gpu.h"
 
 static bool constant_of(LLVMValueRef v, int64_t *value) {
   if (LLVMIsAConstantInt(v) == NULL) {
@@ -21,6 +21,8 @@ static void counted_loop(cg_kernel *k, const kir_inst *inst, LLVMValueRef from, 
                          LLVMValueRef step) {
   cg *c = k->c;
   LLVMBuilderRef b = c->builder;
+  const cg_order order = cg_gpu_order_of(k, &inst->blocks[0]);
+  cg_gpu_order_join(&k->order, order);
   LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = cg_block(c, "loop");
   LLVMBasicBlockRef after = cg_block(c, "looped");
   LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, from, to, ""), body, after);
@@ -42,6 +44,7 @@ static void counted_loop(cg_kernel *k, const kir_inst *inst, LLVMValueRef from, 
   LLVMAddIncoming(counter, &next, &latch, 1);
   LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, to, ""), body, after);
   LLVMPositionBuilderAtEnd(b, after);
+  cg_gpu_order_join(&k->order, order);
 }
 
 static void unrolled_loop(cg_kernel *k, const kir_inst *inst) {
@@ -102,6 +105,8 @@ static void lanes_loop(cg_kernel *k, const kir_inst *inst) {
 void cg_emit_for(cg_kernel *k, const kir_inst *inst) {
   if (inst->loop_kind == KIR_UNROLL) {
     unrolled_loop(k, inst);
+  } else if (inst->loop_kind == KIR_LANES && k->gpu != NULL) {
+    cg_gpu_lanes_loop(k, inst);
   } else if (inst->loop_kind == KIR_LANES) {
     lanes_loop(k, inst);
   } else {
@@ -116,6 +121,9 @@ void cg_emit_for(cg_kernel *k, const kir_inst *inst) {
 void cg_emit_while(cg_kernel *k, const kir_inst *inst) {
   cg *c = k->c;
   LLVMBasicBlockRef head = cg_block(c, "while");
+  cg_order order = cg_gpu_order_of(k, &inst->blocks[0]);
+  cg_gpu_order_join(&order, cg_gpu_order_of(k, &inst->blocks[1]));
+  cg_gpu_order_join(&k->order, order);
   cg_jump(c, head);
   const kir_inst *last = inst->blocks[0].last;
   AICC_ASSERT(last != NULL && last->op == KIR_COND);
@@ -129,6 +137,7 @@ void cg_emit_while(cg_kernel *k, const kir_inst *inst) {
   cg_emit_block(k, &inst->blocks[1]);
   LLVMBuildBr(c->builder, head);
   LLVMPositionBuilderAtEnd(c->builder, after);
+  cg_gpu_order_join(&k->order, order);
 }
 
 // --- if -------------------------------------------------------------------------------------------
@@ -177,13 +186,21 @@ static void branched_if(cg_kernel *k, const kir_inst *inst, LLVMValueRef conditi
   cg *c = k->c;
   LLVMBasicBlockRef yes = cg_block(c, "then"), no = cg_block(c, "else");
   LLVMBasicBlockRef after = cg_block(c, "endif");
+  const bool varying = cg_is_varying(k, inst->args[0]);
+  const cg_gpu_region region = varying ? cg_gpu_diverge(k) : (cg_gpu_region){.before = k->order};
   LLVMBuildCondBr(c->builder, condition, yes, no);
   LLVMPositionBuilderAtEnd(c->builder, yes);
   cg_emit_block(k, &inst->blocks[0]);
   LLVMBuildBr(c->builder, after);
   LLVMPositionBuilderAtEnd(c->builder, no);
+  const cg_order order = k->order;
+  k->order = varying ? k->order : region.before;
   cg_emit_block(k, &inst->blocks[1]);
+  cg_gpu_order_join(&k->order, order);
   cg_jump(c, after);
+  if (varying) {
+    cg_gpu_converge(k, &region);
+  }
 }
 
 void cg_emit_if(cg_kernel *k, const kir_inst *inst) {
@@ -241,6 +258,10 @@ static LLVMValueRef part_of(cg_kernel *k, LLVMValueRef v, int from, int count) {
 void cg_emit_reduce(cg_kernel *k, const kir_inst *inst) {
   cg *c = k->c;
   const aicc_dtype dtype = k->kernel->values[inst->result].dtype;
+  if (k->gpu != NULL) {
+    cg_gpu_reduce(k, inst);
+    return;
+  }
   LLVMValueRef v = cg_use_as(k, inst->args[0], true);
   if (k->mask != NULL) {
     v = LLVMBuildSelect(c->builder, k->mask, v, cg_splat(k, neutral(k, inst->scalar_op, dtype)),

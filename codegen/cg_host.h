@@ -39,15 +39,29 @@ AICC_MUST_USE aicc_status cg_emit_run(cg *c, const aicc_plan *plan, const uint64
 // CPU kernels, per kernel.
 typedef struct cg_image {
   uint32_t kind;
+  uint32_t plan, first_kernel, kernel_count;
   const char *target;
   const void *data;  // NULL: part of the shared object
   size_t size;
 } cg_image;
+// A plan for other machines than the model's own: see aicc_abi_plan.
+typedef struct cg_plan_table {
+  const aicc_plan *plan;
+  const uint64_t *offsets;
+  const cg_kernel_info *infos;
+  const char *const *symbols;  // functions in GPU images
+  uint32_t width;
+  LLVMValueRef run;
+} cg_plan_table;
 typedef struct cg_tables {
   const aicc_plan *plan;
   const uint64_t *offsets;   // of constants; NULL: the plan's
   const cg_kernel_info *infos;
   const char *const *symbols;
+  const char *const *gpu_symbols;  // NULL, or functions in GPU images in place of |symbols|
+  uint32_t width;
+  const cg_plan_table *others;
+  size_t other_count;
   const cg_image *images;
   size_t image_count;
   uint64_t weights_size;

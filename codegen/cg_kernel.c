@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "codegen/cg.h"
+#include "codegen/cg_gpu.h"
 
 // --- types and values ---------------------------------------------------------------------------
 
@@ -133,13 +133,21 @@ static void emit_fma(cg_kernel *k, const kir_inst *inst) {
   cg_set_value(k, inst->result, cg_intrinsic(k->c, "llvm.fma", &type, 1, args, 3));
 }
 
+static void emit_lane(cg_kernel *k, const kir_inst *inst) {
+  if (k->gpu != NULL) {
+    cg_set_value(k, inst->result, k->lane);
+  } else {
+    cg_set_affine(k, inst->result, cg_int(k->c, 0), 1);
+  }
+}
+
 static void emit_inst(cg_kernel *k, const kir_inst *inst) {
   switch (inst->op) {
     case KIR_CONST: emit_const(k, inst); return;
     case KIR_SCALAR: cg_emit_scalar(k, inst); return;
     case KIR_FMA: emit_fma(k, inst); return;
     case KIR_TASK: cg_set_value(k, inst->result, k->task); return;
-    case KIR_LANE: cg_set_affine(k, inst->result, cg_int(k->c, 0), 1); return;
+    case KIR_LANE: emit_lane(k, inst); return;
     case KIR_LOAD:
     case KIR_LOAD_OR: cg_emit_load(k, inst); return;
     case KIR_STORE: cg_emit_store(k, inst); return;
@@ -149,7 +157,7 @@ static void emit_inst(cg_kernel *k, const kir_inst *inst) {
     case KIR_WHILE: cg_emit_while(k, inst); return;
     case KIR_IF: cg_emit_if(k, inst); return;
     case KIR_COND: return;     // read by its while
-    case KIR_BARRIER: return;  // a task of the CPU is one warp
+    case KIR_BARRIER: return;  // a task is one warp
     default: cg_emit_variable(k, inst); return;
   }
 }
@@ -278,29 +286,36 @@ static uint64_t local_bytes(const kir_kernel *kernel, const kir_block *block) {
   return bytes;
 }
 
-cg_kernel_info cg_kernel_info_of(const cg_target *target AICC_UNUSED, const kir_kernel *kernel) {
+cg_kernel_info cg_kernel_info_of(const cg_target *target, const kir_kernel *kernel) {
+  const uint64_t bytes = local_bytes(kernel, &kernel->body);
+  if (cg_gpu_of(target) != NULL) {
+    return cg_gpu_kernel_info(target, kernel, bytes);
+  }
   return (cg_kernel_info){
       .arg_bytes = (uint32_t)kernel->param_count * 8,
-      .scratch_bytes = (uint32_t)local_bytes(kernel, &kernel->body),
+      .scratch_bytes = (uint32_t)bytes,
   };
 }
 
 aicc_status cg_emit_kernel(cg *c, const kir_kernel *kernel, const char *symbol) {
   const int width = kernel->width > 0 ? kernel->width : c->target->machine.width;
+  const cg_gpu *gpu = cg_gpu_of(c->target);
   cg_kernel k = {
       .c = c,
       .kernel = kernel,
       .width = width,
-      .lanes = c->target->machine.kind == AICC_MACHINE_CPU ? width : 1,
+      .lanes = gpu == NULL ? width : 1,
+      .gpu = gpu,
       .values = AICC_NEW_ARRAY(c->arena, cg_value, kernel->value_count),
   };
-  if (c->target->machine.kind != AICC_MACHINE_CPU) {
-    cg_fail(c, kernel, "no code generator for this kind of target");
+  if (gpu != NULL && width != c->target->machine.width) {
+    cg_fail(c, kernel, "it was scheduled for warps of %d lanes", width);
     return AICC_UNSUPPORTED;
   }
-  if (local_bytes(kernel, &kernel->body) > UINT32_MAX / 2) {
+  const uint64_t bytes = local_bytes(kernel, &kernel->body);
+  if (bytes > UINT32_MAX / 2) {
     cg_fail(c, kernel, "more than 2 GiB of local memory");
     return AICC_UNSUPPORTED;
   }
-  return emit_cpu_kernel(&k, symbol);
+  return gpu != NULL ? cg_emit_gpu_kernel(&k, symbol, bytes) : emit_cpu_kernel(&k, symbol);
 }

@@ -4,7 +4,9 @@
 // the mask where there is one. Stride 0 is one scalar. Everything else gathers or scatters.
 // Invariant: where an access is emitted at least one lane is active (cg_flow.c sees to it), so that
 // what does not vary needs no mask.
-#include "codegen/cg.h"
+#include <string.h>
+
+#include "codegen/cg_gpu.h"
 
 typedef struct access {
   aicc_dtype dtype;
@@ -105,10 +107,29 @@ static LLVMValueRef combine_masks(cg_kernel *k, LLVMValueRef guard) {
   return k->mask == NULL ? guard : LLVMBuildAnd(k->c->builder, k->mask, guard, "");
 }
 
+// GPU: no memory is at hand that may be read instead, and short branches become predicates.
+static LLVMValueRef load_branched(cg_kernel *k, const access *a, LLVMValueRef guard,
+                                  LLVMValueRef otherwise) {
+  cg *c = k->c;
+  LLVMBasicBlockRef from[2] = {LLVMGetInsertBlock(c->builder), NULL};
+  LLVMBasicBlockRef load = cg_block(c, "load"), after = cg_block(c, "loaded");
+  LLVMBuildCondBr(c->builder, guard, load, after);
+  LLVMPositionBuilderAtEnd(c->builder, load);
+  LLVMValueRef values[2] = {otherwise, from_memory(k, a->dtype, load_scalar(k, a))};
+  from[1] = load;
+  cg_jump(c, after);
+  LLVMValueRef result = LLVMBuildPhi(c->builder, LLVMTypeOf(otherwise), "");
+  LLVMAddIncoming(result, values, from, 2);
+  return result;
+}
+
 // A scalar that may not be read unless |guard|: read something harmless instead.
 static LLVMValueRef load_scalar_or(cg_kernel *k, access a, LLVMValueRef guard,
                                    LLVMValueRef otherwise) {
   LLVMBuilderRef b = k->c->builder;
+  if (k->gpu != NULL) {
+    return load_branched(k, &a, guard, otherwise);
+  }
   if (k->spare == NULL) {
     k->spare = cg_entry_alloca(k, k->c->i64, 1);
   }
@@ -137,6 +158,9 @@ static LLVMValueRef load_or(cg_kernel *k, const kir_inst *inst, access a) {
 }
 
 void cg_emit_load(cg_kernel *k, const kir_inst *inst) {
+  if (k->gpu != NULL) {
+    cg_gpu_order(k, inst->buffer, k->values[inst->args[0]].v, false);
+  }
   const access a = make_access(k, inst->buffer, inst->args[0]);
   if (inst->op == KIR_LOAD_OR) {
     cg_set_value(k, inst->result, load_or(k, inst, a));
@@ -166,10 +190,33 @@ static void store_lanes(cg_kernel *k, const access *a, LLVMValueRef value) {
   set_call_align(c, call, 2, a->align);
 }
 
+// GPU: of lanes that store to one place the last one wins, as on a CPU.
+static void store_one_lane(cg_kernel *k, const access *a, LLVMValueRef value) {
+  cg *c = k->c;
+  if (k->divergent > 0) {
+    cg_fail(c, k->kernel, "lanes that store to one place where not all lanes run");
+    return;
+  }
+  LLVMBasicBlockRef act = cg_block(c, "last"), after = cg_block(c, "stored");
+  LLVMValueRef last =
+      LLVMBuildICmp(c->builder, LLVMIntEQ, k->lane, cg_int(c, k->width - 1), "");
+  LLVMBuildCondBr(c->builder, last, act, after);
+  LLVMPositionBuilderAtEnd(c->builder, act);
+  LLVMSetAlignment(LLVMBuildStore(c->builder, value, a->place), a->align);
+  cg_jump(c, after);
+}
+
 void cg_emit_store(cg_kernel *k, const kir_inst *inst) {
+  if (k->gpu != NULL) {
+    cg_gpu_order(k, inst->buffer, k->values[inst->args[0]].v, true);
+  }
   access a = make_access(k, inst->buffer, inst->args[0]);
   const bool varying = k->lanes > 1 && (a.contiguous || a.gather || cg_is_varying(k, inst->args[1]));
   LLVMValueRef value = to_memory(k, a.dtype, cg_use_as(k, inst->args[1], varying));
+  if (k->gpu != NULL && !cg_is_varying(k, inst->args[0]) && cg_is_varying(k, inst->args[1])) {
+    store_one_lane(k, &a, value);
+    return;
+  }
   if (!varying) {
     LLVMSetAlignment(LLVMBuildStore(k->c->builder, value, a.place), a.align);
     return;
@@ -183,6 +230,13 @@ void cg_emit_store(cg_kernel *k, const kir_inst *inst) {
 
 // --- atomics --------------------------------------------------------------------------------------
 
+static void set_scope(cg_kernel *k, LLVMValueRef inst) {
+  if (k->gpu != NULL) {
+    const char *scope = k->gpu->atomic_scope;
+    LLVMSetAtomicSyncScopeID(inst, LLVMGetSyncScopeID(k->c->context, scope, strlen(scope)));
+  }
+}
+
 // Compare and swap until nobody came between.
 static void atomic_update(cg_kernel *k, aicc_op op, aicc_dtype dtype, LLVMValueRef place,
                           LLVMValueRef value) {
@@ -193,6 +247,7 @@ static void atomic_update(cg_kernel *k, aicc_op op, aicc_dtype dtype, LLVMValueR
   LLVMValueRef first = LLVMBuildLoad2(b, bits, place, "");
   LLVMSetAlignment(first, (unsigned)aicc_dtype_size(dtype));
   LLVMSetOrdering(first, LLVMAtomicOrderingMonotonic);
+  set_scope(k, first);
   LLVMBasicBlockRef before = LLVMGetInsertBlock(b), loop = cg_block(c, "atomic");
   LLVMBasicBlockRef after = cg_block(c, "atomic.done");
   cg_jump(c, loop);
@@ -202,6 +257,7 @@ static void atomic_update(cg_kernel *k, aicc_op op, aicc_dtype dtype, LLVMValueR
   LLVMValueRef pair = LLVMBuildAtomicCmpXchg(
       b, place, old, LLVMBuildBitCast(b, next, bits, ""), LLVMAtomicOrderingMonotonic,
       LLVMAtomicOrderingMonotonic, false);
+  set_scope(k, pair);
   LLVMValueRef seen = LLVMBuildExtractValue(b, pair, 0, "");
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
   LLVMAddIncoming(old, &seen, &latch, 1);
@@ -226,7 +282,22 @@ static void atomic_scalar(cg_kernel *k, aicc_op op, aicc_dtype dtype, LLVMValueR
     atomic_update(k, op, dtype, place, value);
     return;
   }
-  LLVMBuildAtomicRMW(b, rmw, place, value, LLVMAtomicOrderingMonotonic, false);
+  set_scope(k, LLVMBuildAtomicRMW(b, rmw, place, value, LLVMAtomicOrderingMonotonic, false));
+}
+
+// GPU: what does not vary is done once, by one lane.
+static void atomic_once(cg_kernel *k, aicc_op op, const access *a, LLVMValueRef value) {
+  cg *c = k->c;
+  if (k->divergent > 0) {
+    cg_fail(c, k->kernel, "a uniform atomic operation where not all lanes run");
+    return;
+  }
+  LLVMBasicBlockRef act = cg_block(c, "once"), after = cg_block(c, "done");
+  LLVMValueRef first = LLVMBuildICmp(c->builder, LLVMIntEQ, k->lane, cg_int(c, 0), "");
+  LLVMBuildCondBr(c->builder, first, act, after);
+  LLVMPositionBuilderAtEnd(c->builder, act);
+  atomic_scalar(k, op, a->dtype, a->place, value);
+  cg_jump(c, after);
 }
 
 // One lane after the other.
@@ -267,7 +338,12 @@ void cg_emit_atomic(cg_kernel *k, const kir_inst *inst) {
   const bool varying = k->lanes > 1 && (cg_is_varying(k, inst->args[0]) ||
                                         cg_is_varying(k, inst->args[1]));
   LLVMValueRef value = cg_use_as(k, inst->args[1], varying);
-  if (varying) {
+  if (k->gpu != NULL) {
+    cg_gpu_order(k, inst->buffer, NULL, true);
+  }
+  if (k->gpu != NULL && !cg_is_varying(k, inst->args[0]) && !cg_is_varying(k, inst->args[1])) {
+    atomic_once(k, inst->scalar_op, &a, value);
+  } else if (varying) {
     atomic_lanes(k, inst->scalar_op, &a, value);
   } else {
     atomic_scalar(k, inst->scalar_op, a.dtype, a.place, value);
@@ -277,8 +353,13 @@ void cg_emit_atomic(cg_kernel *k, const kir_inst *inst) {
 // --- variables, arrays, local memory --------------------------------------------------------------
 
 // Under a mask, lanes that are not active keep what they have.
-static void assign(cg_kernel *k, LLVMValueRef place, LLVMValueRef value, bool varying) {
+static void assign(cg_kernel *k, const cg_value *to, LLVMValueRef place, LLVMValueRef value,
+                   bool varying) {
   LLVMBuilderRef b = k->c->builder;
+  if (k->gpu != NULL && !varying && k->divergent > 0 && !to->divergent) {
+    cg_fail(k->c, k->kernel, "a uniform variable that is set where not all lanes run");
+    return;
+  }
   if (varying && k->mask != NULL) {
     LLVMValueRef old = LLVMBuildLoad2(b, LLVMTypeOf(value), place, "");
     value = LLVMBuildSelect(b, k->mask, value, old, "");
@@ -291,6 +372,7 @@ static void emit_var(cg_kernel *k, const kir_inst *inst) {
     LLVMTypeRef type = cg_value_type(k, inst->result);
     cg_set_value(k, inst->result, cg_entry_alloca(k, type, 1));
   }
+  k->values[inst->result].divergent = k->divergent > 0;
   LLVMValueRef init = cg_use_as(k, inst->args[0], cg_is_varying(k, inst->result));
   LLVMBuildStore(k->c->builder, init, k->values[inst->result].v);
 }
@@ -300,6 +382,7 @@ static void emit_array(cg_kernel *k, const kir_inst *inst) {
   if (k->values[inst->result].v == NULL) {
     cg_set_value(k, inst->result, cg_entry_alloca(k, LLVMArrayType2(type, inst->imm), 1));
   }
+  k->values[inst->result].divergent = k->divergent > 0;
   for (uint64_t i = 0; i < inst->imm; i++) {
     LLVMValueRef index = cg_int(k->c, (int64_t)i);
     LLVMBuildStore(k->c->builder, LLVMConstNull(type),
@@ -323,6 +406,7 @@ static void emit_local(cg_kernel *k, const kir_inst *inst) {
     local->base = cg_int(k->c, k->scratch_used);
     k->scratch_used += (uint32_t)cg_local_bytes(k->kernel, inst);
   }
+  local->ordered = true;
   local->v = element_pointer(k, k->c->i8, k->scratch, local->base);
 }
 
@@ -342,12 +426,14 @@ void cg_emit_variable(cg_kernel *k, const kir_inst *inst) {
       return;
     case KIR_SET: {
       const bool varying = cg_is_varying(k, inst->args[0]);
-      assign(k, k->values[inst->args[0]].v, cg_use_as(k, inst->args[1], varying), varying);
+      assign(k, &k->values[inst->args[0]], k->values[inst->args[0]].v,
+             cg_use_as(k, inst->args[1], varying), varying);
       return;
     }
     case KIR_ASET: {
       const bool varying = cg_is_varying(k, inst->args[0]);
-      assign(k, array_place(k, inst), cg_use_as(k, inst->args[2], varying), varying);
+      assign(k, &k->values[inst->args[0]], array_place(k, inst),
+             cg_use_as(k, inst->args[2], varying), varying);
       return;
     }
     default: AICC_ASSERT(!"every instruction has an emitter");

@@ -8,20 +8,37 @@
 
 #include "aicc/abi.h"
 #include "codegen/cg_host.h"
+#include "codegen/gpu_image.h"
 #include "codegen/model_file.h"
 #include "codegen/worker.h"
 
 enum { MOST_KERNELS_PER_JOB = 8, JOBS_PER_PROCESS = 3 };
 
-// What jobs read. Job 0 is the host program; job j > 0 compiles kernels [(j - 1) * chunk, j * chunk).
-typedef struct compile {
+// A plan and what is derived from it, for all machines of its number of lanes.
+typedef struct plan_code {
   const aicc_plan *plan;
+  uint64_t *offsets;      // of constants
+  cg_kernel_info *infos;
+  const char **symbols;   // functions of kernels
+  uint32_t width;
+} plan_code;
+
+// Kernels [first, first + count) of a plan for a target; count 0: the host program.
+typedef struct unit {
+  const cg_target *target;
+  size_t plan, first, count;
+} unit;
+
+// What jobs read.
+typedef struct compile {
   const aicc_codegen_options *options;
-  const uint64_t *offsets;      // of constants
-  const cg_weights *weights;
-  const cg_kernel_info *infos;
-  const char *const *symbols;   // functions of kernels
-  size_t chunk;
+  plan_code *plans;       // the first is the model's own
+  size_t plan_count;
+  cg_weights weights;
+  unit *units;
+  size_t unit_count, unit_capacity;
+  cg_image *images;
+  size_t image_count, image_capacity;
 } compile;
 
 // --- weights --------------------------------------------------------------------------------------
@@ -38,17 +55,50 @@ static aicc_view view_of(const aicc_plan_const *constant) {
   return (aicc_view){.buf = tensor->buf, .offset = (size_t)(data - base), .size = constant->size};
 }
 
-static void add_weights(const aicc_plan *plan, cg_weights *weights, uint64_t *offsets) {
+static bool same_pack(const aicc_pack *a, const aicc_pack *b) {
+  if (a == NULL || b == NULL) {
+    return a == b;
+  }
+  bool same = a->batch == b->batch && a->batch_stride == b->batch_stride &&
+              a->k_rank == b->k_rank && a->n == b->n && a->n_stride == b->n_stride &&
+              a->nr == b->nr;
+  for (int i = 0; i < a->k_rank && same; i++) {
+    same = a->k_extent[i] == b->k_extent[i] && a->k_stride[i] == b->k_stride[i];
+  }
+  return same;
+}
+
+// A constant of an earlier plan that is stored just like it.
+static bool find_stored(const compile *job, size_t plan, const aicc_plan_const *constant,
+                        uint64_t *offset) {
+  for (size_t p = 0; p < plan; p++) {
+    const aicc_plan *other = job->plans[p].plan;
+    for (size_t i = 0; i < other->const_count; i++) {
+      if (other->consts[i].tensor == constant->tensor &&
+          same_pack(other->consts[i].pack, constant->pack)) {
+        *offset = job->plans[p].offsets[i];
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+static void add_weights(compile *job, size_t index) {
+  const aicc_plan *plan = job->plans[index].plan;
+  uint64_t *offsets = job->plans[index].offsets;
   for (size_t i = 0; i < plan->const_count; i++) {
     aicc_plan_const *constant = &plan->consts[i];
     if (constant->tensor->dtype == AICC_STR) {
       offsets[i] = 0;  // in the shared object itself
+    } else if (find_stored(job, index, constant, &offsets[i])) {
+      continue;
     } else if (constant->pack == NULL && constant->tensor->buf == NULL) {
-      offsets[i] = cg_weights_add(weights, constant->tensor->data, constant->size);
+      offsets[i] = cg_weights_add(&job->weights, constant->tensor->data, constant->size);
     } else if (constant->pack == NULL) {
-      offsets[i] = cg_weights_add_view(weights, view_of(constant));
+      offsets[i] = cg_weights_add_view(&job->weights, view_of(constant));
     } else {
-      offsets[i] = cg_weights_add_made(weights, constant->size, fill_packed, constant);
+      offsets[i] = cg_weights_add_made(&job->weights, constant->size, fill_packed, constant);
     }
   }
 }
@@ -96,12 +146,15 @@ static aicc_status dump_kernel(const char *folder, const kir_kernel *kernel, aic
   return status;
 }
 
-// Optimises the open module and hands its object over.
+// Optimises the open module and hands its object, or the images of a GPU, over.
 static aicc_status finish_module(cg *c, const char *dump_name, const char *dump_dir,
                                  cg_reply *reply) {
   AICC_TRY(cg_optimize(c));
   if (dump_dir != NULL) {
     AICC_TRY(dump_module(c, dump_dir, dump_name));
+  }
+  if (c->target->machine.kind == AICC_MACHINE_GPU) {
+    return cg_gpu_images(c, reply);
   }
   LLVMMemoryBufferRef object = NULL;
   AICC_TRY(cg_emit(c, false, &object));
@@ -111,41 +164,67 @@ static aicc_status finish_module(cg *c, const char *dump_name, const char *dump_
 }
 
 static aicc_status host_module(const compile *job, cg *c, cg_reply *reply) {
-  const cg_image image = {.kind = AICC_ABI_IMAGE_CPU, .target = c->target->machine.name};
   const char *file = job->options->weights_path;
-  const cg_tables tables = {
-      .plan = job->plan, .offsets = job->offsets, .infos = job->infos, .symbols = job->symbols,
-      .images = &image, .image_count = 1, .weights_size = job->weights->size,
+  const plan_code *own = &job->plans[0];
+  cg_tables tables = {
+      .plan = own->plan, .offsets = own->offsets, .infos = own->infos, .width = own->width,
+      .symbols = job->options->host_only ? NULL : own->symbols,
+      .gpu_symbols = job->options->host_only ? own->symbols : NULL,
+      .images = job->images, .image_count = job->image_count, .weights_size = job->weights.size,
       .weights_file = file != NULL ? cg_model_file_name(file) : NULL};
   LLVMValueRef run = NULL;
-  AICC_TRY(cg_emit_run(c, job->plan, job->offsets, &run));
+  AICC_TRY(cg_emit_run(c, own->plan, own->offsets, &run));
+  cg_plan_table *others = AICC_NEW_ARRAY(c->arena, cg_plan_table, job->plan_count);
+  for (size_t i = 1; i < job->plan_count; i++) {
+    const plan_code *code = &job->plans[i];
+    others[i - 1] = (cg_plan_table){.plan = code->plan, .offsets = code->offsets,
+                                    .infos = code->infos, .symbols = code->symbols,
+                                    .width = code->width};
+    AICC_TRY(cg_emit_run(c, code->plan, code->offsets, &others[i - 1].run));
+  }
+  tables.others = others;
+  tables.other_count = job->plan_count - 1;
   cg_emit_tables(c, &tables, run);
   return finish_module(c, "host", job->options->dump_dir, reply);
 }
 
-static aicc_status kernel_module(const compile *job, size_t index, cg *c, cg_reply *reply) {
-  const aicc_plan *plan = job->plan;
-  const size_t first = (index - 1) * job->chunk;
-  for (size_t i = first; i < first + job->chunk && i < plan->kernel_count; i++) {
-    if (job->options->dump_dir != NULL) {
-      AICC_TRY(dump_kernel(job->options->dump_dir, plan->kernels[i], c->diags));
-    }
-    AICC_TRY(cg_emit_kernel(c, plan->kernels[i], job->symbols[i]));
-  }
-  return finish_module(c, plan->kernels[first]->name, job->options->dump_dir, reply);
+static const char *unit_name(const compile *job, const unit *u) {
+  return u->count == 0 ? "host program" : job->plans[u->plan].plan->kernels[u->first]->name;
 }
 
+// Kernels of GPUs are dumped under the names of their targets too.
+static aicc_status kernel_module(const compile *job, const unit *u, cg *c, cg_reply *reply) {
+  const plan_code *code = &job->plans[u->plan];
+  for (size_t i = u->first; i < u->first + u->count; i++) {
+    if (job->options->dump_dir != NULL) {
+      AICC_TRY(dump_kernel(job->options->dump_dir, code->plan->kernels[i], c->diags));
+    }
+    AICC_TRY(cg_emit_kernel(c, code->plan->kernels[i], code->symbols[i]));
+  }
+  const char *name = unit_name(job, u);
+  if (job->options->gpu_count > 0) {
+    name = aicc_arena_printf(c->arena, "%s.%s", name, u->target->machine.name);
+  }
+  return finish_module(c, name, job->options->dump_dir, reply);
+}
+
+typedef struct stage {
+  const compile *job;
+  size_t first;  // unit of job 0
+} stage;
+
 static aicc_status run_job(void *user, size_t index, cg_reply *reply, aicc_diags *diags) {
-  const compile *job = user;
+  const stage *s = user;
+  const unit *u = &s->job->units[s->first + index];
   aicc_arena arena;
   aicc_arena_init(&arena);
   cg c;
   // The host program runs each of its instructions once: no time is spent on it.
-  const int level = index == 0 ? 1 : job->options->opt_level;
-  const char *name = index == 0 ? "host" : job->plan->kernels[(index - 1) * job->chunk]->name;
-  aicc_status status = cg_open(&c, job->options->target, name, level, &arena, diags);
+  const int level = u->count == 0 ? 1 : s->job->options->opt_level;
+  aicc_status status = cg_open(&c, u->target, unit_name(s->job, u), level, &arena, diags);
   if (status == AICC_OK) {
-    status = index == 0 ? host_module(job, &c, reply) : kernel_module(job, index, &c, reply);
+    status = u->count == 0 ? host_module(s->job, &c, reply)
+                           : kernel_module(s->job, u, &c, reply);
     cg_close(&c);
   }
   aicc_arena_deinit(&arena);
@@ -164,6 +243,24 @@ static size_t choose_chunk(const aicc_plan *plan, const aicc_codegen_options *op
   return chunk < 1 ? 1 : chunk > MOST_KERNELS_PER_JOB ? MOST_KERNELS_PER_JOB : chunk;
 }
 
+static void add_unit(compile *job, aicc_arena *arena, unit u) {
+  AICC_PUSH(arena, job->units, job->unit_count, job->unit_capacity, u);
+}
+
+static void add_units(compile *job, aicc_arena *arena, const cg_target *target, size_t plan) {
+  const size_t count = job->plans[plan].plan->kernel_count;
+  // Each image of a GPU is loaded by itself: there had better be few.
+  const bool gpu = target->machine.kind == AICC_MACHINE_GPU && job->options->dump_dir == NULL;
+  const size_t chunk =
+      gpu ? MOST_KERNELS_PER_JOB : choose_chunk(job->plans[plan].plan, job->options);
+  for (size_t i = 0; i < count; i += chunk) {
+    const size_t rest = count - i;
+    add_unit(job, arena,
+             (unit){.target = target, .plan = plan, .first = i,
+                    .count = rest < chunk ? rest : chunk});
+  }
+}
+
 static aicc_loc kernel_loc(const aicc_plan *plan, const kir_kernel *kernel) {
   aicc_loc loc = {.file = plan->module->file};
   if (kernel->origin_count > 0) {
@@ -173,43 +270,106 @@ static aicc_loc kernel_loc(const aicc_plan *plan, const kir_kernel *kernel) {
   return loc;
 }
 
+// Runs units [first, first + count); their results.
+static aicc_status run_units(const compile *job, size_t first, size_t count, cg_result *results,
+                             aicc_arena *arena, aicc_diags *diags) {
+  const char **names = AICC_NEW_ARRAY(arena, const char *, count);
+  aicc_loc *locs = AICC_NEW_ARRAY(arena, aicc_loc, count);
+  for (size_t i = 0; i < count; i++) {
+    const unit *u = &job->units[first + i];
+    const aicc_plan *plan = job->plans[u->plan].plan;
+    names[i] = unit_name(job, u);
+    locs[i] = u->count > 0 ? kernel_loc(plan, plan->kernels[u->first]) : (aicc_loc){0};
+  }
+  stage s = {.job = job, .first = first};
+  const cg_jobs jobs = {.count = count, .run = run_job, .user = &s, .names = names, .locs = locs,
+                        .processes = job->options->processes};
+  return cg_jobs_run(&jobs, results, arena, diags);
+}
+
+static void add_image(compile *job, aicc_arena *arena, cg_image image) {
+  AICC_PUSH(arena, job->images, job->image_count, job->image_capacity, image);
+}
+
+static void take_images(compile *job, aicc_arena *arena, const unit *u, const cg_result *result) {
+  const unsigned char *at = result->data, *end = at + result->size;
+  cg_gpu_blob blob;
+  while (cg_gpu_image_next(&at, end, &blob)) {
+    add_image(job, arena,
+              (cg_image){.kind = blob.kind, .plan = (uint32_t)u->plan,
+                         .first_kernel = (uint32_t)u->first, .kernel_count = (uint32_t)u->count,
+                         .target = u->target->machine.name, .data = blob.data,
+                         .size = (size_t)blob.size});
+  }
+}
+
+// The host program holds the images of GPUs: it is made together with the kernels of the CPU where
+// there are none, else after them.
 static aicc_status compile_all(compile *job, cg_object **objects, size_t *count,
                                aicc_arena *arena, aicc_diags *diags) {
-  const aicc_plan *plan = job->plan;
-  *count = 1 + (plan->kernel_count + job->chunk - 1) / job->chunk;
-  const char **names = AICC_NEW_ARRAY(arena, const char *, *count);
-  aicc_loc *locs = AICC_NEW_ARRAY(arena, aicc_loc, *count);
-  names[0] = "host program";
-  for (size_t i = 1; i < *count; i++) {
-    names[i] = plan->kernels[(i - 1) * job->chunk]->name;
-    locs[i] = kernel_loc(plan, plan->kernels[(i - 1) * job->chunk]);
+  const aicc_codegen_options *options = job->options;
+  const size_t first = options->gpu_count > 0 ? 1 : 0, rest = job->unit_count - first;
+  cg_result *results = AICC_NEW_ARRAY(arena, cg_result, job->unit_count);
+  *objects = AICC_NEW_ARRAY(arena, cg_object, job->unit_count);
+  *count = 0;
+  if (!options->host_only) {
+    add_image(job, arena,
+              (cg_image){.kind = AICC_ABI_IMAGE_CPU, .target = options->target->machine.name,
+                         .kernel_count = (uint32_t)job->plans[0].plan->kernel_count});
   }
-  const cg_jobs jobs = {.count = *count, .run = run_job, .user = job, .names = names,
-                        .locs = locs, .processes = job->options->processes};
-  cg_result *results = AICC_NEW_ARRAY(arena, cg_result, *count);
-  AICC_TRY(cg_jobs_run(&jobs, results, arena, diags));
-  *objects = AICC_NEW_ARRAY(arena, cg_object, *count);
-  for (size_t i = 0; i < *count; i++) {
-    (*objects)[i] = (cg_object){.data = results[i].data, .size = results[i].size};
+  AICC_TRY(run_units(job, first, rest, results + first, arena, diags));
+  for (size_t i = first; i < job->unit_count; i++) {
+    if (job->units[i].target->machine.kind == AICC_MACHINE_GPU) {
+      take_images(job, arena, &job->units[i], &results[i]);
+    }
+  }
+  if (first > 0) {
+    AICC_TRY(run_units(job, 0, first, results, arena, diags));
+  }
+  for (size_t i = 0; i < job->unit_count; i++) {
+    if (job->units[i].target->machine.kind == AICC_MACHINE_CPU) {
+      (*objects)[(*count)++] = (cg_object){.data = results[i].data, .size = results[i].size};
+    }
   }
   return AICC_OK;
 }
 
+static size_t add_plan(compile *job, aicc_arena *arena, const aicc_plan *plan,
+                       const cg_target *target) {
+  for (size_t i = 0; i < job->plan_count; i++) {
+    if (job->plans[i].plan == plan) {
+      return i;
+    }
+  }
+  const size_t index = job->plan_count++;
+  plan_code *code = &job->plans[index];
+  *code = (plan_code){.plan = plan, .width = (uint32_t)target->machine.width};
+  code->offsets = AICC_NEW_ARRAY(arena, uint64_t, plan->const_count + 1);
+  code->infos = AICC_NEW_ARRAY(arena, cg_kernel_info, plan->kernel_count + 1);
+  code->symbols = AICC_NEW_ARRAY(arena, const char *, plan->kernel_count + 1);
+  for (size_t i = 0; i < plan->kernel_count; i++) {
+    code->infos[i] = cg_kernel_info_of(target, plan->kernels[i]);
+    code->symbols[i] = aicc_arena_printf(arena, "k%zu_%s", i, plan->kernels[i]->name);
+  }
+  add_weights(job, index);
+  return index;
+}
+
 static aicc_status generate(const aicc_plan *plan, const aicc_codegen_options *options,
                             aicc_arena *arena, aicc_diags *diags) {
-  cg_weights weights;
-  cg_weights_init(&weights, arena);
-  uint64_t *offsets = AICC_NEW_ARRAY(arena, uint64_t, plan->const_count + 1);
-  add_weights(plan, &weights, offsets);
-  cg_kernel_info *infos = AICC_NEW_ARRAY(arena, cg_kernel_info, plan->kernel_count + 1);
-  const char **symbols = AICC_NEW_ARRAY(arena, const char *, plan->kernel_count + 1);
-  for (size_t i = 0; i < plan->kernel_count; i++) {
-    infos[i] = cg_kernel_info_of(options->target, plan->kernels[i]);
-    symbols[i] = aicc_arena_printf(arena, "k%zu_%s", i, plan->kernels[i]->name);
+  compile job = {.options = options};
+  cg_weights_init(&job.weights, arena);
+  job.plans = AICC_NEW_ARRAY(arena, plan_code, options->gpu_count + 1);
+  add_unit(&job, arena, (unit){.target = options->target});
+  add_plan(&job, arena, plan, options->host_only ? options->gpus[0].target : options->target);
+  if (!options->host_only) {
+    add_units(&job, arena, options->target, 0);
   }
-  compile job = {.plan = plan, .options = options, .offsets = offsets, .weights = &weights,
-                 .infos = infos, .symbols = symbols, .chunk = choose_chunk(plan, options)};
-  cg_model_file file = {.weights = &weights, .path = options->path,
+  for (size_t i = 0; i < options->gpu_count; i++) {
+    const aicc_codegen_gpu *gpu = &options->gpus[i];
+    add_units(&job, arena, gpu->target, add_plan(&job, arena, gpu->plan, gpu->target));
+  }
+  cg_model_file file = {.weights = &job.weights, .path = options->path,
                         .weights_path = options->weights_path, .unhashed = options->unhashed};
   cg_object *objects = NULL;
   AICC_TRY(compile_all(&job, &objects, &file.object_count, arena, diags));

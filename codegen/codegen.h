@@ -3,14 +3,26 @@
 // Kernels are compiled in worker processes, linked by ld.lld, the weights appended, and the file
 // renamed into place: a failed compile leaves nothing behind. Equal inputs give equal bytes, whatever
 // the number of processes. Thread-compatible; the caller has no other threads (workers are forked).
+//
+// A model may hold code for several machines: one plan for each number of lanes, constants that
+// plans store alike once, host code for each plan, and images of each GPU target.
 #ifndef AICC_CODEGEN_CODEGEN_H
 #define AICC_CODEGEN_CODEGEN_H
 
 #include "codegen/target.h"
 #include "ir/plan.h"
 
+// A GPU target, and the plan lowered for its machine or for one of as many lanes.
+typedef struct aicc_codegen_gpu {
+  const cg_target *target;
+  const aicc_plan *plan;
+} aicc_codegen_gpu;
+
 typedef struct aicc_codegen_options {
-  const cg_target *target;   // the plan was lowered for its machine
+  const cg_target *target;   // a CPU: the plan was lowered for its machine
+  const aicc_codegen_gpu *gpus;
+  size_t gpu_count;
+  bool host_only;            // no kernels for the CPU, just host code: the plan is that of a GPU
   const char *path;          // "model.so"
   const char *weights_path;  // a file of their own, in the same folder; NULL: within the model
   const char *dump_dir;      // writes NAME.kir, NAME.ll and NAME.s of each kernel there; NULL: no

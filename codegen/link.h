@@ -19,4 +19,8 @@ typedef struct cg_object {
 AICC_MUST_USE aicc_status cg_link_shared(const cg_object *objects, size_t count, const char *path,
                                          aicc_diags *diags);
 
+// Links one AMDGPU object into a code object, written to the descriptor |out|. Errors as above.
+AICC_MUST_USE aicc_status cg_link_code_object(const cg_object *object, int out,
+                                              aicc_diags *diags);
+
 #endif

@@ -39,7 +39,7 @@ static aicc_rt_status check_table(const aicc_rt_model *model, aicc_rt_error *err
   }
   if ((m->input_count > 0 && m->inputs == NULL) || (m->output_count > 0 && m->outputs == NULL) ||
       (m->kernel_count > 0 && m->kernels == NULL) || (m->image_count > 0 && m->images == NULL) ||
-      (m->buffer_count > 0 && m->buffers == NULL) ||
+      (m->buffer_count > 0 && m->buffers == NULL) || (m->plan_count > 0 && m->plans == NULL) ||
       (m->constant_count > 0 && (m->constants == NULL || m->weights == NULL))) {
     return bad(model, error, "a list is missing");
   }

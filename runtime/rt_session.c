@@ -25,12 +25,26 @@ static aicc_rt_status allocate_tables(aicc_rt_session *session, aicc_rt_error *e
   return AICC_RT_OK;
 }
 
+// A model without a list of images is for the CPU.
+static bool has_code(const aicc_abi_model *model, uint32_t kind) {
+  bool found = model->image_count == 0 && kind == AICC_ABI_IMAGE_CPU;
+  for (uint32_t i = 0; i < model->image_count; i++) {
+    found = found || model->images[i].kind == kind;
+  }
+  return found;
+}
+
 static aicc_rt_status open_device(aicc_rt_session *session, const char *name, uint32_t threads,
                                   aicc_rt_error *error) {
   session->ops = aicc_rt_device_find(name);
   if (session->ops == NULL) {
     return aicc_rt_fail(error, AICC_RT_UNAVAILABLE, "there is no device '%s'; there is: %s", name,
                         aicc_rt_device_names());
+  }
+  if (!has_code(session->model->abi, session->ops->image_kind)) {
+    return aicc_rt_fail(error, AICC_RT_UNAVAILABLE,
+                        "%s: it has no code for device '%s': it was compiled for %s and the like",
+                        session->model->path, name, session->model->abi->images[0].target);
   }
   const aicc_rt_device_config config = {&session->allocator, session->model->abi, threads};
   session->device = session->ops->create(&config, error);

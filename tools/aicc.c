@@ -17,7 +17,7 @@
 
 static const args_option options[] = {
     {"--output", "-o", ARGS_VALUE, "FILE", "the model file to write (default: MODEL.so)"},
-    {"--target", NULL, ARGS_VALUE, "NAME", "what to compile for (default: native; --list-targets)"},
+    {"--target", NULL, ARGS_LIST, "NAME[,..]", "what to compile for (default: native; --list-targets)"},
     {"--shapes", NULL, ARGS_LIST, "NAME:SHAPE[,..]", "fix input shapes: x:1x3x224x224"},
     {"--dim", NULL, ARGS_LIST, "NAME=N", "fix a symbolic dimension"},
     {"--jobs", "-j", ARGS_VALUE, "N", "worker processes (default: one per core)"},
@@ -43,15 +43,20 @@ static const args_program program = {
     .name = "aicc",
     .usage = "aicc MODEL.onnx [-o MODEL.so] [options]",
     .about = "Compiles an ONNX model into a shared object that libaicc-rt loads: kernels, weights and\n"
-             "the host code that runs them. Exit codes: 0 done, 1 the input is wrong, 2 the model\n"
-             "needs what aicc does not support, 4 a file could not be read or written, 5 a limit was\n"
+             "the host code that runs them. Targets are one CPU, any number of GPUs, or both: a model\n"
+             "for GPUs alone has host code, but no kernels for the CPU.\n"
+             "Exit codes: 0 done, 1 the input is wrong, 2 the model needs what aicc does not\n"
+             "support, 4 a file could not be read or written, 5 a limit was\n"
              "passed, 70 a defect of aicc.",
-    .examples = "  aicc model.onnx -o model.so\n"
+    .examples = "  aicc model.onnx --target x86-64-v3,sm_80,sm_90,gfx942\n"
+                "  aicc model.onnx -o model.so\n"
                 "  aicc model.onnx --shapes image:1x3x224x224 --target x86-64-v4\n"
                 "  aicc model.onnx --opt-report --time-passes\n",
     .options = options,
     .option_count = sizeof options / sizeof *options,
 };
+
+enum { MOST_TARGETS = 32 };  // at least as many as there are
 
 typedef struct compile {
   args a;
@@ -166,13 +171,57 @@ static const char *default_output(compile *c, const char *model) {
   return aicc_arena_printf(&c->arena, "%.*s.so", (int)(onnx ? length - 5 : length), model);
 }
 
-static bool parse_target(compile *c, aicc_codegen_options *out) {
-  const char *name = args_get(&c->a, "--target", "native");
-  out->target = cg_target_find(name);
-  if (!out->target) {
-    fprintf(stderr, "aicc: unknown target '%s' (aicc --list-targets)\n", name);
+// The most modest of the CPUs: host code for GPUs needs none of what the others have.
+static const cg_target *host_target(void) {
+  const cg_target *found = NULL, *target;
+  for (size_t i = 0; (target = cg_target_at(i)); i++) {
+    found = target->machine.kind == AICC_MACHINE_CPU ? target : found;
   }
-  return out->target != NULL;
+  return found;
+}
+
+static bool add_target(const char *name, aicc_codegen_options *out, aicc_codegen_gpu *gpus) {
+  const cg_target *target = cg_target_find(name);
+  if (!target) {
+    fprintf(stderr, "aicc: unknown target '%s' (aicc --list-targets)\n", name);
+    return false;
+  }
+  if (target->machine.kind == AICC_MACHINE_CPU) {
+    if (out->target && out->target != target) {
+      fprintf(stderr, "aicc: '--target': %s and %s are two CPUs; a model is for one of them\n",
+              out->target->machine.name, name);
+      return false;
+    }
+    out->target = target;
+    return true;
+  }
+  for (size_t i = 0; i < out->gpu_count; i++) {
+    if (gpus[i].target == target) {
+      return true;
+    }
+  }
+  gpus[out->gpu_count++].target = target;
+  return true;
+}
+
+static bool parse_targets(compile *c, aicc_codegen_options *out, aicc_codegen_gpu *gpus) {
+  const char *text;
+  out->gpus = gpus;
+  for (int i = 0; (text = args_nth(&c->a, "--target", i)); i++) {
+    for (const char *item = text; *item;) {
+      const size_t length = strcspn(item, ",");
+      if (!add_target(aicc_arena_printf(&c->arena, "%.*s", (int)length, item), out, gpus)) {
+        return false;
+      }
+      item += length + (item[length] == ',');
+    }
+  }
+  if (!out->target && out->gpu_count == 0) {
+    return add_target("native", out, gpus);
+  }
+  out->host_only = !out->target;
+  out->target = out->target ? out->target : host_target();
+  return true;
 }
 
 // --- stages -----------------------------------------------------------------------------------------
@@ -197,21 +246,65 @@ static aicc_status run_passes(compile *c, aicc_module *module, const aicc_machin
   return aicc_run_passes(module, args_get(&c->a, "--passes", aicc_pipeline_default), &o, &c->diags);
 }
 
-static aicc_status generate(compile *c, aicc_module *module, const aicc_codegen_options *o) {
+// One plan for all machines that lowering cannot tell apart.
+typedef struct plans {
+  aicc_plan *items[MOST_TARGETS + 1];
+  const aicc_machine *machines[MOST_TARGETS + 1];
+  int count;
+} plans;
+
+static const aicc_plan *lower_for(compile *c, aicc_module *module, const aicc_machine *machine,
+                                  plans *all) {
+  for (int i = 0; i < all->count; i++) {
+    const aicc_machine *other = all->machines[i];
+    if (other->kind == machine->kind && other->width == machine->width &&
+        other->registers == machine->registers) {
+      return all->items[i];
+    }
+  }
+  aicc_plan *plan = aicc_lower_module(
+      module, machine, args_has(&c->a, "--opt-report") ? stderr : NULL, &c->diags);
+  if (plan) {
+    all->machines[all->count] = machine;
+    all->items[all->count++] = plan;
+    if (wants_dump(c, "plan")) {
+      aicc_plan_print(plan, stdout);
+    }
+  }
+  return plan;
+}
+
+static bool lower_all(compile *c, aicc_module *module, const aicc_codegen_options *o,
+                      aicc_codegen_gpu *gpus, plans *all) {
+  if (!o->host_only && !lower_for(c, module, &o->target->machine, all)) {
+    return false;
+  }
+  for (size_t i = 0; i < o->gpu_count; i++) {
+    gpus[i] = o->gpus[i];
+    gpus[i].plan = lower_for(c, module, &gpus[i].target->machine, all);
+    if (!gpus[i].plan) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static aicc_status generate(compile *c, aicc_module *module, const aicc_codegen_options *wanted) {
+  aicc_codegen_options o = *wanted;
+  aicc_codegen_gpu gpus[MOST_TARGETS];
+  plans all = {.count = 0};
   stage(c, "lowering");
-  aicc_plan *plan = aicc_lower_module(module, &o->target->machine,
-                                      args_has(&c->a, "--opt-report") ? stderr : NULL, &c->diags);
+  aicc_status status = lower_all(c, module, wanted, gpus, &all) ? AICC_OK : AICC_UNSUPPORTED;
   stage_done(c, "lowering");
-  if (!plan) {
-    return AICC_UNSUPPORTED;
+  o.gpus = gpus;
+  if (status == AICC_OK && !stops_after(c, "plan")) {
+    stage(c, "generating code");
+    status = aicc_codegen(all.items[0], &o, &c->diags);
+    stage_done(c, "code generation");
   }
-  if (wants_dump(c, "plan")) {
-    aicc_plan_print(plan, stdout);
+  for (int i = 0; i < all.count; i++) {
+    aicc_plan_destroy(all.items[i]);
   }
-  stage(c, "generating code");
-  const aicc_status status = stops_after(c, "plan") ? AICC_OK : aicc_codegen(plan, o, &c->diags);
-  stage_done(c, "code generation");
-  aicc_plan_destroy(plan);
   return status;
 }
 
@@ -249,8 +342,9 @@ static int list_targets(void) {
 static int run(compile *c) {
   aicc_import_options import = {0};
   aicc_codegen_options o = {0};
+  aicc_codegen_gpu gpus[MOST_TARGETS];
   long jobs = sysconf(_SC_NPROCESSORS_ONLN);
-  if (!parse_dims(c, &import) || !parse_shapes(c, &import) || !parse_target(c, &o) ||
+  if (!parse_dims(c, &import) || !parse_shapes(c, &import) || !parse_targets(c, &o, gpus) ||
       !args_integer(&c->a, "--jobs", 1, 256, &jobs)) {
     return AICC_INVALID;
   }

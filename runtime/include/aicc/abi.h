@@ -61,16 +61,22 @@ typedef struct aicc_abi_origin {
 // |scratch| at least scratch_bytes of the calling thread's own memory, aligned to 64.
 typedef void (*aicc_abi_cpu_kernel)(const void *args, int64_t begin, int64_t end, void *scratch);
 
+// GPU kernels: functions |symbol| of the images. Their arguments are the argument block of the
+// launch (arg_bytes) and three more slots of 8 bytes: the number of tasks; the number of warps
+// launched; and scratch_bytes for each of these warps (any address where that is 0), aligned to 64.
+// Blocks have block_threads threads in one dimension, block_threads / aicc_abi_plan.width warps; any
+// number of blocks runs all tasks. Shared memory is declared by the functions themselves.
 typedef struct aicc_abi_kernel {
   const char *name;
   const char *kind;                // "map", "contract", ...: for reports
   const aicc_abi_origin *origins;  // the ONNX nodes it computes
   uint32_t origin_count;
   uint32_t arg_bytes;       // of its argument block
-  uint32_t scratch_bytes;   // per thread (CPU)
+  uint32_t scratch_bytes;   // per thread (CPU), per warp (GPU)
   uint32_t block_threads;   // per block (GPU)
   uint32_t shared_bytes;    // per block (GPU)
   aicc_abi_cpu_kernel cpu;  // NULL: not in this model
+  const char *symbol;       // in the images of a GPU; NULL: not in this model
 } aicc_abi_kernel;
 
 enum {
@@ -81,9 +87,13 @@ enum {
   AICC_ABI_IMAGE_SPIRV = 4
 };
 
-// Code for one target. CPU code is part of the shared object: data is NULL.
+// Code for one target: kernels [first_kernel, first_kernel + kernel_count) of plan |plan|. A
+// target's kernels may be spread over several images, and be there in several kinds. CPU code is
+// part of the shared object: data is NULL.
 typedef struct aicc_abi_image {
   uint32_t kind;
+  uint32_t plan;       // 0: of the model itself; n: aicc_abi_model.plans[n - 1]
+  uint32_t first_kernel, kernel_count;
   const char *target;  // "x86-64-v4", "sm_80", "gfx942"
   const void *data;
   uint64_t size;
@@ -160,7 +170,7 @@ struct aicc_abi_host {
   // without planning again.
   int32_t (*plan)(void *session, uint32_t segment, const int64_t *sizes, void **addresses);
 
-  // Runs kernel |kernel| over |grid| tasks (CPU) or blocks (GPU) with a copy of its argument block.
+  // Runs kernel |kernel| over |grid| tasks with a copy of its argument block.
   // |cost| is an estimate of the work in nanoseconds of one core: it decides on threads.
   int32_t (*launch)(void *session, uint32_t kernel, int64_t grid, const void *args, int64_t cost);
 
@@ -204,6 +214,19 @@ struct aicc_abi_host {
   int32_t (*string)(void *session, int64_t size, char **data);
 };
 
+// What differs between kinds of machines: kernels are scheduled for a number of lanes, and the
+// host code launches them as scheduled. Inputs, outputs and constants are the model's.
+typedef struct aicc_abi_plan {
+  uint32_t size;   // sizeof(aicc_abi_plan)
+  uint32_t width;  // lanes of a warp: threads on a GPU
+  uint32_t kernel_count, buffer_count, segment_count;
+  const aicc_abi_kernel *kernels;
+  const aicc_abi_buffer *buffers;
+  aicc_abi_run_fn run;
+} aicc_abi_plan;
+
+// The members here are those of the first plan: the CPU's, where the model was compiled for one
+// (there is an image of kind AICC_ABI_IMAGE_CPU then).
 typedef struct aicc_abi_model {
   uint32_t size;         // sizeof(aicc_abi_model) of the compiler
   uint32_t version;      // AICC_ABI_VERSION of the compiler
@@ -219,6 +242,9 @@ typedef struct aicc_abi_model {
   const aicc_abi_weights *weights;
   aicc_abi_run_fn run;
   const char *const *cpu_features;  // that the CPU code needs, e.g. "avx512f"; ends with NULL
+  uint32_t plan_count;              // more plans
+  uint32_t width;                   // of the first plan
+  const aicc_abi_plan *plans;
 } aicc_abi_model;
 
 typedef const aicc_abi_model *(*aicc_abi_query_fn)(uint32_t max_version);

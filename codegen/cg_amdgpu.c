@@ -1,0 +1,66 @@
+// AMD: what cg_gpu.h asks of a family, as LLVM's AMDGPU back end has it.
+#include <stdio.h>
+#include <string.h>
+
+#include "codegen/cg_gpu.h"
+
+enum { AMDGPU_KERNEL = 91, GLOBAL_SPACE = 1, SHARED_SPACE = 3 };
+
+// What the launch packet holds beside the arguments is not read: then it need not be there.
+static const char *const unread[] = {
+    "amdgpu-no-implicitarg-ptr", "amdgpu-no-dispatch-ptr",    "amdgpu-no-queue-ptr",
+    "amdgpu-no-dispatch-id",     "amdgpu-no-workgroup-id-y",  "amdgpu-no-workgroup-id-z",
+    "amdgpu-no-workitem-id-y",   "amdgpu-no-workitem-id-z",   "amdgpu-no-lds-kernel-id",
+    "amdgpu-no-heap-ptr",        "amdgpu-no-hostcall-ptr",    "amdgpu-no-default-queue",
+    "amdgpu-no-completion-action", "amdgpu-no-multigrid-sync-arg",
+};
+
+static void attributes(cg *c, LLVMValueRef function, unsigned block_threads) {
+  char text[32];
+  snprintf(text, sizeof text, "%u,%u", block_threads, block_threads);
+  cg_add_string_attribute(c, function, "amdgpu-flat-work-group-size", text);
+  cg_add_string_attribute(c, function, "uniform-work-group-size", "true");
+  for (size_t i = 0; i < sizeof unread / sizeof unread[0]; i++) {
+    cg_add_string_attribute(c, function, unread[i], "");
+  }
+  LLVMSetVisibility(function, LLVMProtectedVisibility);
+}
+
+// A wave runs in lock step: it is LLVM that must not move accesses over this place.
+static void meet(cg_kernel *k) {
+  cg *c = k->c;
+  static const char scope[] = "wavefront";
+  const unsigned id = LLVMGetSyncScopeID(c->context, scope, strlen(scope));
+  LLVMBuildFenceSyncScope(c->builder, LLVMAtomicOrderingRelease, id, "");
+  cg_intrinsic(c, "llvm.amdgcn.wave.barrier", NULL, 0, NULL, 0);
+  LLVMBuildFenceSyncScope(c->builder, LLVMAtomicOrderingAcquire, id, "");
+}
+
+static LLVMValueRef exchange(cg_kernel *k, LLVMValueRef word, int distance) {
+  cg *c = k->c;
+  LLVMBuilderRef b = c->builder;
+  LLVMValueRef lane = LLVMBuildTrunc(b, k->lane, c->i32, "");
+  LLVMValueRef from =
+      LLVMBuildXor(b, lane, LLVMConstInt(c->i32, (unsigned long long)distance, false), "");
+  LLVMValueRef address = LLVMBuildShl(b, from, LLVMConstInt(c->i32, 2, false), "");
+  LLVMValueRef args[] = {address, word};
+  return cg_intrinsic(c, "llvm.amdgcn.ds.bpermute", NULL, 0, args, 2);
+}
+
+static LLVMValueRef first(cg_kernel *k, LLVMValueRef word) {
+  LLVMTypeRef type = k->c->i32;
+  return cg_intrinsic(k->c, "llvm.amdgcn.readfirstlane", &type, 1, &word, 1);
+}
+
+const cg_gpu cg_gpu_amdgpu = {
+    .thread_id = "llvm.amdgcn.workitem.id.x",
+    .block_id = "llvm.amdgcn.workgroup.id.x",
+    .kernel_convention = (LLVMCallConv)AMDGPU_KERNEL,
+    .global_space = GLOBAL_SPACE,
+    .shared_space = SHARED_SPACE,
+    .atomic_scope = "agent",
+    .attributes = attributes,
+    .meet = meet,
+    .exchange = exchange,
+    .first = first,
+};

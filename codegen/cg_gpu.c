@@ -1,0 +1,176 @@
+// One kernel as a GPU function: parameters, the place of local memory, the loop over tasks.
+#include "codegen/cg_gpu.h"
+
+const cg_gpu *cg_gpu_of(const cg_target *target) {
+  switch (target->family) {
+    case CG_FAMILY_NVPTX: return &cg_gpu_nvptx;
+    case CG_FAMILY_AMDGPU: return &cg_gpu_amdgpu;
+    case CG_FAMILY_X86: return NULL;
+  }
+  return NULL;
+}
+
+static bool fits_shared(uint64_t local_bytes) {
+  return local_bytes * CG_GPU_WARPS <= CG_GPU_SHARED_LIMIT;
+}
+
+// Parameters that follow those of the kernel.
+enum { HIDDEN_TASKS, HIDDEN_WARPS, HIDDEN_SCRATCH, HIDDEN_COUNT };
+
+cg_kernel_info cg_gpu_kernel_info(const cg_target *target, const kir_kernel *kernel,
+                                  uint64_t local_bytes) {
+  const bool shared = fits_shared(local_bytes);
+  return (cg_kernel_info){
+      .arg_bytes = (uint32_t)kernel->param_count * 8,
+      .scratch_bytes = shared ? 0 : (uint32_t)local_bytes,
+      .block_threads = CG_GPU_WARPS * (uint32_t)target->machine.width,
+      .shared_bytes = shared ? (uint32_t)local_bytes * CG_GPU_WARPS : 0,
+  };
+}
+
+// --- the function ---------------------------------------------------------------------------------
+
+static void describe_buffer(cg_kernel *k, unsigned index, const kir_param *param) {
+  cg *c = k->c;
+  // What lanes exchange values through may be written by others while a thread looks away.
+  if (param->access != (KIR_READ | KIR_WRITE)) {
+    cg_add_attribute(c, k->function, index + 1, "noalias", 0);
+  }
+  if (param->access == KIR_READ) {
+    cg_add_attribute(c, k->function, index + 1, "readonly", 0);
+  }
+  cg_add_attribute(c, k->function, index + 1, "nofree", 0);
+}
+
+static void add_function(cg_kernel *k, const char *symbol) {
+  cg *c = k->c;
+  const int own = k->kernel->param_count, count = own + HIDDEN_COUNT;
+  LLVMTypeRef *types = AICC_NEW_ARRAY(c->arena, LLVMTypeRef, count);
+  LLVMTypeRef pointer = LLVMPointerTypeInContext(c->context, k->gpu->global_space);
+  for (int i = 0; i < own; i++) {
+    types[i] = k->kernel->params[i].is_buffer ? pointer : c->i64;
+  }
+  types[own + HIDDEN_TASKS] = types[own + HIDDEN_WARPS] = c->i64;
+  types[own + HIDDEN_SCRATCH] = pointer;
+  k->function = LLVMAddFunction(c->module, symbol,
+                                LLVMFunctionType(c->nothing, types, (unsigned)count, false));
+  LLVMSetFunctionCallConv(k->function, k->gpu->kernel_convention);
+  for (int i = 0; i < own; i++) {
+    if (k->kernel->params[i].is_buffer) {
+      describe_buffer(k, (unsigned)i, &k->kernel->params[i]);
+    }
+  }
+  cg_add_attribute(c, k->function, (unsigned)LLVMAttributeFunctionIndex, "nounwind", 0);
+  cg_add_string_attribute(c, k->function, "no-builtins", "true");
+  k->gpu->attributes(c, k->function, CG_GPU_WARPS * (unsigned)k->width);
+}
+
+// A scalar out of its 8-byte slot.
+static LLVMValueRef scalar_param(cg *c, LLVMValueRef slot, aicc_dtype dtype) {
+  LLVMTypeRef type = cg_element_type(c, dtype);
+  if (type == c->f64) {
+    return LLVMBuildBitCast(c->builder, slot, type, "");
+  }
+  if (type == c->f32) {
+    return LLVMBuildBitCast(c->builder, LLVMBuildTrunc(c->builder, slot, c->i32, ""), type, "");
+  }
+  return type == c->i64 ? slot : LLVMBuildTrunc(c->builder, slot, type, "");
+}
+
+static void bind_params(cg_kernel *k) {
+  for (int i = 0; i < k->kernel->param_count; i++) {
+    const kir_param *param = &k->kernel->params[i];
+    LLVMValueRef value = LLVMGetParam(k->function, (unsigned)i);
+    cg_set_value(k, param->value,
+                 param->is_buffer ? value : scalar_param(k->c, value, param->dtype));
+    k->values[param->value].ordered =
+        param->is_buffer && param->access == (KIR_READ | KIR_WRITE);
+  }
+}
+
+// --- where this thread stands ---------------------------------------------------------------------
+
+typedef struct thread {
+  LLVMValueRef in_block, warp;  // i32, i64: number of the warp in its block, among all
+} thread;
+
+static thread find_thread(cg_kernel *k) {
+  cg *c = k->c;
+  LLVMBuilderRef b = c->builder;
+  const unsigned width = (unsigned)k->width;
+  LLVMValueRef id = cg_intrinsic(c, k->gpu->thread_id, NULL, 0, NULL, 0);
+  LLVMValueRef block = cg_intrinsic(c, k->gpu->block_id, NULL, 0, NULL, 0);
+  LLVMValueRef lane = LLVMBuildAnd(b, id, LLVMConstInt(c->i32, width - 1, false), "");
+  k->lane = LLVMBuildZExt(b, lane, c->i64, "lane");
+  LLVMValueRef own = LLVMBuildUDiv(b, id, LLVMConstInt(c->i32, width, false), "");
+  own = k->gpu->first(k, own);
+  LLVMValueRef first = LLVMBuildMul(b, LLVMBuildZExt(b, block, c->i64, ""),
+                                    cg_int(c, CG_GPU_WARPS), "");
+  LLVMValueRef warp = LLVMBuildAdd(b, first, LLVMBuildZExt(b, own, c->i64, ""), "warp");
+  return (thread){.in_block = own, .warp = warp};
+}
+
+static void place_local(cg_kernel *k, const thread *t, const char *symbol, uint64_t bytes) {
+  cg *c = k->c;
+  LLVMBuilderRef b = c->builder;
+  if (bytes == 0) {
+    return;
+  }
+  if (!fits_shared(bytes)) {
+    LLVMValueRef offset = LLVMBuildMul(b, t->warp, cg_int(c, (int64_t)bytes), "");
+    LLVMValueRef all =
+        LLVMGetParam(k->function, (unsigned)(k->kernel->param_count + HIDDEN_SCRATCH));
+    k->scratch = LLVMBuildGEP2(b, c->i8, all, &offset, 1, "local");
+    return;
+  }
+  LLVMTypeRef type = LLVMArrayType2(c->i8, bytes * CG_GPU_WARPS);
+  LLVMValueRef shared =
+      LLVMAddGlobalInAddressSpace(c->module, type,
+                                  aicc_arena_printf(c->arena, "%s_local", symbol),
+                                  k->gpu->shared_space);
+  LLVMSetLinkage(shared, LLVMInternalLinkage);
+  LLVMSetInitializer(shared, LLVMGetPoison(type));
+  LLVMSetAlignment(shared, 64);
+  LLVMValueRef offset = LLVMBuildMul(b, t->in_block, LLVMConstInt(c->i32, bytes, false), "");
+  k->scratch = LLVMBuildGEP2(b, c->i8, shared, &offset, 1, "local");
+}
+
+// for (task = warp; task < tasks; task += warps) body
+static void emit_tasks(cg_kernel *k, LLVMValueRef warp) {
+  cg *c = k->c;
+  const unsigned hidden = (unsigned)k->kernel->param_count;
+  LLVMValueRef tasks = LLVMGetParam(k->function, hidden + HIDDEN_TASKS);
+  LLVMValueRef warps = LLVMGetParam(k->function, hidden + HIDDEN_WARPS);
+  LLVMBasicBlockRef loop = cg_block(c, "task"), leave = cg_block(c, "leave");
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(c->builder);
+  LLVMBuildCondBr(c->builder, LLVMBuildICmp(c->builder, LLVMIntSLT, warp, tasks, ""), loop, leave);
+  LLVMPositionBuilderAtEnd(c->builder, loop);
+  k->task = LLVMBuildPhi(c->builder, c->i64, "task");
+  LLVMAddIncoming(k->task, &warp, &before, 1);
+  k->order = cg_gpu_order_of(k, &k->kernel->body);  // of the task before
+  cg_emit_block(k, &k->kernel->body);
+  if (c->failed) {
+    return;
+  }
+  LLVMValueRef next = LLVMBuildAdd(c->builder, k->task, warps, "");
+  LLVMBasicBlockRef latch = LLVMGetInsertBlock(c->builder);
+  LLVMAddIncoming(k->task, &next, &latch, 1);
+  LLVMBuildCondBr(c->builder, LLVMBuildICmp(c->builder, LLVMIntSLT, next, tasks, ""), loop, leave);
+  LLVMPositionBuilderAtEnd(c->builder, leave);
+  LLVMBuildRetVoid(c->builder);
+}
+
+aicc_status cg_emit_gpu_kernel(cg_kernel *k, const char *symbol, uint64_t local_bytes) {
+  cg *c = k->c;
+  add_function(k, symbol);
+  k->entry = LLVMAppendBasicBlockInContext(c->context, k->function, "entry");
+  LLVMBasicBlockRef start = LLVMAppendBasicBlockInContext(c->context, k->function, "start");
+  LLVMPositionBuilderAtEnd(c->builder, start);
+  bind_params(k);
+  const thread t = find_thread(k);
+  place_local(k, &t, symbol, local_bytes);
+  emit_tasks(k, t.warp);
+  LLVMPositionBuilderAtEnd(c->builder, k->entry);
+  LLVMBuildBr(c->builder, start);
+  return c->failed ? AICC_UNSUPPORTED : AICC_OK;
+}

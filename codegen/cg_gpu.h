@@ -1,0 +1,62 @@
+// Kernels as GPU functions: a value has one lane, the lanes of a warp are threads. Private to
+// codegen/cg*.c.
+//
+// The function of a kernel, for PTX and AMDGCN alike:
+//
+//   void symbol(8-byte slots of the kernel's own parameters..., i64 tasks, i64 warps, ptr scratch)
+//
+// in blocks of CG_GPU_WARPS warps (one dimension). |warps| is the number of warps launched: any
+// number of blocks does, each warp takes the tasks from its own number on in steps of |warps|.
+// Buffers are global memory. LOCAL buffers are the block's shared memory where all its warps' fit
+// CG_GPU_SHARED_LIMIT (then shared_bytes is what the function declares itself), else global memory:
+// |scratch| points to |warps| x scratch_bytes, and may be NULL where scratch_bytes is 0.
+//
+// Lanes in lock step: kernel IR has every lane do an instruction before any does the next one.
+// Threads do not, so memory that lanes may exchange values through (LOCAL buffers, parameters that
+// are read and written) is ordered: where a lane may touch what another one wrote or will write, the
+// warp is made to meet first. An access whose index is congruent to the lane modulo the width is the
+// lane's own, and own accesses are never in each other's way. In a *divergent* place (a lanes loop,
+// a varying `if`) the warp cannot meet: iterations of a lanes loop are independent of each other.
+#ifndef AICC_CODEGEN_CG_GPU_H
+#define AICC_CODEGEN_CG_GPU_H
+
+#include "codegen/cg.h"
+
+enum { CG_GPU_WARPS = 4, CG_GPU_SHARED_LIMIT = 48 << 10 };
+
+// What a family of GPUs has its own way of saying.
+struct cg_gpu {
+  const char *thread_id, *block_id;       // intrinsics: i32, first dimension
+  LLVMCallConv kernel_convention;
+  unsigned global_space, shared_space;    // address spaces
+  const char *atomic_scope;               // between all threads of the device
+  void (*attributes)(cg *c, LLVMValueRef function, unsigned block_threads);
+  void (*meet)(cg_kernel *k);             // all lanes; what they wrote is seen by the others
+  LLVMValueRef (*exchange)(cg_kernel *k, LLVMValueRef word, int distance);  // i32 of lane ^ distance
+  LLVMValueRef (*first)(cg_kernel *k, LLVMValueRef word);  // i32 of lane 0, known to be uniform
+};
+extern const cg_gpu cg_gpu_nvptx, cg_gpu_amdgpu;
+
+const cg_gpu *cg_gpu_of(const cg_target *target);  // NULL: a CPU
+cg_kernel_info cg_gpu_kernel_info(const cg_target *target, const kir_kernel *kernel,
+                                  uint64_t local_bytes);
+AICC_MUST_USE aicc_status cg_emit_gpu_kernel(cg_kernel *k, const char *symbol,
+                                             uint64_t local_bytes);
+
+// cg_gpu_flow.c: a kernel on a GPU only.
+void cg_gpu_lanes_loop(cg_kernel *k, const kir_inst *inst);
+void cg_gpu_reduce(cg_kernel *k, const kir_inst *inst);
+// Before an access to |buffer| at |index| (NULL: not known) is emitted.
+void cg_gpu_order(cg_kernel *k, kir_val buffer, LLVMValueRef index, bool stores);
+// Around code that threads may skip or repeat as each likes.
+typedef struct cg_gpu_region {
+  cg_order before;
+  LLVMBasicBlockRef at;  // where the warp meets if what is inside asks for it
+} cg_gpu_region;
+cg_gpu_region cg_gpu_diverge(cg_kernel *k);
+void cg_gpu_converge(cg_kernel *k, const cg_gpu_region *region);
+// What |block| does to ordered memory, before it is emitted: loops meet it at their back edge.
+cg_order cg_gpu_order_of(const cg_kernel *k, const kir_block *block);
+void cg_gpu_order_join(cg_order *to, cg_order from);
+
+#endif
