@@ -54,8 +54,13 @@ static void emit_output(cg_host *h, const aicc_step *step) {
 }
 
 static void emit_copy(cg_host *h, const aicc_step *step) {
-  LLVMValueRef args[] = {cg_slot_pointer(h, step->slot), cg_slot_pointer(h, step->slot2),
-                         cg_dim(h, step->dim)};
+  cg *c = h->c;
+  LLVMValueRef to = cg_slot_pointer(h, step->slot);
+  if (step->offset != AICC_DIM_NONE) {
+    LLVMValueRef offset = cg_dim(h, step->offset);
+    to = LLVMBuildGEP2(c->builder, c->i8, to, &offset, 1, "");
+  }
+  LLVMValueRef args[] = {to, cg_slot_pointer(h, step->slot2), cg_dim(h, step->dim)};
   cg_host_call(h, CG_HOST_COPY, args, 3);
 }
 

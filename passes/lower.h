@@ -88,6 +88,9 @@ typedef struct lower_kernel {
 
 void lk_begin(lower_kernel *lk, aicc_lower *lw, const char *name, const char *kind,
               const aicc_node *group);
+// The same for a node that is no group: nothing is computed inside.
+void lk_begin_node(lower_kernel *lk, aicc_lower *lw, const char *name, const char *kind,
+                   const aicc_node *node);
 kir_val lk_buffer(lower_kernel *lk, aicc_slot slot, unsigned access);
 kir_val lk_dim(lower_kernel *lk, aicc_dim dim);   // constant or parameter
 kir_val lk_i64(lower_kernel *lk, int64_t value);

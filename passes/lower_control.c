@@ -69,6 +69,42 @@ static void define_symbols(aicc_lower *lw, const aicc_type *to, const aicc_type 
   }
 }
 
+// --- walking a sequence -----------------------------------------------------------------------------
+
+// A loop over the items of |sequence|: steps between begin_walk and end_walk see item |i| in slot
+// |item|, whose dimensions are symbols.
+typedef struct walk {
+  aicc_lower *lw;
+  aicc_slot sequence, item;
+  aicc_dtype dtype;
+  int rank;
+  aicc_dim dims[AICC_MAX_RANK];  // of the item; each walk has its own, set in every round
+  aicc_dim length, i;
+  aicc_steps *saved;
+} walk;
+
+static void begin_walk(walk *w) {
+  aicc_lower *lw = w->lw;
+  for (int k = 0; k < w->rank; k++) {
+    w->dims[k] = aicc_dim_fresh(lw->module->dims, "extent");
+  }
+  const aicc_type type = aicc_type_tensor(lw->module, w->dtype, w->dims, w->rank);
+  w->item = aicc_lower_new_slot(lw, AICC_SLOT_VARIABLE, &type, NULL);
+  w->i = aicc_dim_fresh(lw->module->dims, "item");
+  set_dim(lw, w->i, constant(lw, 0));
+  aicc_step *step = aicc_lower_step(lw, AICC_STEP_LOOP);
+  w->saved = lw->steps;
+  lw->steps = &step->body;
+  aicc_lower_step(lw, AICC_STEP_BREAK)->dim = aicc_dim_lt(lw->module->dims, w->i, w->length);
+  sequence_step(lw, AICC_SEQ_AT, w->item, w->sequence)->dim = w->i;
+}
+
+static void end_walk(walk *w) {
+  aicc_lower *lw = w->lw;
+  set_dim(lw, w->i, aicc_dim_add(lw->module->dims, w->i, constant(lw, 1)));
+  lw->steps = w->saved;
+}
+
 // --- if -----------------------------------------------------------------------------------------------
 
 static aicc_slot make_variable(aicc_lower *lw, const aicc_value *value) {
@@ -256,6 +292,13 @@ static void lower_body(loop *l, aicc_step *step) {
   aicc_dims *dims = lw->module->dims;
   aicc_steps *saved = lw->steps;
   lw->steps = &step->body;
+  // Sizes of moving states are new in every round: their buffers are planned here.
+  for (int k = 0; k < l->states; k++) {
+    const aicc_value *param = l->body->params[2 + k];
+    if (is_tensor(param) && l->moves[k]) {
+      define_symbols(lw, &param->type, &l->node->in[2 + k]->type);
+    }
+  }
   aicc_step *leave = aicc_lower_step(lw, AICC_STEP_BREAK);
   leave->dim = l->condition;
   if (l->bounded) {
@@ -302,18 +345,11 @@ static void finish_scan(loop *l, int k) {
   item.dims++;
   const aicc_dim bytes = aicc_lower_bytes(lw, &item);
   const aicc_slot all = aicc_lower_result(lw, whole);
-  const aicc_slot at = aicc_lower_new_slot(lw, AICC_SLOT_VARIABLE, &item, NULL);
-  aicc_dims *dims = lw->module->dims;
-  const aicc_dim i = aicc_dim_fresh(dims, "item");
-  set_dim(lw, i, constant(lw, 0));
-  aicc_step *step = aicc_lower_step(lw, AICC_STEP_LOOP);
-  aicc_steps *saved = lw->steps;
-  lw->steps = &step->body;
-  aicc_lower_step(lw, AICC_STEP_BREAK)->dim = aicc_dim_lt(dims, i, l->round);
-  sequence_step(lw, AICC_SEQ_AT, at, l->scan[k])->dim = i;
-  copy_step(lw, all, at, bytes, aicc_dim_mul(dims, i, bytes));
-  set_dim(lw, i, aicc_dim_add(dims, i, constant(lw, 1)));
-  lw->steps = saved;
+  walk w = {.lw = lw, .sequence = l->scan[k], .dtype = item.dtype, .rank = item.rank};
+  w.length = l->round;
+  begin_walk(&w);
+  copy_step(lw, all, w.item, bytes, aicc_dim_mul(lw->module->dims, w.i, bytes));
+  end_walk(&w);
   sequence_step(lw, AICC_SEQ_RELEASE, l->scan[k], 0);
 }
 
@@ -388,6 +424,65 @@ static void lower_length(aicc_lower *lw, aicc_node *node) {
   write->dim_count = 1;
 }
 
+// to[o * to_row + offset + j] = from[o * row + j] for o < outer, j < row.
+static void copy_rows(aicc_lower *lw, const aicc_node *node, aicc_slot to, aicc_slot from,
+                      aicc_dim outer, aicc_dim row, aicc_dim to_row, aicc_dim offset) {
+  lower_kernel lk;
+  lk_begin_node(&lk, lw, aicc_arena_printf(&lw->plan->arena, "concat_%u", node->id), "map", node);
+  const kir_val source = lk_buffer(&lk, from, KIR_READ), result = lk_buffer(&lk, to, KIR_WRITE);
+  const kir_val o = kir_task(&lk.b);
+  const kir_val n = lk_dim(&lk, row);
+  const kir_val j = lk_for(&lk, KIR_LANES, lk_i64(&lk, 0), n);
+  const kir_val item = kir_load(&lk.b, source, kir_add(&lk.b, kir_mul(&lk.b, o, n), j));
+  kir_val at = kir_add(&lk.b, kir_mul(&lk.b, o, lk_dim(&lk, to_row)), lk_dim(&lk, offset));
+  kir_store(&lk.b, result, kir_add(&lk.b, at, j), item);
+  lk_end(&lk);
+  lk_launch(&lk, outer, aicc_dim_mul(lw->module->dims, outer, row));
+}
+
+// Result dimension |i| of a concatenation, from an item's dimensions.
+static aicc_dim item_extent(const aicc_dim *dims, int i, int axis, bool stacks) {
+  return dims[i - (stacks && i > axis)];
+}
+
+static void lower_concat_sequence(aicc_lower *lw, aicc_node *node) {
+  aicc_dims *dims = lw->module->dims;
+  const aicc_type *out = &node->out[0]->type;
+  const int axis = (int)aicc_get_int(node, AICC_ATTR_AXIS, 0);
+  const bool stacks = aicc_get_int(node, AICC_ATTR_KEEPDIMS, 0) != 0;  // on a new axis
+  walk w = {.lw = lw, .sequence = aicc_lower_slot(lw, node->in[0]), .dtype = out->dtype,
+            .rank = out->rank - stacks};
+  w.length = aicc_dim_fresh(dims, "length");
+  sequence_step(lw, AICC_SEQ_LENGTH, 0, w.sequence)->symbol = w.length;
+  aicc_dim sizes[AICC_MAX_RANK];
+  for (int i = 0; i < out->rank; i++) {
+    sizes[i] = aicc_dim_fresh(dims, "total");
+    set_dim(lw, sizes[i], constant(lw, 0));
+  }
+  begin_walk(&w);
+  for (int i = 0; i < out->rank; i++) {
+    const aicc_dim more = stacks ? constant(lw, 1) : w.dims[axis < w.rank ? axis : 0];
+    set_dim(lw, sizes[i], i == axis ? aicc_dim_add(dims, sizes[i], more)
+                                    : item_extent(w.dims, i, axis, stacks));
+  }
+  end_walk(&w);
+  for (int i = 0; i < out->rank; i++) {
+    if (aicc_dim_symbol_name(dims, out->dims[i])) {
+      set_dim(lw, out->dims[i], sizes[i]);
+      aicc_lower_symbol_defined(lw, out->dims[i]);
+    }
+  }
+  const aicc_slot to = aicc_lower_result(lw, node->out[0]);
+  const aicc_dim to_row = aicc_dim_product(dims, out->dims + axis, out->rank - axis);
+  const aicc_dim offset = aicc_dim_fresh(dims, "offset");
+  set_dim(lw, offset, constant(lw, 0));
+  begin_walk(&w);
+  const aicc_dim row = aicc_dim_product(dims, w.dims + axis, w.rank - axis);
+  copy_rows(lw, node, to, w.item, aicc_dim_product(dims, w.dims, axis), row, to_row, offset);
+  set_dim(lw, offset, aicc_dim_add(dims, offset, row));
+  end_walk(&w);
+}
+
 bool aicc_lower_control(aicc_lower *lw, aicc_node *node) {
   switch (node->op) {
     case AICC_OP_IF: lower_if(lw, node); return true;
@@ -396,6 +491,7 @@ bool aicc_lower_control(aicc_lower *lw, aicc_node *node) {
     case AICC_OP_SEQ_INSERT: lower_sequence(lw, node, AICC_SEQ_INSERT); return true;
     case AICC_OP_SEQ_ERASE: lower_sequence(lw, node, AICC_SEQ_ERASE); return true;
     case AICC_OP_SEQ_AT: lower_sequence(lw, node, AICC_SEQ_AT); return true;
+    case AICC_OP_SEQ_CONCAT: lower_concat_sequence(lw, node); return true;
     case AICC_OP_SEQ_LENGTH: lower_length(lw, node); return true;
     default: return false;
   }

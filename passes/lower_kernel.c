@@ -5,7 +5,13 @@
 
 void lk_begin(lower_kernel *lk, aicc_lower *lw, const char *name, const char *kind,
               const aicc_node *group) {
-  *lk = (lower_kernel){.lw = lw, .group = group->regions[0]};
+  lk_begin_node(lk, lw, name, kind, group);
+  lk->group = group->regions[0];
+}
+
+void lk_begin_node(lower_kernel *lk, aicc_lower *lw, const char *name, const char *kind,
+                   const aicc_node *group) {
+  *lk = (lower_kernel){.lw = lw};
   lk->kernel = kir_kernel_create(&lw->plan->arena, aicc_arena_strdup(&lw->plan->arena, name), kind,
                                  lw->machine->width);
   lk->kernel->origins = group->origins;

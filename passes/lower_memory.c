@@ -1,6 +1,7 @@
 // Lives of planned buffers, in step numbers of one walk over the host program.
 //
-// A buffer lives from its first to its last use. A use inside a loop of a buffer from before the loop
+// A buffer lives from its first to its last use. One that is first used in a loop and again behind it
+// lives from the loop's beginning: its contents last over the rounds. A use inside a loop of a buffer from before the loop
 // keeps it to the loop's end; so does the use of a variable for every buffer that it may point to.
 #include "passes/lower.h"
 
@@ -14,6 +15,7 @@ typedef struct lives {
   uint32_t number;
   aicc_arena scratch;
   bool *seen;            // per slot: it was used
+  const loop_frame **home;  // per slot: the innermost loop of its first use
   uint32_t *loop_end;    // per step number of a loop's begin: its end
   struct { aicc_slot variable, slot; } *assigned;
   size_t assigned_count, assigned_capacity;
@@ -42,7 +44,14 @@ static void use(lives *l, aicc_slot slot, const loop_frame *frame) {
   aicc_slot_info *info = &l->plan->slots[slot];
   if (!l->seen[slot]) {
     l->seen[slot] = true;
+    l->home[slot] = frame;
     info->first = info->last = l->number;
+  }
+  // Used behind a loop that it was first used in: its contents last over the rounds.
+  for (const loop_frame *f = l->home[slot]; f; f = f->outer) {
+    if (l->loop_end[f->begin] < l->number && f->begin < info->first) {
+      info->first = f->begin;
+    }
   }
   const uint32_t last = extended(l, frame, info->first, l->number);
   info->last = last > info->last ? last : info->last;
@@ -114,12 +123,13 @@ static void walk(lives *l, const aicc_steps *steps, const loop_frame *frame) {
       l->assigned[l->assigned_count].variable = root_of(l->plan, step->slot);
       l->assigned[l->assigned_count++].slot = root_of(l->plan, step->slot2);
     }
-    const loop_frame inner = {.begin = step->number, .outer = frame};
+    loop_frame *inner = AICC_NEW(&l->scratch, loop_frame);
+    *inner = (loop_frame){.begin = step->number, .outer = frame};
     const bool loop = step->kind == AICC_STEP_LOOP;
     if (loop) {
       l->loop_end[step->number] = last_number(step);
     }
-    walk(l, &step->body, loop ? &inner : frame);
+    walk(l, &step->body, loop ? inner : frame);
     walk(l, &step->other, frame);
   }
 }
@@ -130,6 +140,7 @@ void aicc_lower_lives(aicc_plan *plan) {
   uint32_t count = 0;
   number_steps(&l, &plan->steps, &count);
   l.seen = AICC_NEW_ARRAY(&l.scratch, bool, plan->slot_count);
+  l.home = AICC_NEW_ARRAY(&l.scratch, const loop_frame *, plan->slot_count);
   l.loop_end = AICC_NEW_ARRAY(&l.scratch, uint32_t, count + 1);
   walk(&l, &plan->steps, NULL);
   for (bool changed = true; changed;) {
