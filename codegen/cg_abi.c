@@ -198,14 +198,15 @@ static void add_constants(cg *c, const cg_tables *tables, size_t index, constant
   const uint64_t *offsets = index == 0 ? tables->offsets : tables->others[index - 1].offsets;
   for (size_t i = 0; i < plan->const_count; i++) {
     const aicc_plan_const *constant = &plan->consts[i];
+    const bool in_code = constant->tensor->dtype == AICC_STR;
     const uint64_t offset = offsets != NULL ? offsets[i] : constant->offset;
     if (listed(tables, index, offset)) {
       continue;  // plans share what they store alike
     }
     LLVMValueRef members[] = {
         text_or_null(c, constant->name),
-        u32(c, (uint64_t)aicc_dtype_table[constant->tensor->dtype].onnx), u64(c, offset),
-        u64(c, constant->size)};
+        u32(c, (uint64_t)aicc_dtype_table[constant->tensor->dtype].onnx),
+        u64(c, in_code ? 0 : offset), u64(c, in_code ? 0 : constant->size)};
     LLVMValueRef item = record(c, members, 4, sizeof(aicc_abi_constant));
     AICC_PUSH(c->arena, list->items, list->count, list->capacity, item);
   }

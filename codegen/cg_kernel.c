@@ -16,10 +16,11 @@ LLVMTypeRef cg_element_type(cg *c, aicc_dtype dtype) {
     case AICC_BOOL: return c->i1;
     default: break;
   }
-  switch (aicc_dtype_size(dtype)) {  // small floats travel as their bits
+  switch (aicc_dtype_size(dtype)) {  // small floats, strings and complex numbers travel as bits
     case 1: return c->i8;
     case 2: return c->i16;
     case 4: return c->i32;
+    case 16: return LLVMIntTypeInContext(c->context, 128);
     default: return c->i64;
   }
 }

@@ -23,11 +23,11 @@ static LLVMValueRef element_pointer(cg_kernel *k, LLVMTypeRef type, LLVMValueRef
 
 static access make_access(cg_kernel *k, kir_val buffer, kir_val index) {
   const aicc_dtype dtype = k->kernel->values[buffer].dtype;
+  // Strings are a pointer and a size, complex numbers two floats.
+  const bool pair = aicc_dtype_kind_of(dtype) > AICC_KIND_FLOAT8;
+  const unsigned size = (unsigned)aicc_dtype_size(dtype);
   access a = {.dtype = dtype, .type = cg_memory_type(k->c, dtype),
-              .align = (unsigned)aicc_dtype_size(dtype)};
-  if (aicc_dtype_kind_of(dtype) > AICC_KIND_FLOAT8) {
-    cg_fail(k->c, k->kernel, "elements of type %s", aicc_dtype_name(dtype));
-  }
+              .align = pair ? size / 2 : size};
   LLVMValueRef base = k->values[buffer].v;
   const cg_value *at = &k->values[index];
   if (!cg_is_varying(k, index) || k->lanes == 1) {

@@ -4,7 +4,8 @@
 // are a vector register (every varying value is <width x T>), on a GPU they are threads. A value is
 // *uniform* (one for all lanes) or *varying* (one per lane); the builder infers which, the verifier
 // checks it. Buffers are arrays of a dtype, indexed by element; 16-bit and 8-bit floats are loaded
-// as such and must be cast to f32 before arithmetic.
+// as such and must be cast to f32 before arithmetic. Strings and complex numbers are moved only
+// (loaded, stored, selected; their one constant is zero, of strings the empty one).
 //
 // Control flow: `for` bounds and `while` conditions are uniform. FOR kinds: SERIAL; UNROLL (constant
 // bounds; the emitter repeats the body); LANES (variable = start + k * width + lane: the body runs
@@ -174,7 +175,7 @@ bool kir_equal(const kir_kernel *a, const kir_kernel *b);
 // races between tasks (two tasks touch one element, one of them writing) as diagnostics.
 typedef struct kir_arg {
   void *data;       // buffers: host memory
-  size_t count;     // elements
+  size_t count;     // elements; SIZE_MAX with data NULL: all memory by address, unchecked
   uint8_t *init;    // NULL: all initialised; else one byte per element, 0 = never written
   int64_t i;        // i64 and other integers
   double f;         // f32, f64

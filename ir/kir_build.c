@@ -94,9 +94,8 @@ static kir_val append_value(kir_builder *b, kir_inst inst, aicc_dtype dtype, boo
 // --- constants ----------------------------------------------------------------------------------
 
 kir_val kir_const_bits(kir_builder *b, aicc_dtype dtype, uint64_t bits) {
-  AICC_ASSERT(aicc_dtype_size(dtype) <= 8);
   const size_t size = aicc_dtype_size(dtype);
-  const uint64_t mask = size == 8 ? UINT64_MAX : (UINT64_C(1) << (8 * size)) - 1;
+  const uint64_t mask = size >= 8 ? UINT64_MAX : (UINT64_C(1) << (8 * size)) - 1;
   return append_value(b, (kir_inst){.op = KIR_CONST, .imm = bits & mask}, dtype, false);
 }
 
@@ -106,7 +105,11 @@ kir_val kir_const_i64(kir_builder *b, int64_t value) {
 
 kir_val kir_const(kir_builder *b, aicc_dtype dtype, double value) {
   uint64_t bits = 0;
-  aicc_set_f64(dtype, &bits, 0, value);
+  if (aicc_dtype_kind_of(dtype) <= AICC_KIND_FLOAT8) {
+    aicc_set_f64(dtype, &bits, 0, value);
+  } else {
+    AICC_ASSERT(value == 0);  // the one constant of strings and complex numbers
+  }
   return kir_const_bits(b, dtype, bits);
 }
 

@@ -13,10 +13,12 @@
 enum { MAX_WIDTH = 256, MANY_READERS = -1 };
 static const int64_t step_limit = INT64_C(50000000);
 
-// Floats of every type are held as doubles, integers and bool as int64 (u64: its bit pattern).
+// Floats of every type are held as doubles, integers and bool as int64 (u64: its bit pattern),
+// strings and complex numbers as their bytes.
 typedef union cell {
   int64_t i;
   double f;
+  uint64_t words[2];
 } cell;
 
 // A buffer, and per element who used it: 0 nobody, task + 1.
@@ -72,12 +74,21 @@ static bool holds_float(aicc_dtype dtype) {
 }
 
 static cell read_cell(aicc_dtype dtype, const void *data, size_t index) {
+  if (aicc_dtype_kind_of(dtype) > AICC_KIND_FLOAT8) {
+    cell bytes = {.words = {0, 0}};
+    const size_t size = aicc_dtype_size(dtype);
+    memcpy(bytes.words, (const char *)data + index * size, size);
+    return bytes;
+  }
   return holds_float(dtype) ? (cell){.f = aicc_get_f64(dtype, data, index)}
                             : (cell){.i = aicc_get_i64(dtype, data, index)};
 }
 
 static void write_cell(aicc_dtype dtype, void *data, size_t index, cell value) {
-  if (holds_float(dtype)) {
+  const size_t size = aicc_dtype_size(dtype);
+  if (aicc_dtype_kind_of(dtype) > AICC_KIND_FLOAT8) {
+    memcpy((char *)data + index * size, value.words, size);
+  } else if (holds_float(dtype)) {
     aicc_set_f64(dtype, data, index, value.f);
   } else {
     aicc_set_i64(dtype, data, index, value.i);
@@ -185,9 +196,12 @@ static void run_reduce(interp *t, const kir_inst *inst) {
 
 // --- memory --------------------------------------------------------------------------------------
 
+// Bytes by address, as kernels on strings read them: the index is the address.
+static bool is_all_memory(const memory *m) { return m->data == NULL && m->count == SIZE_MAX; }
+
 static bool in_bounds(interp *t, const kir_inst *inst, int64_t index, int lane) {
   const memory *m = &t->memories[inst->buffer];
-  if (index >= 0 && (uint64_t)index < m->count) {
+  if (is_all_memory(m) ? index != 0 : index >= 0 && (uint64_t)index < m->count) {
     return true;
   }
   fail(t, "lane %d %s element %lld of %s, which has %zu", lane,
@@ -259,10 +273,10 @@ static cell lane_load(interp *t, const kir_inst *inst, const cell *args, int lan
 }
 
 static bool same_bits(aicc_dtype dtype, cell a, cell b) {
-  uint64_t x = 0, y = 0;
-  write_cell(dtype, &x, 0, a);
-  write_cell(dtype, &y, 0, b);
-  return x == y;
+  uint64_t x[2] = {0, 0}, y[2] = {0, 0};
+  write_cell(dtype, x, 0, a);
+  write_cell(dtype, y, 0, b);
+  return memcmp(x, y, sizeof x) == 0;
 }
 
 static void check_lanes(interp *t, const kir_inst *inst, int lane) {
@@ -445,9 +459,11 @@ static void set_all(interp *t, kir_val v, cell value) {
 
 static void run_inst(interp *t, const kir_inst *inst) {
   switch (inst->op) {
-    case KIR_CONST:
-      set_all(t, inst->result, read_cell(dtype_of(t, inst->result), &inst->imm, 0));
+    case KIR_CONST: {
+      const uint64_t words[2] = {inst->imm, 0};
+      set_all(t, inst->result, read_cell(dtype_of(t, inst->result), words, 0));
       break;
+    }
     case KIR_SCALAR: each_lane(t, inst, lane_scalar); break;
     case KIR_FMA: each_lane(t, inst, lane_fma); break;
     case KIR_TASK: set_all(t, inst->result, (cell){.i = t->task}); break;
@@ -493,6 +509,11 @@ static void run_block(interp *t, const kir_block *block) {
 // --- arguments and tasks -------------------------------------------------------------------------
 
 static void bind_arg(interp *t, const kir_param *param, const kir_arg *arg) {
+  if (param->is_buffer && arg->data == NULL && arg->count == SIZE_MAX) {
+    AICC_ASSERT(param->dtype == AICC_U8);
+    t->memories[param->value] = (memory){.dtype = AICC_U8, .count = SIZE_MAX};
+    return;
+  }
   if (!param->is_buffer) {
     set_all(t, param->value, aicc_dtype_is_float(param->dtype)
                                  ? rounded(param->dtype, arg->f)

@@ -705,11 +705,9 @@ static const char *binding_of(const char *const *bindings, int count, const char
   return NULL;
 }
 
-// The text with every $NAME replaced; unknown ones stay and are found by the parser.
-static char *replaced(kir_parser *p, const char *text, size_t size, size_t *out_size) {
-  char *out = NULL;
-  FILE *stream = open_memstream(&out, out_size);
-  AICC_ASSERT(stream != NULL);
+// Writes the text with every $NAME replaced, those in what replaces one too (to a depth of 4);
+// unknown ones stay and are found by the parser.
+static void replace_names(kir_parser *p, const char *text, size_t size, int depth, FILE *stream) {
   for (size_t i = 0; i < size;) {
     size_t end = i + 1;
     while (text[i] == '$' && end < size && is_name_char(text[end])) {
@@ -718,13 +716,20 @@ static char *replaced(kir_parser *p, const char *text, size_t size, size_t *out_
     const char *value = text[i] != '$' ? NULL
                                        : binding_of(p->bindings, p->binding_count, text + i + 1,
                                                     end - i - 1);
-    if (value != NULL) {
-      fputs(value, stream);
+    if (value != NULL && depth < 4) {
+      replace_names(p, value, strlen(value), depth + 1, stream);
     } else {
       fwrite(text + i, 1, end - i, stream);
     }
     i = end;
   }
+}
+
+static char *replaced(kir_parser *p, const char *text, size_t size, size_t *out_size) {
+  char *out = NULL;
+  FILE *stream = open_memstream(&out, out_size);
+  AICC_ASSERT(stream != NULL);
+  replace_names(p, text, size, 0, stream);
   fclose(stream);
   char *copy = aicc_arena_memdup(p->arena, out, *out_size);
   free(out);

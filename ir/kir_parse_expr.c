@@ -159,6 +159,9 @@ kir_val kir_parse_as(kir_parser *p, kir_expr e, aicc_dtype dtype, const kir_toke
   if (kind == AICC_KIND_FLOAT || kind == AICC_KIND_FLOAT8) {
     return kir_const(&p->b, dtype, as_double(&e));
   }
+  if (kind > AICC_KIND_FLOAT8 && !e.is_float && e.i == 0) {
+    return kir_const(&p->b, dtype, 0);
+  }
   if (!aicc_dtype_is_int(dtype) || e.is_float) {
     kir_parse_problem(p, at, aicc_arena_printf(p->arena, "the number is none of type %s",
                                                aicc_dtype_name(dtype)));

@@ -1,10 +1,10 @@
 // Rules every kernel keeps:
-//   - parameters: buffers of numbers or bool, scalars of numbers or bool;
+//   - parameters: buffers, scalars of numbers or bool;
 //   - a value has one definition, which stands before its uses in the same block or one around it
 //     (the body of a `while` sees what its condition block defines), and the kind its use needs;
 //   - operands are as many as the operator takes and of one type; `select` chooses by a bool;
 //     comparisons give bool, `bitcast` keeps the size; 16-bit and 8-bit floats are moved and cast
-//     only; an operator is defined on the type (ir/scalar.h);
+//     only, strings and complex numbers moved only; an operator is defined on the type (ir/scalar.h);
 //   - a result varies if and only if an operand does (`lane` and the variable of a lanes loop do,
 //     `reduce` does not); a uniform variable or array takes uniform values alone, and under a
 //     varying `if` only where it is declared there as well;
@@ -128,7 +128,7 @@ static bool is_number(aicc_dtype dtype) {
 }
 
 static bool moves_only(aicc_dtype dtype) {
-  return dtype == AICC_F16 || dtype == AICC_BF16 || aicc_dtype_kind_of(dtype) == AICC_KIND_FLOAT8;
+  return dtype == AICC_F16 || dtype == AICC_BF16 || aicc_dtype_kind_of(dtype) >= AICC_KIND_FLOAT8;
 }
 
 static bool defined_on(aicc_op op, aicc_dtype dtype) {
@@ -165,6 +165,9 @@ static void verify_scalar(verifier *v, const kir_inst *inst) {
   if (op == AICC_OP_CAST || op == AICC_OP_BITCAST) {
     if (op == AICC_OP_BITCAST && aicc_dtype_size(dtype) != aicc_dtype_size(given)) {
       fail(v, "%s: bitcast between types of different size", name_of(v, inst->result));
+    }
+    if (!is_number(dtype) || !is_number(given)) {
+      fail(v, "%s: '%s' of strings or complex numbers", name_of(v, inst->result), row->name);
     }
     result_is(v, inst, given, varying);
     return;
@@ -438,7 +441,7 @@ static void verify_params(verifier *v) {
   for (int i = 0; i < v->kernel->param_count; i++) {
     const kir_param *param = &v->kernel->params[i];
     const kir_value_info *info = info_of(v, param->value);
-    if (!is_number(param->dtype) || info->dtype != param->dtype || info->varying ||
+    if ((!param->is_buffer && !is_number(param->dtype)) || info->dtype != param->dtype || info->varying ||
         info->kind != (param->is_buffer ? KIR_BUFFER : KIR_VALUE)) {
       fail(v, "parameter %s has no type a parameter may have", name_of(v, param->value));
     }

@@ -512,6 +512,9 @@ static bool single_constant(lower_kernel *lk, const aicc_node *def, kir_val *out
     return false;
   }
   const aicc_tensor *tensor = aicc_get_tensor(def, AICC_ATTR_VALUE);
+  if (aicc_dtype_kind_of(tensor->dtype) > AICC_KIND_FLOAT8) {
+    return false;
+  }
   for (int i = 0; i < tensor->rank; i++) {
     if (tensor->shape[i] != 1) {
       return false;

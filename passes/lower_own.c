@@ -111,6 +111,14 @@ void own_buffer(own_kernel *k, const char *name, aicc_slot slot) {
   add_arg(k, (own_arg){.name = name, .is_slot = true, .slot = slot});
 }
 
+void own_memory(own_kernel *k) {
+  add_arg(k, (own_arg){.name = "memory", .is_raw = true, .dim = own_const(k->o, 0)});
+}
+
+void own_address(own_kernel *k, const char *name, aicc_slot slot) {
+  add_arg(k, (own_arg){.name = name, .is_slot = true, .is_raw = true, .slot = slot});
+}
+
 void own_optional(own_kernel *k, const char *name, int operand) {
   const bool has = own_has(k->o, operand);
   own_bind(k, "HAS_%s=%s", name, has ? "true" : "false");
@@ -167,7 +175,7 @@ void own_launch(own_kernel *k, aicc_dim grid, aicc_dim cost) {
   for (int i = 0; i < lk.kernel->param_count; i++) {
     const kir_param *param = &lk.kernel->params[i];
     const own_arg *arg = find_arg(k, lk.kernel->values[param->value].name);
-    AICC_ASSERT(arg != NULL && arg->is_slot == param->is_buffer);
+    AICC_ASSERT(arg != NULL && (arg->is_raw || arg->is_slot == param->is_buffer));
     const aicc_step_arg step = {.is_slot = arg->is_slot, .slot = arg->slot, .dim = arg->dim};
     AICC_PUSH(o->arena, lk.args, lk.arg_count, lk.arg_capacity, step);
   }
@@ -206,6 +214,11 @@ static const own_fn opaque_rules[AICC_OPAQUE_COUNT] = {
     [AICC_OPAQUE_TFIDF] = own_lower_tfidf,
     [AICC_OPAQUE_GRID_SAMPLE] = own_lower_grid_sample,
     [AICC_OPAQUE_COL2IM] = own_lower_col2im,
+    [AICC_OPAQUE_STRING_EQUAL] = own_lower_string_equal,
+    [AICC_OPAQUE_STRING_CONCAT] = own_lower_string_concat,
+    [AICC_OPAQUE_STRING_NORMALIZER] = own_lower_string_normalizer,
+    [AICC_OPAQUE_STRING_SPLIT_COUNT] = own_lower_string_split_count,
+    [AICC_OPAQUE_STRING_SPLIT] = own_lower_string_split,
 };
 
 // NULL: no kernel is written for it.
@@ -217,12 +230,34 @@ static own_fn rule_of(const aicc_node *node) {
   return operator_rule(node->op);
 }
 
+// Whether the kernel of this operator takes strings: those made for them, and plain moves.
+static bool takes_strings(const aicc_node *node) {
+  aicc_opaque kernel;
+  if (node->op != AICC_OP_OPAQUE || !aicc_opaque_of(node, &kernel)) {
+    return node->op == AICC_OP_SCATTER_ELEMENTS || node->op == AICC_OP_SCATTER_ND;
+  }
+  switch (kernel) {
+    case AICC_OPAQUE_UNIQUE:
+    case AICC_OPAQUE_TFIDF:
+    case AICC_OPAQUE_LABEL_ENCODER:
+    case AICC_OPAQUE_STRING_EQUAL:
+    case AICC_OPAQUE_STRING_CONCAT:
+    case AICC_OPAQUE_STRING_NORMALIZER:
+    case AICC_OPAQUE_STRING_SPLIT_COUNT:
+    case AICC_OPAQUE_STRING_SPLIT: return true;
+    default: return false;
+  }
+}
+
 // The type that keeps this operator from having a kernel; NULL: none does.
-static const char *refused_type(const aicc_node *node) {
+static const char *refused_type(const own *o) {
+  const aicc_node *node = o->node;
+  const bool strings = takes_strings(node) && o->lw->machine->kind == AICC_MACHINE_CPU;
   for (int i = 0; i < node->in_count + node->out_count; i++) {
     const aicc_value *value = i < node->in_count ? node->in[i] : node->out[i - node->in_count];
-    if (value != NULL && aicc_dtype_kind_of(value->type.dtype) > AICC_KIND_FLOAT8) {
-      return aicc_dtype_name(value->type.dtype);
+    const aicc_dtype dtype = value != NULL ? value->type.dtype : AICC_F32;
+    if (aicc_dtype_kind_of(dtype) > AICC_KIND_FLOAT8 && !(strings && dtype == AICC_STR)) {
+      return aicc_dtype_name(dtype);
     }
   }
   return NULL;
@@ -232,7 +267,7 @@ void aicc_lower_own(aicc_lower *lw, aicc_node *group) {
   own o = {.lw = lw, .group = group, .node = group->regions[0]->last,
            .arena = &lw->plan->arena, .dims = lw->module->dims};
   const own_fn rule = rule_of(o.node);
-  const char *type = refused_type(o.node);
+  const char *type = refused_type(&o);
   if (rule == NULL || type != NULL) {
     aicc_lower_unsupported(lw, o.node,
                            rule == NULL ? "no kernel is written for this operator"

@@ -37,7 +37,7 @@ void own_copy(own *o, aicc_slot to, aicc_slot from);
 
 typedef struct own_arg {
   const char *name;
-  bool is_slot;
+  bool is_slot, is_raw;  // raw: a buffer given as a number, or the other way round
   aicc_slot slot;
   aicc_dim dim;
 } own_arg;
@@ -56,6 +56,8 @@ void own_bind(own_kernel *k, const char *format, ...) AICC_PRINTF(2, 3);  // "T=
 void own_bind_float(own_kernel *k, const char *name, double value);
 void own_buffer(own_kernel *k, const char *name, aicc_slot slot);
 void own_optional(own_kernel *k, const char *name, int operand);  // binds HAS_NAME=true or false
+void own_memory(own_kernel *k);   // %memory: u8*, all memory by address (strings)
+void own_address(own_kernel *k, const char *name, aicc_slot slot);  // %name: i64, of the slot
 void own_size(own_kernel *k, const char *name, aicc_dim dim);
 void own_launch(own_kernel *k, aicc_dim grid, aicc_dim cost);     // cost: ns of one core
 
@@ -65,7 +67,8 @@ void own_launch(own_kernel *k, aicc_dim grid, aicc_dim cost);     // cost: ns of
   X(arg) X(cumulate) X(topk) X(scatter_elements) X(scatter_nd) X(count_nonzero) X(nonzero)       \
   X(random) X(non_max_suppression) X(roi_align) X(max_roi_pool) X(deform_conv)                   \
   X(tree_ensemble) X(svm_classifier) X(label_encoder) X(matmul_nbits) X(dft) X(det) X(unique)    \
-  X(tfidf) X(grid_sample) X(col2im)
+  X(tfidf) X(grid_sample) X(col2im) X(string_equal) X(string_concat) X(string_normalizer)        \
+  X(string_split_count) X(string_split) X(label_encoder_text)
 #define X(name) void own_lower_##name(own *o);
 OWN_FUNCTIONS(X)
 #undef X

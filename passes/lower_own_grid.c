@@ -16,7 +16,7 @@ static void begin(own *o, lower_kernel *lk, const char *name) {
   lk_begin(lk, o->lw, aicc_arena_printf(o->arena, "%s_%u", name, o->group->id), "own", o->group);
 }
 
-// --- grid_sample ----------------------------------------------------------------------------------
+// --- grid_sample ---------------------------------------------------------------------------------
 
 enum { MODE_NEAREST, MODE_LINEAR, MODE_CUBIC };
 enum { PADDING_ZEROS, PADDING_BORDER, PADDING_REFLECTION };
@@ -230,7 +230,7 @@ void own_lower_grid_sample(own *o) {
             aicc_dim_mul(o->dims, own_count(o, y), own_const(o, count)));
 }
 
-// --- col2im ---------------------------------------------------------------------------------------
+// --- col2im --------------------------------------------------------------------------------------
 
 enum { MAX_FOLD = 6 };
 

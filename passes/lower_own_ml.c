@@ -126,6 +126,10 @@ void own_lower_label_encoder(own *o) {
     aicc_lower_unsupported(o->lw, o->node, "keys of another type than the operand");
     return;
   }
+  if (x->dtype == AICC_STR) {
+    own_lower_label_encoder_text(o);
+    return;
+  }
   own_kernel k = own_begin(o, "label_encoder");
   own_bind(&k, "T=%s", aicc_dtype_name(x->dtype));
   own_bind(&k, "C=%s", compared(x->dtype));
@@ -279,6 +283,36 @@ void own_lower_det(own *o) {
   own_launch(&k, count, times(o, times(o, own_count(o, x), n), own_const(o, 1)));
 }
 
+static const char compare_numbers[] =
+    "%v = cast<$C>(%x[%va])\n"
+    "%w = cast<$C>(%x[%wa])\n"
+    "%order = i64(%v > %w) - i64(%v < %w)\n"
+    "if $FLOAT { %order = %order + i64(%v != %v) - i64(%w != %w) }\n";
+
+// Bytewise, then by length.
+static const char compare_strings[] =
+    "%vs = i64(%words[2 * %va + 1])\n"
+    "%ws = i64(%words[2 * %wa + 1])\n"
+    "var %k = 0\n"
+    "while %order == 0 && %k < min(%vs, %ws) {\n"
+    "  %c = %memory[i64(%words[2 * %va]) + %k]\n"
+    "  %d = %memory[i64(%words[2 * %wa]) + %k]\n"
+    "  %order = i64(%c > %d) - i64(%c < %d)\n"
+    "  %k += 1\n"
+    "}\n"
+    "if %order == 0 { %order = i64(%vs > %ws) - i64(%vs < %ws) }\n";
+
+// Binds |macro| to one of two texts; strings are read as words and by address.
+static void bind_elements(own_kernel *k, const char *macro, bool strings, const char *for_strings,
+                          const char *for_numbers) {
+  own_bind(k, "%s=%s", macro, strings ? for_strings : for_numbers);
+  if (strings) {
+    own_memory(k);
+  } else {
+    own_bind(k, "%%memory=local");
+  }
+}
+
 void own_lower_unique(own *o) {
   const aicc_type *x = own_type(o, 0);
   const bool flat = own_int(o, 0, 1) != 0;
@@ -292,6 +326,13 @@ void own_lower_unique(own *o) {
   own_bind(&k, "ZERO=%s", x->dtype == AICC_BOOL ? "false" : "0");
   own_bind(&k, "SORTED=%s", truth(own_int(o, 2, 1) != 0));
   own_buffer(&k, "x", own_operand(o, 0));
+  const bool strings = x->dtype == AICC_STR;
+  bind_elements(&k, "COMPARE", strings, compare_strings, compare_numbers);
+  if (strings) {
+    own_buffer(&k, "words", own_operand(o, 0));
+  } else {
+    own_bind(&k, "%%words=local");
+  }
   static const char *const results[] = {"values", "first", "inverse", "counts", "found"};
   for (int i = 0; i < 5; i++) {
     own_buffer(&k, results[i], own_result(o, i));
@@ -331,6 +372,17 @@ static bool column_weights(own *o, int64_t grams, const int64_t *columns, int64_
   return true;
 }
 
+static const char same_numbers[] = "%same = %same && i64(%x[%xa]) == i64(%pool[%pa])\n";
+
+static const char same_strings[] =
+    "%bytes = i64(%x[2 * %xa + 1])\n"
+    "%same = %same && %bytes == i64(%pool[2 * %pa + 1])\n"
+    "var %b = 0\n"
+    "while %same && %b < %bytes {\n"
+    "  %same = %memory[i64(%x[2 * %xa]) + %b] == %memory[i64(%pool[2 * %pa]) + %b]\n"
+    "  %b += 1\n"
+    "}\n";
+
 void own_lower_tfidf(own *o) {
   const aicc_type *x = own_type(o, 0), *y = &o->node->out[0]->type;
   int ints = 0;
@@ -354,8 +406,10 @@ void own_lower_tfidf(own *o) {
     return;
   }
   own_kernel k = own_begin(o, "tfidf");
-  bind_type(&k, "T", 0);
-  bind_type(&k, "P", 1);
+  const bool strings = x->dtype == AICC_STR;
+  own_bind(&k, "T=%s", strings ? "u64" : aicc_dtype_name(x->dtype));
+  own_bind(&k, "P=%s", strings ? "u64" : aicc_dtype_name(own_type(o, 1)->dtype));
+  bind_elements(&k, "SAME", strings, same_strings, same_numbers);
   own_bind(&k, "MODE=%lld", (long long)own_int(o, 0, 0));
   own_bind(&k, "LEAST=%lld", (long long)own_int(o, 1, 1));
   own_bind(&k, "MOST=%lld", (long long)most);

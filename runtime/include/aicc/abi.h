@@ -138,7 +138,7 @@ typedef struct aicc_abi_footer {
 typedef struct aicc_abi_constant {
   const char *name;
   aicc_abi_dtype dtype;
-  uint64_t offset, size;  // within the weights
+  uint64_t offset, size;  // within the weights; both 0: strings, which stand in the code
 } aicc_abi_constant;
 
 typedef struct aicc_abi_host aicc_abi_host;
