@@ -1,4 +1,6 @@
 // If, Loop and Scan.
+#include <string.h>
+
 #include "frontend/import_control.h"
 
 bool aicc_known_truth(const aicc_importer *im, const aicc_value *x, bool *truth) {
@@ -80,6 +82,43 @@ static aicc_status import_known(aicc_importer *im, const aicc_onnx_node *n,
   return AICC_OK;
 }
 
+// Whether the graph's first output is made by a Squeeze.
+static bool ends_in_squeeze(const Onnx__GraphProto *graph) {
+  for (size_t i = 0; i < graph->n_node; i++) {
+    const Onnx__NodeProto *node = graph->node[i];
+    if (graph->n_output && node->n_output && graph->output[0]->name &&
+        strcmp(node->output[0], graph->output[0]->name) == 0) {
+      return strcmp(node->op_type, "Squeeze") == 0;
+    }
+  }
+  return false;
+}
+
+// torch.squeeze of a size that is not known becomes an If whose branches differ in rank. No static
+// type fits both, so the model is compiled for the size 1, and a run with another fails.
+static aicc_status import_squeezed(aicc_importer *im, const aicc_onnx_node *n,
+                                  const Onnx__GraphProto *graph, bool truth) {
+  aicc_value *holds = aicc_as_scalar(im, aicc_in(n, 0));
+  if (!truth) {
+    holds = aicc_b_unary(&im->b, AICC_OP_NOT, holds);
+  }
+  aicc_node *node = aicc_node_create(im->module, AICC_OP_ASSERT, &holds, 1, 0);
+  aicc_set_string(im->module, node, AICC_ATTR_NAME,
+                  aicc_arena_printf(&im->module->arena,
+                                    "node '%s' (If): its branches differ in rank; the model is "
+                                    "compiled for the one that squeezes a size of 1, which this "
+                                    "input does not have", n->name));
+  aicc_b_finish(&im->b, node);
+  return import_known(im, n, graph);
+}
+
+static bool ranks_differ(const aicc_region *a, const aicc_region *b) {
+  const aicc_value *x = a->result_count ? a->results[0] : NULL;
+  const aicc_value *y = b->result_count ? b->results[0] : NULL;
+  return x && y && x->type.kind == AICC_TYPE_TENSOR && y->type.kind == AICC_TYPE_TENSOR &&
+         x->type.rank != y->type.rank;
+}
+
 aicc_status import_if(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   const Onnx__GraphProto *then = aicc_onnx_graph(n, "then_branch");
@@ -97,6 +136,11 @@ aicc_status import_if(aicc_importer *im, const aicc_onnx_node *n, int payload) {
                             aicc_import_subgraph(im, n, other, NULL, 0)};
   if (!condition || !regions[0] || !regions[1]) {
     return AICC_INVALID;
+  }
+  if (ranks_differ(regions[0], regions[1]) &&
+      ends_in_squeeze(then) != ends_in_squeeze(other)) {
+    truth = ends_in_squeeze(then);
+    return import_squeezed(im, n, truth ? then : other, truth);
   }
   const int count = (int)then->n_output;
   aicc_node *node = aicc_node_create(im->module, AICC_OP_IF, &condition, 1, count);

@@ -50,6 +50,7 @@ static const eval_row rows[AICC_OP_COUNT] = {
     [AICC_OP_SCATTER_ELEMENTS] = {aicc_eval_op_scatter_elements, false},
     [AICC_OP_SCATTER_ND] = {aicc_eval_op_scatter_nd, false},
     [AICC_OP_DEF_DIM] = {aicc_eval_op_def_dim, true},
+    [AICC_OP_ASSERT] = {aicc_eval_op_assert, true},
     [AICC_OP_COUNT_NONZERO] = {aicc_eval_op_count_nonzero, false},
     [AICC_OP_NONZERO] = {aicc_eval_op_nonzero, false},
     [AICC_OP_OPAQUE] = {aicc_eval_op_opaque, false},

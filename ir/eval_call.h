@@ -121,6 +121,7 @@ void aicc_eval_walk_copy(aicc_eval_walk *walk, int to, void *dst, int from, cons
   X(reshape) X(transpose) X(broadcast) X(slice) X(pad) X(concat) X(gather) X(gather_elements)    \
   X(gather_nd) X(window) X(resize) X(reverse_sequence) X(reduce) X(arg) X(cumulate) X(topk)      \
   X(matmul) X(conv) X(conv_transpose) X(attention) X(scatter_elements) X(scatter_nd) X(def_dim)  \
+  X(assert)                                                                                     \
   X(count_nonzero) X(nonzero) X(opaque) X(if) X(loop) X(group) X(seq_empty) X(seq_insert)        \
   X(seq_erase) X(seq_at) X(seq_length) X(seq_concat) X(opt_make) X(opt_has) X(opt_get)
 #define X(name) aicc_status aicc_eval_op_##name(aicc_eval_call *call);

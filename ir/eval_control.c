@@ -17,6 +17,14 @@ aicc_status aicc_eval_op_def_dim(aicc_eval_call *call) {
   return AICC_OK;
 }
 
+aicc_status aicc_eval_op_assert(aicc_eval_call *call) {
+  const aicc_eval_value *x = call->in[0];
+  if (aicc_eval_value_count(x) != 1 || !aicc_get_i64(x->dtype, x->data, 0)) {
+    return aicc_eval_fail(call, "%s", aicc_get_string(call->node, AICC_ATTR_NAME, "it is false"));
+  }
+  return AICC_OK;
+}
+
 // --- regions --------------------------------------------------------------------------------------
 
 static aicc_status needs_values(const aicc_eval_call *call) {

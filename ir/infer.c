@@ -163,7 +163,14 @@ aicc_status aicc_infer_from_dims(aicc_module *module, aicc_node *node, aicc_diag
   return AICC_OK;
 }
 
-aicc_status aicc_infer_none(aicc_module *module, aicc_node *node, aicc_diags *diags) {
+aicc_status aicc_infer_assertion(aicc_module *module, aicc_node *node, aicc_diags *diags) {
+  const aicc_type *type = &node->in[0]->type;
+  return type->kind == AICC_TYPE_TENSOR && type->dtype == AICC_BOOL
+             ? AICC_OK
+             : aicc_infer_fail(module, node, diags, "it asserts one bool");
+}
+
+aicc_status aicc_infer_def_dim(aicc_module *module, aicc_node *node, aicc_diags *diags) {
   int count = 0;
   AICC_TRY(aicc_infer_need_attr(module, node, diags, AICC_ATTR_SYMBOL));
   const aicc_dim *symbol = aicc_get_dims(node, AICC_ATTR_SYMBOL, &count);

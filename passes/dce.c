@@ -91,6 +91,9 @@ static bool is_dead(const dce *d, const aicc_node *node) {
     }
   }
   const aicc_attr *symbol = aicc_attr_find(node, AICC_ATTR_SYMBOL);
+  if (node->op == AICC_OP_ASSERT) {
+    return false;
+  }
   if (node->op == AICC_OP_DEF_DIM) {
     return symbol && symbol->count == 1 && d->needs[symbol->dims[0]] == 0;
   }

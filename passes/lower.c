@@ -242,6 +242,13 @@ static void lower_def_dim(aicc_lower *lw, const aicc_node *node) {
   aicc_lower_symbol_defined(lw, symbol[0]);
 }
 
+static void lower_assert(aicc_lower *lw, const aicc_node *node) {
+  const aicc_dim holds = aicc_lower_read(lw, node->in[0], 0);
+  aicc_step *step = aicc_lower_step(lw, AICC_STEP_CHECK);
+  step->dim = holds;
+  step->text = aicc_get_string(node, AICC_ATTR_NAME, "an assertion of the model does not hold");
+}
+
 static void lower_node(aicc_lower *lw, aicc_node *node) {
   switch (node->op) {
     case AICC_OP_CONST:
@@ -249,6 +256,7 @@ static void lower_node(aicc_lower *lw, aicc_node *node) {
     case AICC_OP_RESHAPE: aicc_lower_alias(lw, node->out[0], aicc_lower_slot(lw, node->in[0])); return;
     case AICC_OP_GROUP: lower_group(lw, node); return;
     case AICC_OP_DEF_DIM: lower_def_dim(lw, node); return;
+    case AICC_OP_ASSERT: lower_assert(lw, node); return;
     default: break;
   }
   if (!aicc_lower_control(lw, node)) {
