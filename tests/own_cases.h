@@ -111,11 +111,12 @@ static void own_run_case(const own_case *c, bool symbolic, int width) {
   aicc_module_destroy(module);
 }
 
-// Every case with sizes known and as symbols, and with 4 and 16 lanes.
+// Every case with sizes known and as symbols, with 4 and 16 lanes, and as native code.
 AICC_UNUSED static void own_run_cases(const own_case *cases, size_t count) {
   for (size_t i = 0; i < count; i++) {
     own_run_case(&cases[i], false, 4);
     own_run_case(&cases[i], true, 16);
+    own_run_case(&cases[i], true, 0);
   }
 }
 

@@ -1,5 +1,5 @@
-// Runs a lowered plan with the kernel interpreter, and compares it with the graph interpreter: the
-// test of lowering that needs no code generation. Included by Check programs; fails by ck_abort.
+// Runs a lowered plan with the kernel interpreter, or its kernels as native code, and compares it with
+// the graph interpreter: the test of lowering. Included by Check programs; fails by ck_abort.
 #ifndef AICC_TESTS_PLAN_RUN_H
 #define AICC_TESTS_PLAN_RUN_H
 
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cg_fixture.h"
 #include "ir/eval.h"
 #include "passes/lower.h"
 #include "passes/pass.h"
@@ -26,6 +27,7 @@ typedef struct plan_run {
   aicc_arena arena;
   aicc_diags diags;
   plan_memory *memory;  // per slot
+  const cg_target *target;  // NULL: interpreted
   aicc_dim symbols[PLAN_RUN_SYMBOLS];
   int64_t values[PLAN_RUN_SYMBOLS];
   int symbol_count;
@@ -110,6 +112,22 @@ static kir_arg plan_run_arg(plan_run *r, const kir_param *param, const aicc_step
   return (kir_arg){.data = m->data, .count = m->count * scale, .init = scale > 1 ? NULL : m->init};
 }
 
+static void plan_run_native(plan_run *r, const kir_kernel *kernel, const kir_arg *args,
+                            int64_t grid) {
+  int64_t *block = AICC_NEW_ARRAY(&r->arena, int64_t, kernel->param_count + 1);
+  for (int i = 0; i < kernel->param_count; i++) {
+    block[i] = kernel->params[i].is_buffer ? (int64_t)(intptr_t)args[i].data : args[i].i;
+    if (kernel->params[i].is_buffer && args[i].init != NULL) {
+      memset(args[i].init, 1, args[i].count);
+    }
+  }
+  cg_fixture fixture;
+  cg_fixture_open(&fixture);
+  cg_fixture_compile(&fixture, kernel, r->target);
+  cg_fixture_run(&fixture, block, grid);
+  cg_fixture_close(&fixture);
+}
+
 static void plan_run_launch(plan_run *r, const aicc_step *step) {
   const kir_kernel *kernel = r->plan->kernels[step->kernel];
   kir_arg *args = AICC_NEW_ARRAY(&r->arena, kir_arg, step->arg_count + 1);
@@ -117,9 +135,14 @@ static void plan_run_launch(plan_run *r, const aicc_step *step) {
   for (int i = 0; i < step->arg_count; i++) {
     args[i] = plan_run_arg(r, &kernel->params[i], &step->args[i]);
   }
-  if (kir_verify(kernel, &r->diags) != AICC_OK ||
-      kir_interpret(kernel, kernel->width > 0 ? kernel->width : 4, plan_run_dim(r, step->grid),
-                    args, 7, &r->diags) != AICC_OK) {
+  const int64_t grid = plan_run_dim(r, step->grid);
+  aicc_status status = kir_verify(kernel, &r->diags);
+  if (status == AICC_OK && r->target != NULL) {
+    plan_run_native(r, kernel, args, grid);
+  } else if (status == AICC_OK) {
+    status = kir_interpret(kernel, kernel->width > 0 ? kernel->width : 4, grid, args, 7, &r->diags);
+  }
+  if (status != AICC_OK) {
     kir_print(kernel, stderr);
     plan_run_fail(r, "a kernel is wrong");
   }
@@ -199,10 +222,11 @@ static void plan_run_bind_inputs(plan_run *r) {
   }
 }
 
-// Evaluates |module|, fuses and lowers it for |width| lanes, runs the plan, compares all results.
+// Evaluates |module|, fuses and lowers it for |width| lanes (0: this machine's, and runs native code),
+// runs the plan, compares all results.
 AICC_UNUSED static void plan_run_check(aicc_module *module, const aicc_eval_value *inputs,
                                        int width, const char *name) {
-  plan_run r = {.inputs = inputs};
+  plan_run r = {.inputs = inputs, .target = width == 0 ? cg_target_find("native") : NULL};
   aicc_arena scratch;
   aicc_arena_init(&scratch);
   aicc_arena_init(&r.arena);
@@ -212,9 +236,11 @@ AICC_UNUSED static void plan_run_check(aicc_module *module, const aicc_eval_valu
   if (aicc_eval_graph(module, inputs, wanted, &r.diags) != AICC_OK) {
     plan_run_fail(&r, name);
   }
-  const aicc_machine machine = {.name = "test", .width = width, .registers = 32,
-                                .l1_bytes = 32768, .l2_bytes = 1 << 20, .flops_per_ns = 64,
-                                .bytes_per_ns = 10};
+  aicc_machine machine = {.name = "test", .width = width, .registers = 32, .l1_bytes = 32768,
+                          .l2_bytes = 1 << 20, .flops_per_ns = 64, .bytes_per_ns = 10};
+  if (r.target != NULL) {
+    machine = r.target->machine;
+  }
   aicc_pass_context pass = {.module = module, .scratch = &scratch, .diags = &r.diags,
                             .machine = &machine};
   if (aicc_pass_fuse(&pass) != AICC_OK) {

@@ -331,6 +331,7 @@ START_TEST(signals) {
     // A square matrix has one size, which two symbols would not say.
     if (cases[i].make != make_det) {
       own_run_case(&cases[i], true, 16);
+      own_run_case(&cases[i], true, 0);
     }
   }
 }
@@ -452,7 +453,7 @@ END_TEST
 static Suite *make_suite(void) {
   Suite *suite = suite_create("own_opaque");
   TCase *tests = tcase_create("all");
-  tcase_set_timeout(tests, 120);
+  tcase_set_timeout(tests, 280);
   tcase_add_test(tests, non_max_suppression);
   tcase_add_test(tests, regions);
   tcase_add_test(tests, deform_conv);

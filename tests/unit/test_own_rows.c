@@ -231,7 +231,7 @@ END_TEST
 static Suite *make_suite(void) {
   Suite *suite = suite_create("own_rows");
   TCase *tests = tcase_create("all");
-  tcase_set_timeout(tests, 120);
+  tcase_set_timeout(tests, 280);
   tcase_add_test(tests, arg);
   tcase_add_test(tests, cumulate);
   tcase_add_test(tests, topk);

@@ -204,7 +204,7 @@ END_TEST
 static Suite *make_suite(void) {
   Suite *suite = suite_create("own_text");
   TCase *tests = tcase_create("all");
-  tcase_set_timeout(tests, 120);
+  tcase_set_timeout(tests, 280);
   tcase_add_test(tests, pairs);
   tcase_add_test(tests, normalizer);
   tcase_add_test(tests, split);
