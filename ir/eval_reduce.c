@@ -153,7 +153,7 @@ static int64_t line_start(const lines *l, int64_t i, int64_t size) {
   return i / l->stride * size * l->stride + i % l->stride;
 }
 
-// A number that sorts like the element: NaN above all; u64 with its sign bit flipped.
+// A number that sorts like the element: NaN like +inf; u64 with its sign bit flipped.
 typedef struct key {
   double number;
   int64_t integer, index;
@@ -169,16 +169,15 @@ static void load_line(const aicc_eval_value *x, const lines *l, int64_t line, ke
       keys[i].integer = aicc_get_i64(x->dtype, x->data, at);
       keys[i].integer ^= x->dtype == AICC_U64 ? INT64_MIN : 0;
     } else {
-      keys[i].number = aicc_get_f64(x->dtype, x->data, at);
+      const double number = aicc_get_f64(x->dtype, x->data, at);
+      keys[i].number = isnan(number) ? (double)INFINITY : number;
     }
   }
 }
 
 static int compare_keys(const key *a, const key *b) {
-  const int nan = isnan(a->number) - isnan(b->number);
-  return nan ? nan
-             : (a->number > b->number) - (a->number < b->number) +
-                   (a->integer > b->integer) - (a->integer < b->integer);
+  return (a->number > b->number) - (a->number < b->number) + (a->integer > b->integer) -
+         (a->integer < b->integer);
 }
 
 aicc_status aicc_eval_op_arg(aicc_eval_call *call) {

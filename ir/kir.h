@@ -117,7 +117,7 @@ bool kir_is_const_i64(const kir_builder *b, kir_val v, int64_t *value);
 kir_val kir_scalar1(kir_builder *b, aicc_op op, kir_val x);
 kir_val kir_scalar2(kir_builder *b, aicc_op op, kir_val x, kir_val y);
 kir_val kir_select(kir_builder *b, kir_val c, kir_val x, kir_val y);
-kir_val kir_fma(kir_builder *b, kir_val x, kir_val y, kir_val z);
+kir_val kir_fma(kir_builder *b, kir_val x, kir_val y, kir_val z);  // integers: mul and add
 kir_val kir_cast(kir_builder *b, kir_val x, aicc_dtype to, bool saturate);  // x if it has the type
 kir_val kir_bitcast(kir_builder *b, kir_val x, aicc_dtype to);
 kir_val kir_task(kir_builder *b);

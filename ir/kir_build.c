@@ -173,6 +173,9 @@ kir_val kir_select(kir_builder *b, kir_val c, kir_val x, kir_val y) {
 kir_val kir_fma(kir_builder *b, kir_val x, kir_val y, kir_val z) {
   const aicc_dtype dtype = dtype_of(b, x);
   AICC_ASSERT(is_value(b, x, dtype) && is_value(b, y, dtype) && is_value(b, z, dtype));
+  if (aicc_dtype_is_int(dtype)) {
+    return kir_add(b, kir_mul(b, x, y), z);
+  }
   const bool is_varying = varying(b, x) || varying(b, y) || varying(b, z);
   return append_value(b, (kir_inst){.op = KIR_FMA, .arg_count = 3, .args = {x, y, z}}, dtype,
                       is_varying);

@@ -440,11 +440,15 @@ static kir_val elem_cast(lower_kernel *lk, const aicc_node *node, kir_val x) {
   return kir_cast(&lk->b, x, lk_compute_type(to), false);
 }
 
-// Integer powers, and bases and exponents of two types, go through f64.
+// Powers of integers wrap, whatever the type of the exponent: i64 keeps the bits that matter. Those
+// with one integer and one float go through f64.
 static kir_val elem_pow(lower_kernel *lk, const aicc_node *node, kir_val x, kir_val y) {
   const aicc_dtype type = lk_compute_type(node->out[0]->type.dtype);
-  const bool plain = aicc_dtype_is_float(type);
-  const aicc_dtype inner = plain ? type : AICC_F64;
+  const aicc_dtype exponent = lk_compute_type(node->in[1]->type.dtype);
+  const bool ints = aicc_dtype_is_int(type) && aicc_dtype_is_int(exponent);
+  const aicc_dtype inner = aicc_dtype_is_float(type) || (ints && type == exponent) ? type
+                           : ints                                                  ? AICC_I64
+                                                                                   : AICC_F64;
   const kir_val power = kir_scalar2(&lk->b, AICC_OP_POW, kir_cast(&lk->b, x, inner, false),
                                     kir_cast(&lk->b, y, inner, false));
   return kir_cast(&lk->b, power, type, false);

@@ -32,8 +32,11 @@ static aicc_value *involution(aicc_simplify *s, aicc_node *node) {
   return inner ? inner->in[0] : NULL;
 }
 
-// |-x| = |x|, in two's complement too.
+// |-x| = |x|, in two's complement too; of unsigned integers it is -x.
 static aicc_value *abs_of_neg(aicc_simplify *s, aicc_node *node) {
+  if (aicc_dtype_kind_of(node->in[0]->type.dtype) == AICC_KIND_UNSIGNED) {
+    return node->in[0];
+  }
   aicc_node *neg = aicc_simplify_def(node, 0, AICC_OP_NEG);
   return neg ? aicc_b_unary(&s->b, AICC_OP_ABS, neg->in[0]) : NULL;
 }
