@@ -49,10 +49,21 @@ static aicc_status fill_packed(void *user, uint64_t offset, void *to, size_t siz
   return AICC_OK;
 }
 
-static aicc_view view_of(const aicc_plan_const *constant) {
-  const aicc_tensor *tensor = constant->tensor;
+static aicc_view view_of(const aicc_tensor *tensor, uint64_t bytes) {
   const uint8_t *base = aicc_buf_data(tensor->buf), *data = tensor->data;
-  return (aicc_view){.buf = tensor->buf, .offset = (size_t)(data - base), .size = constant->size};
+  return (aicc_view){.buf = tensor->buf, .offset = (size_t)(data - base), .size = bytes};
+}
+
+// What is read for a packed constant.
+static aicc_view source_of(const aicc_tensor *tensor) {
+  if (tensor->buf == NULL) {
+    return (aicc_view){0};
+  }
+  uint64_t bytes = aicc_dtype_size(tensor->dtype);
+  for (int i = 0; i < tensor->rank; i++) {
+    bytes *= (uint64_t)tensor->shape[i];
+  }
+  return view_of(tensor, bytes);
 }
 
 static bool same_pack(const aicc_pack *a, const aicc_pack *b) {
@@ -96,9 +107,10 @@ static void add_weights(compile *job, size_t index) {
     } else if (constant->pack == NULL && constant->tensor->buf == NULL) {
       offsets[i] = cg_weights_add(&job->weights, constant->tensor->data, constant->size);
     } else if (constant->pack == NULL) {
-      offsets[i] = cg_weights_add_view(&job->weights, view_of(constant));
+      offsets[i] = cg_weights_add_view(&job->weights, view_of(constant->tensor, constant->size));
     } else {
-      offsets[i] = cg_weights_add_made(&job->weights, constant->size, fill_packed, constant);
+      offsets[i] = cg_weights_add_made(&job->weights, constant->size, fill_packed, constant,
+                                       source_of(constant->tensor));
     }
   }
 }

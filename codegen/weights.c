@@ -39,9 +39,9 @@ uint64_t cg_weights_add(cg_weights *weights, const void *data, uint64_t size) {
   return add(weights, (cg_weight){.size = size, .data = data});
 }
 
-uint64_t cg_weights_add_made(cg_weights *weights, uint64_t size, cg_weights_fill *fill,
-                             void *user) {
-  return add(weights, (cg_weight){.size = size, .fill = fill, .user = user});
+uint64_t cg_weights_add_made(cg_weights *weights, uint64_t size, cg_weights_fill *fill, void *user,
+                             aicc_view source) {
+  return add(weights, (cg_weight){.size = size, .fill = fill, .user = user, .view = source});
 }
 
 // Where bytes go, and the hash of those that went.
@@ -70,6 +70,14 @@ static aicc_status put_zeros(sink *to, uint64_t size) {
   return put(to, zeros, size);
 }
 
+// Packing walks all over its source: forgetting it after each piece would read it many times.
+static void forget_source(const cg_weight *weight, uint64_t done) {
+  const bool often = weight->view.size > CG_WEIGHTS_SOURCE && done / CG_WEIGHTS_CHUNK % 4 == 0;
+  if (weight->view.buf && (often || done == weight->size)) {
+    aicc_view_forget(weight->view);
+  }
+}
+
 // Piece by piece, so that what was hashed is still in the cache when it is written.
 static aicc_status put_weight(sink *to, const cg_weight *weight, void *buffer) {
   for (uint64_t at = 0; at < weight->size; at += CG_WEIGHTS_CHUNK) {
@@ -78,6 +86,7 @@ static aicc_status put_weight(sink *to, const cg_weight *weight, void *buffer) {
     if (weight->fill) {
       AICC_TRY(weight->fill(weight->user, at, buffer, size, to->diags));
       AICC_TRY(put(to, buffer, size));
+      forget_source(weight, at + size);
     } else if (weight->view.buf) {
       const aicc_view piece = {weight->view.buf, weight->view.offset + (size_t)at, size};
       AICC_TRY(put(to, aicc_view_data(piece), size));

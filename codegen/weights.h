@@ -22,6 +22,7 @@ enum {
   CG_WEIGHTS_CHUNK = 1 << 20,  // bytes made at a time
   CG_WEIGHTS_ALIGN = 64,       // of every constant's offset
   CG_WEIGHTS_PAGE = 4096,      // of the offsets of constants from 64 KiB on
+  CG_WEIGHTS_SOURCE = 128 << 20,  // bytes; of a larger source only parts are kept in memory
 };
 
 // Makes bytes [offset, offset + size) of one constant. Called in order, without gaps; |offset| is a
@@ -31,7 +32,7 @@ typedef aicc_status cg_weights_fill(void *user, uint64_t offset, void *to, size_
 
 typedef struct cg_weight {
   uint64_t offset, size;
-  aicc_view view;         // the bytes, or:
+  aicc_view view;         // the bytes (with |fill|: what it reads), or:
   const void *data;       // the bytes, or:
   cg_weights_fill *fill;  // who makes them
   void *user;
@@ -51,7 +52,9 @@ void cg_weights_init(cg_weights *weights, aicc_arena *arena);
 // does not count as memory of this process.
 uint64_t cg_weights_add_view(cg_weights *weights, aicc_view view);
 uint64_t cg_weights_add(cg_weights *weights, const void *data, uint64_t size);
-uint64_t cg_weights_add_made(cg_weights *weights, uint64_t size, cg_weights_fill *fill, void *user);
+// |source|: what |fill| reads, forgotten once it is written; .buf NULL: nothing to forget.
+uint64_t cg_weights_add_made(cg_weights *weights, uint64_t size, cg_weights_fill *fill, void *user,
+                             aicc_view source);
 
 // Completes the model file at |image_path|, which holds the linked image: appends the weights (or
 // writes them over |weights_path| where that is not NULL) and the footer. |hashed|: records the

@@ -151,7 +151,7 @@ static void unpack_bits(aicc_dtype dtype, const uint8_t *packed, int64_t count, 
   const unsigned per_byte = 8 / bits, mask = (1u << bits) - 1, sign = 1u << (bits - 1);
   for (int64_t i = 0; i < count; i++) {
     const unsigned shift = (unsigned)((uint64_t)i % per_byte) * bits;
-    const unsigned value = packed[(uint64_t)i / per_byte] >> shift & mask;
+    const unsigned value = (unsigned)packed[(uint64_t)i / per_byte] >> shift & mask;
     out[i] = (uint8_t)(is_signed ? (value ^ sign) - sign : value);
   }
 }

@@ -73,6 +73,7 @@ char *aicc_arena_vprintf(aicc_arena *arena, const char *format, va_list args) {
   va_list again;
   va_copy(again, args);
   const int length = vsnprintf(NULL, 0, format, args);
+  AICC_ASSERT(length >= 0);  // the format is ours
   char *text = aicc_arena_alloc(arena, (size_t)length + 1);
   vsnprintf(text, (size_t)length + 1, format, again);
   va_end(again);

@@ -113,6 +113,7 @@ aicc_view aicc_view_align(aicc_view view, size_t alignment) {
     return view;
   }
   aicc_buf *copy = aicc_buf_create_copy(aicc_view_data(view), view.size);
+  aicc_view_forget(view);  // else large tensors would be in memory twice
   return (aicc_view){.buf = copy, .offset = 0, .size = view.size};
 }
 

@@ -156,7 +156,7 @@ enum { MADE_SIZE = 3 * CG_WEIGHTS_CHUNK + 12345 };
 // Three constants; |made| counts the bytes asked for.
 static void add_weights(fixture *f, uint64_t *made, uint64_t offsets[3]) {
   offsets[0] = cg_weights_add(&f->weights, "small", 5);
-  offsets[1] = cg_weights_add_made(&f->weights, MADE_SIZE, count_up, made);
+  offsets[1] = cg_weights_add_made(&f->weights, MADE_SIZE, count_up, made, (aicc_view){0});
   offsets[2] = cg_weights_add(&f->weights, "last", 4);
   ck_assert_uint_eq(offsets[1] % CG_WEIGHTS_PAGE, 0);
   ck_assert_uint_eq(offsets[2] % CG_WEIGHTS_ALIGN, 0);
@@ -321,7 +321,7 @@ START_TEST(full_disk) {
   fixture f;
   fixture_open(&f);
   uint64_t made = 0;
-  cg_weights_add_made(&f.weights, MADE_SIZE, count_up, &made);
+  cg_weights_add_made(&f.weights, MADE_SIZE, count_up, &made, (aicc_view){0});
   // A limit on file sizes stands for a full disk: the link fits, the weights do not.
   signal(SIGXFSZ, SIG_IGN);
   const struct rlimit limit = {1 << 20, 1 << 20};
@@ -386,7 +386,7 @@ START_TEST(failure_while_making_keeps_the_older_model) {
   ck_assert_int_eq(write_model(&f, f.path, NULL), AICC_OK);
   uint64_t size, later;
   map_file(f.path, &size);
-  cg_weights_add_made(&f.weights, MADE_SIZE, refuse, NULL);
+  cg_weights_add_made(&f.weights, MADE_SIZE, refuse, NULL, (aicc_view){0});
   ck_assert_int_eq(write_model(&f, f.path, NULL), AICC_INTERNAL);
   map_file(f.path, &later);
   ck_assert_uint_eq(size, later);
