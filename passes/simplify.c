@@ -74,6 +74,7 @@ static bool visit_node(aicc_simplify *s, aicc_node *node) {
   aicc_value *result = apply_table(s, node, aicc_simplify_eltwise);
   result = result ? result : apply_table(s, node, aicc_simplify_move);
   result = result ? result : apply_table(s, node, aicc_simplify_control);
+  result = result ? result : apply_table(s, node, aicc_simplify_index);
   if (!result || result == node->out[0]) {
     return result != NULL;
   }
