@@ -27,6 +27,7 @@ static const args_option options[] = {
     {"--list-passes", NULL, ARGS_FLAG, NULL, "print every pass"},
     {"--list-targets", NULL, ARGS_FLAG, NULL, "print every target"},
     {"--list-ops", NULL, ARGS_FLAG, NULL, "print the supported ONNX operators"},
+    {"--markdown", NULL, ARGS_FLAG, NULL, "--list-ops as the tables of docs/operators.md"},
     {"--dump-after", NULL, ARGS_VALUE, "PASS", "print the graph after a pass, import, plan or all"},
     {"--dump-kernels-to", NULL, ARGS_VALUE, "DIR", "write each kernel's IR, LLVM IR and assembly"},
     {"--stop-after", NULL, ARGS_VALUE, "PASS", "stop after a pass, or import; writes no model"},
@@ -394,7 +395,7 @@ int main(int argc, char **argv) {
     return 0;
   }
   if (args_has(&c.a, "--list-ops")) {
-    aicc_list_ops(stdout);
+    (args_has(&c.a, "--markdown") ? aicc_list_ops_markdown : aicc_list_ops)(stdout);
     return 0;
   }
   c.times = args_has(&c.a, "--time-passes");
