@@ -1,6 +1,8 @@
 // aicc: ONNX model in, model.so out.
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -358,6 +360,10 @@ static int run(compile *c) {
   o.processes = (unsigned)jobs;
   o.opt_level = 2;
   o.dump_dir = args_get(&c->a, "--dump-kernels-to", NULL);
+  if (o.dump_dir && mkdir(o.dump_dir, 0777) != 0 && errno != EEXIST) {
+    fprintf(stderr, "aicc: cannot make the folder '%s': %s\n", o.dump_dir, strerror(errno));
+    return AICC_IO;
+  }
   const char *weights = args_get(&c->a, "--weights", "embed");
   if (strcmp(weights, "external") == 0) {
     o.weights_path = aicc_arena_printf(&c->arena, "%s.weights", o.path);
