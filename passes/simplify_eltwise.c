@@ -131,6 +131,51 @@ static aicc_value *div_by_power_of_two(aicc_simplify *s, aicc_node *node) {
   return x ? aicc_b_binary(&s->b, AICC_OP_MUL, x, aicc_b_scalar_like(&s->b, x, 1 / value)) : NULL;
 }
 
+// Whether rounding twice is as good as rounding once: results of f32 and f64 keep all but the last
+// bit; 16-bit types round after every operator, where that bit counts.
+static bool is_wide(const aicc_node *node) {
+  const aicc_dtype type = node->out[0]->type.dtype;
+  return type == AICC_F32 || type == AICC_F64;
+}
+
+// erf(x / c) = erf(x * (1 / c)), as GELU has it. For erf alone, whose result hardly feels the last
+// bit of its operand: floor(x / 3) would feel it.
+static aicc_value *erf_of_quotient(aicc_simplify *s, aicc_node *node) {
+  aicc_node *div = aicc_simplify_def(node, 0, AICC_OP_DIV);
+  double value;
+  if (!div || !is_wide(node) || !aicc_simplify_splat(div->in[1], &value) ||
+      !(fabs(value) > 1e-30 && fabs(value) < 1e30)) {
+    return NULL;
+  }
+  aicc_value *x = aicc_simplify_fit(s, div, div->in[0]);
+  aicc_value *scaled =
+      x ? aicc_b_binary(&s->b, AICC_OP_MUL, x, aicc_b_scalar_like(&s->b, x, 1 / value)) : NULL;
+  return scaled ? aicc_b_unary(&s->b, AICC_OP_ERF, scaled) : NULL;
+}
+
+// Sums of exponentials are 1 or more where softmax divides by them, and square roots are never so
+// small that their reciprocal is infinite.
+static bool has_reciprocal(const aicc_value *value) {
+  const aicc_node *def = value->def;
+  if (!def || def->op == AICC_OP_SQRT) {
+    return def != NULL;
+  }
+  const aicc_node *term = def->op == AICC_OP_REDUCE_SUM ? def->in[0]->def : NULL;
+  return term && term->op == AICC_OP_EXP;
+}
+
+// x / y where y is one number for a whole row: one division and a row of products.
+static aicc_value *div_by_row_number(aicc_simplify *s, aicc_node *node) {
+  const aicc_type *out = &node->out[0]->type, *row = &node->in[1]->type;
+  if (!is_wide(node) || out->rank == 0 || row->rank != out->rank ||
+      row->dims[out->rank - 1] == out->dims[out->rank - 1] ||
+      !aicc_type_equal(&node->in[0]->type, out) || !has_reciprocal(node->in[1])) {
+    return NULL;
+  }
+  aicc_value *once = aicc_b_unary(&s->b, AICC_OP_RECIP, node->in[1]);
+  return once ? aicc_b_binary(&s->b, AICC_OP_MUL, node->in[0], once) : NULL;
+}
+
 // 1 / x is what recip means.
 static aicc_value *one_over(aicc_simplify *s, aicc_node *node) {
   double value;
@@ -365,6 +410,8 @@ const aicc_simplify_rule aicc_simplify_eltwise[] = {
     {AICC_OP_MUL, "times_minus_one", times_minus_one},
     {AICC_OP_DIV, "div_by_power_of_two", div_by_power_of_two},
     {AICC_OP_DIV, "one_over", one_over},
+    {AICC_OP_DIV, "div_by_row_number", div_by_row_number},
+    {AICC_OP_ERF, "erf_of_quotient", erf_of_quotient},
     {AICC_OP_POW, "small_power", small_power},
     {AICC_OP_ADD, "join_constants", join_constants},
     {AICC_OP_MUL, "join_constants", join_constants},
