@@ -148,10 +148,11 @@ static bool is_same(const aicc_activation *a, const aicc_activation *b) {
   return strcmp(a->name, b->name) == 0 && a->alpha == b->alpha && a->beta == b->beta;
 }
 
-// Activation |which|, of each direction its own.
+// Activation |which|, of each direction its own. What the last one of LSTM takes, the cell state, is
+// not clipped.
 static aicc_value *activate(const aicc_cell *cell, int which, aicc_value *x) {
   aicc_builder *b = &cell->im->b;
-  if (x && cell->clip > 0) {
+  if (x && cell->clip > 0 && which < 2) {
     x = aicc_max(b, x, aicc_b_scalar_like(b, x, -cell->clip));
     x = x ? aicc_min(b, x, aicc_b_scalar_like(b, x, cell->clip)) : NULL;
   }

@@ -55,9 +55,24 @@ aicc_status import_linear_regressor(aicc_importer *im, const aicc_onnx_node *n, 
   return aicc_set_out(im, n, 0, as_f32(im, aicc_ml_apply(im, y, transform)));
 }
 
+// One score decides between two classes; their scores add up to 1.
+static aicc_status one_row(aicc_importer *im, const aicc_onnx_node *n,
+                           const aicc_ml_labels *labels, aicc_value *score,
+                           aicc_ml_transform transform) {
+  aicc_builder *b = &im->b;
+  if (transform == AICC_ML_PROBIT) {
+    return aicc_unsupported(im, n, "post_transform PROBIT of one score");
+  }
+  aicc_value *wins = aicc_b_binary(b, AICC_OP_GT, score, aicc_b_scalar_like(b, score, 0));
+  aicc_value *best = wins ? aicc_b_squeeze(b, aicc_b_cast(b, wins, AICC_I64), 1) : NULL;
+  aicc_value *p = transform == AICC_ML_LOGISTIC ? aicc_ml_apply(im, score, transform) : score;
+  aicc_value *const both[] = {p ? aicc_sub(b, aicc_b_scalar_like(b, p, 1), p) : NULL, p};
+  AICC_TRY(aicc_set_out(im, n, 0, best ? aicc_ml_labels_of(im, labels, best) : NULL));
+  return aicc_set_out(im, n, 1, as_f32(im, aicc_b_concat(b, both, 2, 1)));
+}
+
 aicc_status import_linear_classifier(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
-  aicc_builder *b = &im->b;
   aicc_ml_transform transform;
   aicc_ml_labels labels;
   aicc_value *x = float_rows(im, n), *y;
@@ -75,9 +90,9 @@ aicc_status import_linear_classifier(aicc_importer *im, const aicc_onnx_node *n,
   const int rows = intercepts ? intercepts : wide ? coefficients / (int)features : labels.count;
   AICC_TRY(linear(im, n, x, rows, &y));
   if (rows == 1 && labels.count == 2) {
-    aicc_value *const both[] = {aicc_b_unary(b, AICC_OP_NEG, y), y};
-    y = aicc_b_concat(b, both, 2, 1);
-  } else if (rows != labels.count || rows < 2) {
+    return one_row(im, n, &labels, y, transform);
+  }
+  if (rows != labels.count || rows < 2) {
     return aicc_unsupported(im, n, "%d scores for %d class labels", rows, labels.count);
   }
   aicc_value *best = aicc_ml_best(im, y);
@@ -173,7 +188,6 @@ typedef struct machine {
   const int64_t *per_class;
   const float *coefficients, *vectors, *rho, *prob_a, *prob_b;
   int classes, coefficient_count, vector_count, rhos, pairs;
-  bool all_positive;
 } machine;
 
 static aicc_status read_machine(aicc_importer *im, const aicc_onnx_node *n, machine *m) {
@@ -190,10 +204,6 @@ static aicc_status read_machine(aicc_importer *im, const aicc_onnx_node *n, mach
   m->pairs = m->labels.count * (m->labels.count - 1) / 2;
   for (int i = 0; i < m->classes; i++) {
     m->vector_count += (int)m->per_class[i];
-  }
-  m->all_positive = true;
-  for (int i = 0; i < m->coefficient_count; i++) {
-    m->all_positive = m->all_positive && m->coefficients[i] >= 0;
   }
   if (m->labels.count < 2) {
     return aicc_unsupported(im, n, "%d class labels", m->labels.count);
@@ -238,7 +248,6 @@ static aicc_node *machine_node(aicc_importer *im, const machine *m, aicc_value *
 
 aicc_status import_svm_classifier(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
-  aicc_builder *b = &im->b;
   aicc_value *x = float_rows(im, n), *scores = NULL, *best;
   aicc_ml_transform transform;
   machine m = {0};
@@ -255,7 +264,7 @@ aicc_status import_svm_classifier(aicc_importer *im, const aicc_onnx_node *n, in
     aicc_value *weight = aicc_ml_floats(im, x->type.dtype, m.coefficients, m.coefficient_count);
     weight = aicc_ml_matrix(im, weight, m.coefficient_count / m.labels.count);
     scores = kernel_of(im, &(svm){0}, x, weight);
-    scores = scores && m.rhos ? aicc_add_number(b, scores, (double)m.rho[0]) : scores;
+    scores = scores && m.rhos ? aicc_add_number(&im->b, scores, (double)m.rho[0]) : scores;
     best = aicc_ml_best(im, scores);
   } else {
     AICC_TRY(check_width(im, n, x, elements, m.vector_count, "support vector elements"));
@@ -267,7 +276,11 @@ aicc_status import_svm_classifier(aicc_importer *im, const aicc_onnx_node *n, in
     best = node->out[1];
   }
   if (m.vector_count && m.pairs == 1 && !m.prob_a) {
-    return aicc_unsupported(im, n, "two classes without probabilities");
+    if (transform != AICC_ML_NONE && transform != AICC_ML_LOGISTIC) {
+      return aicc_unsupported(im, n, "this post_transform of one score");
+    }
+    scores = aicc_ml_two_classes(im, scores, false, transform).scores;
+    transform = AICC_ML_NONE;
   }
   AICC_TRY(aicc_set_out(im, n, 0, best ? aicc_ml_labels_of(im, &m.labels, best) : NULL));
   return aicc_set_out(im, n, 1, as_f32(im, aicc_ml_apply(im, scores, transform)));

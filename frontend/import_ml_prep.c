@@ -97,7 +97,7 @@ aicc_status import_normalizer(aicc_importer *im, const aicc_onnx_node *n, int pa
   } else if (strcmp(norm, "L1") == 0) {
     by = aicc_b_reduce(b, AICC_OP_REDUCE_SUM, aicc_b_unary(b, AICC_OP_ABS, x), axes, 1, true);
   } else if (strcmp(norm, "MAX") == 0) {
-    by = aicc_b_reduce(b, AICC_OP_REDUCE_MAX, aicc_b_unary(b, AICC_OP_ABS, x), axes, 1, true);
+    by = aicc_b_reduce(b, AICC_OP_REDUCE_MAX, x, axes, 1, true);
   } else {
     return aicc_unsupported(im, n, "norm '%s'", norm);
   }

@@ -291,21 +291,42 @@ aicc_status import_tree_regressor(aicc_importer *im, const aicc_onnx_node *n, in
   return aicc_set_out(im, n, 0, y ? aicc_b_cast(&im->b, y, AICC_F32) : NULL);
 }
 
-// All weights are of one class of two: the score of that class decides.
-static bool has_one_score(forest *f, bool *all_positive) {
+// Of a classifier of two classes: the class that all weights are of, -1 where they are of both.
+static int only_class(const forest *f, bool *all_positive) {
+  bool one = f->leaves > 0;
   *all_positive = true;
   for (int i = 0; i < f->leaves; i++) {
     *all_positive = *all_positive && f->weight[i] >= 0;
+    one = one && f->target[i] == f->target[0];
   }
-  for (int i = 1; i < f->leaves; i++) {
-    if (f->target[i] != f->target[0]) {
-      return false;
+  return one ? (int)f->target[0] : -1;
+}
+
+// Weights of the first class alone are a score that decides by itself; of the second class alone they
+// are compared with nothing for the first. So do the runtimes that write such models.
+static aicc_status two_classes(aicc_importer *im, forest *f, aicc_ml_transform *transform,
+                               aicc_value **scores, aicc_value **best) {
+  aicc_builder *b = &im->b;
+  bool all_positive;
+  const int class = only_class(f, &all_positive);
+  f->targets = class == 0 ? 1 : 2;
+  AICC_TRY(read_base(f));
+  AICC_TRY(build(f, aicc_in(f->n, 0), scores));
+  *best = aicc_ml_best(im, *scores);
+  if (class == 0) {
+    if (*transform == AICC_ML_PROBIT) {
+      return aicc_unsupported(im, f->n, "post_transform PROBIT of one score");
     }
+    const aicc_ml_binary both = aicc_ml_two_classes(im, *scores, all_positive, *transform);
+    *scores = both.scores;
+    *best = both.best;
+    *transform = AICC_ML_NONE;
+  } else if (class == 1) {
+    const aicc_dim one = aicc_const_dim(im, 1);
+    aicc_value *score = aicc_b_slice(b, *scores, 1, one, one, 1);
+    *best = aicc_ml_two_classes(im, score, all_positive, AICC_ML_NONE).best;
   }
-  for (int i = 0; i < f->leaves; i++) {
-    f->target[i] = 0;
-  }
-  return true;
+  return *scores && *best ? AICC_OK : AICC_INVALID;
 }
 
 aicc_status import_tree_classifier(aicc_importer *im, const aicc_onnx_node *n, int payload) {
@@ -314,26 +335,22 @@ aicc_status import_tree_classifier(aicc_importer *im, const aicc_onnx_node *n, i
   forest f = begin(im, n);
   aicc_ml_transform transform;
   aicc_ml_labels labels;
-  bool all_positive;
   AICC_TRY(aicc_ml_read_transform(im, n, &transform));
   AICC_TRY(aicc_ml_read_labels(im, n, "classlabels_int64s", "classlabels_strings", &labels));
   if (labels.count < 2) {
     return aicc_unsupported(im, n, "%d class labels", labels.count);
   }
   AICC_TRY(read_nodes(&f, "class"));
-  const bool binary = labels.count == 2 && has_one_score(&f, &all_positive);
-  f.targets = binary ? 1 : labels.count;
-  AICC_TRY(read_base(&f));
   aicc_value *scores, *best;
-  AICC_TRY(build(&f, aicc_in(n, 0), &scores));
-  if (binary) {
-    const aicc_ml_binary both = aicc_ml_two_classes(im, scores, all_positive, transform);
-    scores = both.scores;
-    best = both.best;
+  if (labels.count == 2) {
+    AICC_TRY(two_classes(im, &f, &transform, &scores, &best));
   } else {
+    f.targets = labels.count;
+    AICC_TRY(read_base(&f));
+    AICC_TRY(build(&f, aicc_in(n, 0), &scores));
     best = aicc_ml_best(im, scores);
-    scores = aicc_ml_apply(im, scores, transform);
   }
+  scores = aicc_ml_apply(im, scores, transform);
   if (!scores || !best) {
     return AICC_INVALID;
   }

@@ -54,6 +54,8 @@ AICC_MUST_USE aicc_status aicc_import_path(const char *path, const aicc_import_o
 
 // --list-ops: every operator and the versions of it that are imported, one row a line.
 void aicc_list_ops(FILE *out);
+// --list-ops --markdown: a table for each domain, one line an operator (docs/operators.md).
+void aicc_list_ops_markdown(FILE *out);
 
 // --- importers of operators -------------------------------------------------------------------------
 

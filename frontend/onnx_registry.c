@@ -1,5 +1,6 @@
 // The table of ONNX operators, and look-up in it.
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "frontend/onnx_import.h"
@@ -67,6 +68,8 @@ const aicc_onnx_op *aicc_onnx_op_find(aicc_onnx_domain domain, const char *type,
   return NULL;
 }
 
+// --- lists ----------------------------------------------------------------------------------------
+
 void aicc_list_ops(FILE *out) {
   for (int i = 0; i < ROW_COUNT; i++) {
     const aicc_onnx_op *row = &rows[i];
@@ -75,6 +78,66 @@ void aicc_list_ops(FILE *out) {
     fputs(row->until == MAX ? "+\n" : "", out);
     if (row->until != MAX) {
       fprintf(out, "-%d\n", row->until);
+    }
+  }
+}
+
+// One operator with all its rows: their versions leave no holes (tests/unit/test_onnx_registry.c).
+typedef struct listed_op {
+  aicc_onnx_domain domain;
+  const char *type;
+  int since, until;
+} listed_op;
+
+static int by_domain_and_name(const void *a, const void *b) {
+  const listed_op *x = a, *y = b;
+  return x->domain != y->domain ? (int)x->domain - (int)y->domain : strcmp(x->type, y->type);
+}
+
+static size_t merge_rows(listed_op *ops) {
+  for (int i = 0; i < ROW_COUNT; i++) {
+    ops[i] = (listed_op){rows[i].domain, rows[i].type, rows[i].since, rows[i].until};
+  }
+  qsort(ops, ROW_COUNT, sizeof *ops, by_domain_and_name);
+  size_t count = 0;
+  for (int i = 0; i < ROW_COUNT; i++) {
+    listed_op *last = count ? &ops[count - 1] : NULL;
+    if (!last || by_domain_and_name(last, &ops[i]) != 0) {
+      ops[count++] = ops[i];
+      continue;
+    }
+    last->since = ops[i].since < last->since ? ops[i].since : last->since;
+    last->until = ops[i].until > last->until ? ops[i].until : last->until;
+  }
+  return count;
+}
+
+static size_t count_domain(const listed_op *ops, size_t count, aicc_onnx_domain domain) {
+  size_t found = 0;
+  for (size_t i = 0; i < count; i++) {
+    found += ops[i].domain == domain;
+  }
+  return found;
+}
+
+void aicc_list_ops_markdown(FILE *out) {
+  listed_op ops[ROW_COUNT];
+  const size_t count = merge_rows(ops);
+  fputs("# Operators\n\nPrinted by `aicc --list-ops --markdown`. Versions are those of the domain's "
+        "operator set\nthat are imported. ONNX functions, a model's own too, are inlined and need no "
+        "row here.\n",
+        out);
+  for (size_t i = 0; i < count; i++) {
+    const listed_op *op = &ops[i];
+    if (i == 0 || ops[i - 1].domain != op->domain) {
+      const char *domain = domain_names[op->domain];
+      fprintf(out, "\n## %s: %zu operators\n\n| operator | versions |\n|---|---|\n",
+              *domain ? domain : "ai.onnx", count_domain(ops, count, op->domain));
+    }
+    fprintf(out, "| %s | %d", op->type, op->since);
+    fputs(op->until == MAX ? " on |\n" : "", out);
+    if (op->until != MAX) {
+      fprintf(out, " to %d |\n", op->until);
     }
   }
 }

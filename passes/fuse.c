@@ -206,6 +206,48 @@ static void take_epilogue(fuse *f, int start, int group) {
   }
 }
 
+// Whether |value| is used by a node that is not of |group|, other than |except|.
+static bool stored_anyway(const fuse *f, const aicc_value *value, int group,
+                          const aicc_node *except) {
+  uint32_t inside = 0;
+  for (size_t i = 0; i < f->groups[group].count; i++) {
+    const aicc_node *member = f->groups[group].items[i];
+    for (int k = 0; k < member->in_count && member != except; k++) {
+      inside += member->in[k] == value;
+    }
+  }
+  for (int k = 0; k < except->in_count; k++) {
+    inside += except->in[k] == value;
+  }
+  return inside < f->uses[value->id];
+}
+
+// The last member leaves again where that saves memory: its operands are stored for others anyway,
+// and computing it where it is used costs less than storing it too (the square before a mean).
+static void drop_second_results(fuse *f, int group) {
+  member_list *members = &f->groups[group];
+  for (size_t i = members->count - 1; i > 0; i--) {
+    aicc_node *node = members->items[i];
+    bool cheap = aicc_fuse_element_cost(f->module, node) <= 1;
+    for (size_t k = i + 1; k < members->count; k++) {
+      for (int j = 0; j < members->items[k]->in_count; j++) {
+        cheap &= members->items[k]->in[j] != node->out[0];
+      }
+    }
+    for (int k = 0; k < node->in_count && cheap; k++) {
+      const aicc_node *def = node->in[k]->def;
+      const bool inside = def && f->position[def->id] >= 0 && f->group_of[def->id] == group;
+      cheap = inside && stored_anyway(f, node->in[k], group, node);
+    }
+    if (cheap) {
+      f->group_of[node->id] = 0;
+      memmove(members->items + i, members->items + i + 1,
+              (members->count - i - 1) * sizeof *members->items);
+      members->count--;
+    }
+  }
+}
+
 // --- 2. rows ------------------------------------------------------------------------------------
 
 typedef struct row {
@@ -438,6 +480,7 @@ static void assign_groups(fuse *f, int *groups) {
     const int group = ++*groups;
     if (kind == AICC_KIND_CONTRACT) {
       take_epilogue(f, i, group);
+      drop_second_results(f, group);
     } else if (kind == AICC_KIND_REDUCE && node->op != AICC_OP_ARGMAX &&
                node->op != AICC_OP_ARGMIN) {
       take_row(f, i, group);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "passes/symbols.h"
+
 // --- slots ----------------------------------------------------------------------------------------
 
 aicc_slot aicc_lower_new_slot(aicc_lower *lw, aicc_slot_kind kind, const aicc_type *type,
@@ -275,6 +277,34 @@ void aicc_lower_region(aicc_lower *lw, aicc_region *region) {
 
 // --- the module -----------------------------------------------------------------------------------
 
+typedef struct symbol_search {
+  const aicc_dims *dims;
+  const aicc_type *among;
+  aicc_dim wanted;
+  bool found, all;
+} symbol_search;
+
+static void match_symbol(void *context, aicc_dim symbol) {
+  symbol_search *search = context;
+  search->found |= symbol == search->wanted;
+}
+
+static void need_symbol(void *context, aicc_dim symbol) {
+  symbol_search *search = context;
+  search->wanted = symbol;
+  search->found = false;
+  aicc_type_symbols(search->dims, search->among, match_symbol, search);
+  search->all &= search->found;
+}
+
+// Whether every symbol of |type| is one of |known|'s: then |type| is known where a value of type
+// |known| is made.
+static bool known_with(const aicc_dims *dims, const aicc_type *type, const aicc_type *known) {
+  symbol_search search = {.dims = dims, .among = known, .all = true};
+  aicc_type_symbols(dims, type, need_symbol, &search);
+  return search.all;
+}
+
 // Which values are computed straight into a graph output: a group's result, seen through views,
 // that is no other output as well.
 static void assign_outputs(aicc_lower *lw) {
@@ -286,7 +316,8 @@ static void assign_outputs(aicc_lower *lw) {
       value = value->def->in[0];
     }
     if (value->def && value->def->op == AICC_OP_GROUP && value->def->parent == body &&
-        lw->output_of[value->id] < 0) {
+        lw->output_of[value->id] < 0 &&
+        known_with(lw->module->dims, &body->results[i]->type, &value->type)) {
       lw->output_of[value->id] = i;
     }
   }

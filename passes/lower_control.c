@@ -105,6 +105,65 @@ static void end_walk(walk *w) {
   lw->steps = w->saved;
 }
 
+// to[o * to_row + offset + j] = from[o * row + j] for o < outer, j < row.
+static void copy_rows(aicc_lower *lw, const aicc_node *node, aicc_slot to, aicc_slot from,
+                      aicc_dim outer, aicc_dim row, aicc_dim to_row, aicc_dim offset) {
+  lower_kernel lk;
+  lk_begin_node(&lk, lw, aicc_arena_printf(&lw->plan->arena, "concat_%u", node->id), "map", node);
+  const kir_val source = lk_buffer(&lk, from, KIR_READ), result = lk_buffer(&lk, to, KIR_WRITE);
+  const kir_val o = kir_task(&lk.b);
+  const kir_val n = lk_dim(&lk, row);
+  const kir_val j = lk_for(&lk, KIR_LANES, lk_i64(&lk, 0), n);
+  const kir_val item = kir_load(&lk.b, source, kir_add(&lk.b, kir_mul(&lk.b, o, n), j));
+  kir_val at = kir_add(&lk.b, kir_mul(&lk.b, o, lk_dim(&lk, to_row)), lk_dim(&lk, offset));
+  kir_store(&lk.b, result, kir_add(&lk.b, at, j), item);
+  lk_end(&lk);
+  lk_launch(&lk, outer, aicc_dim_mul(lw->module->dims, outer, row));
+}
+
+// Result dimension |i| of a concatenation, from an item's dimensions.
+static aicc_dim item_extent(const aicc_dim *dims, int i, int axis, bool stacks) {
+  return dims[i - (stacks && i > axis)];
+}
+
+// |value|: the items of |sequence| one behind the other on |axis|, or, where it |stacks|, on a new
+// axis there.
+static void join_sequence(aicc_lower *lw, const aicc_node *node, const aicc_value *value,
+                          aicc_slot sequence, int axis, bool stacks) {
+  aicc_dims *dims = lw->module->dims;
+  const aicc_type *out = &value->type;
+  walk w = {.lw = lw, .sequence = sequence, .dtype = out->dtype, .rank = out->rank - stacks};
+  w.length = aicc_dim_fresh(dims, "length");
+  sequence_step(lw, AICC_SEQ_LENGTH, 0, w.sequence)->symbol = w.length;
+  aicc_dim sizes[AICC_MAX_RANK];
+  for (int i = 0; i < out->rank; i++) {
+    sizes[i] = aicc_dim_fresh(dims, "total");
+    set_dim(lw, sizes[i], constant(lw, 0));
+  }
+  begin_walk(&w);
+  for (int i = 0; i < out->rank; i++) {
+    const aicc_dim more = stacks ? constant(lw, 1) : w.dims[axis < w.rank ? axis : 0];
+    set_dim(lw, sizes[i], i == axis ? aicc_dim_add(dims, sizes[i], more)
+                                    : item_extent(w.dims, i, axis, stacks));
+  }
+  end_walk(&w);
+  for (int i = 0; i < out->rank; i++) {
+    if (aicc_dim_symbol_name(dims, out->dims[i])) {
+      set_dim(lw, out->dims[i], sizes[i]);
+      aicc_lower_symbol_defined(lw, out->dims[i]);
+    }
+  }
+  const aicc_slot to = aicc_lower_result(lw, value);
+  const aicc_dim to_row = aicc_dim_product(dims, out->dims + axis, out->rank - axis);
+  const aicc_dim offset = aicc_dim_fresh(dims, "offset");
+  set_dim(lw, offset, constant(lw, 0));
+  begin_walk(&w);
+  const aicc_dim row = aicc_dim_product(dims, w.dims + axis, w.rank - axis);
+  copy_rows(lw, node, to, w.item, aicc_dim_product(dims, w.dims, axis), row, to_row, offset);
+  set_dim(lw, offset, aicc_dim_add(dims, offset, row));
+  end_walk(&w);
+}
+
 // --- if -----------------------------------------------------------------------------------------------
 
 static aicc_slot make_variable(aicc_lower *lw, const aicc_value *value) {
@@ -159,6 +218,7 @@ typedef struct loop {
   aicc_slot *state, *next;           // per state
   bool *moves;                       // per state: its size may change
   aicc_slot *scan;                   // per scan result: tensor or sequence
+  bool *listed;                      // per scan result: collected in a sequence
 } loop;
 
 static bool same_dims(const aicc_type *a, const aicc_type *b) {
@@ -204,7 +264,12 @@ static void begin_scan(loop *l, int k) {
   aicc_lower *lw = l->lw;
   const aicc_value *item = l->body->results[1 + l->states + k];
   const aicc_value *whole = l->node->out[l->states + k];
-  if (!l->bounded) {
+  // Into one tensor where its size is known now: items of a size that every round has.
+  l->listed[k] = !l->bounded;
+  for (int i = 0; i < item->type.rank; i++) {
+    l->listed[k] |= whole->type.dims[1 + i] != item->type.dims[i];
+  }
+  if (l->listed[k]) {
     l->scan[k] = aicc_lower_new_slot(lw, AICC_SLOT_SEQUENCE, &whole->type, whole->name);
     sequence_step(lw, AICC_SEQ_EMPTY, l->scan[k], 0);
     return;
@@ -277,7 +342,7 @@ static void next_scans(loop *l) {
     const aicc_value *item = l->body->results[1 + l->states + k];
     const aicc_slot from = aicc_lower_slot(lw, item);
     const aicc_dim bytes = aicc_lower_bytes(lw, &item->type);
-    if (l->bounded) {
+    if (!l->listed[k]) {
       copy_step(lw, l->scan[k], from, bytes, aicc_dim_mul(dims, l->round, bytes));
     } else {
       aicc_step *step = sequence_step(lw, AICC_SEQ_INSERT, l->scan[k], l->scan[k]);
@@ -328,29 +393,18 @@ static void lower_body(loop *l, aicc_step *step) {
 static void finish_scan(loop *l, int k) {
   aicc_lower *lw = l->lw;
   const aicc_value *whole = l->node->out[l->states + k];
-  if (l->bounded) {
-    // Fewer rounds than the bound: a prefix.
-    if (aicc_dim_symbol_name(lw->module->dims, whole->type.dims[0]) &&
-        whole->type.dims[0] != l->trips) {
-      set_dim(lw, whole->type.dims[0], l->round);
-      aicc_lower_symbol_defined(lw, whole->type.dims[0]);
-    }
-    aicc_lower_alias(lw, whole, l->scan[k]);
+  if (l->listed[k]) {
+    join_sequence(lw, l->node, whole, l->scan[k], 0, true);
+    sequence_step(lw, AICC_SEQ_RELEASE, l->scan[k], 0);
     return;
   }
-  set_dim(lw, whole->type.dims[0], l->round);
-  aicc_lower_symbol_defined(lw, whole->type.dims[0]);
-  aicc_type item = whole->type;
-  item.rank--;
-  item.dims++;
-  const aicc_dim bytes = aicc_lower_bytes(lw, &item);
-  const aicc_slot all = aicc_lower_result(lw, whole);
-  walk w = {.lw = lw, .sequence = l->scan[k], .dtype = item.dtype, .rank = item.rank};
-  w.length = l->round;
-  begin_walk(&w);
-  copy_step(lw, all, w.item, bytes, aicc_dim_mul(lw->module->dims, w.i, bytes));
-  end_walk(&w);
-  sequence_step(lw, AICC_SEQ_RELEASE, l->scan[k], 0);
+  // Fewer rounds than the bound: a prefix.
+  if (aicc_dim_symbol_name(lw->module->dims, whole->type.dims[0]) &&
+      whole->type.dims[0] != l->trips) {
+    set_dim(lw, whole->type.dims[0], l->round);
+    aicc_lower_symbol_defined(lw, whole->type.dims[0]);
+  }
+  aicc_lower_alias(lw, whole, l->scan[k]);
 }
 
 static void finish_state(loop *l, int k) {
@@ -371,6 +425,7 @@ static void lower_loop(aicc_lower *lw, aicc_node *node) {
   l.next = AICC_NEW_ARRAY(&lw->plan->arena, aicc_slot, l.states);
   l.moves = AICC_NEW_ARRAY(&lw->plan->arena, bool, l.states);
   l.scan = AICC_NEW_ARRAY(&lw->plan->arena, aicc_slot, l.scans);
+  l.listed = AICC_NEW_ARRAY(&lw->plan->arena, bool, l.scans);
   lower_conditions(&l);
   l.counter = aicc_lower_temporary(lw, AICC_I64, NULL, 0, "round");
   for (int k = 0; k < l.states; k++) {
@@ -424,63 +479,10 @@ static void lower_length(aicc_lower *lw, aicc_node *node) {
   write->dim_count = 1;
 }
 
-// to[o * to_row + offset + j] = from[o * row + j] for o < outer, j < row.
-static void copy_rows(aicc_lower *lw, const aicc_node *node, aicc_slot to, aicc_slot from,
-                      aicc_dim outer, aicc_dim row, aicc_dim to_row, aicc_dim offset) {
-  lower_kernel lk;
-  lk_begin_node(&lk, lw, aicc_arena_printf(&lw->plan->arena, "concat_%u", node->id), "map", node);
-  const kir_val source = lk_buffer(&lk, from, KIR_READ), result = lk_buffer(&lk, to, KIR_WRITE);
-  const kir_val o = kir_task(&lk.b);
-  const kir_val n = lk_dim(&lk, row);
-  const kir_val j = lk_for(&lk, KIR_LANES, lk_i64(&lk, 0), n);
-  const kir_val item = kir_load(&lk.b, source, kir_add(&lk.b, kir_mul(&lk.b, o, n), j));
-  kir_val at = kir_add(&lk.b, kir_mul(&lk.b, o, lk_dim(&lk, to_row)), lk_dim(&lk, offset));
-  kir_store(&lk.b, result, kir_add(&lk.b, at, j), item);
-  lk_end(&lk);
-  lk_launch(&lk, outer, aicc_dim_mul(lw->module->dims, outer, row));
-}
-
-// Result dimension |i| of a concatenation, from an item's dimensions.
-static aicc_dim item_extent(const aicc_dim *dims, int i, int axis, bool stacks) {
-  return dims[i - (stacks && i > axis)];
-}
-
 static void lower_concat_sequence(aicc_lower *lw, aicc_node *node) {
-  aicc_dims *dims = lw->module->dims;
-  const aicc_type *out = &node->out[0]->type;
-  const int axis = (int)aicc_get_int(node, AICC_ATTR_AXIS, 0);
-  const bool stacks = aicc_get_int(node, AICC_ATTR_KEEPDIMS, 0) != 0;  // on a new axis
-  walk w = {.lw = lw, .sequence = aicc_lower_slot(lw, node->in[0]), .dtype = out->dtype,
-            .rank = out->rank - stacks};
-  w.length = aicc_dim_fresh(dims, "length");
-  sequence_step(lw, AICC_SEQ_LENGTH, 0, w.sequence)->symbol = w.length;
-  aicc_dim sizes[AICC_MAX_RANK];
-  for (int i = 0; i < out->rank; i++) {
-    sizes[i] = aicc_dim_fresh(dims, "total");
-    set_dim(lw, sizes[i], constant(lw, 0));
-  }
-  begin_walk(&w);
-  for (int i = 0; i < out->rank; i++) {
-    const aicc_dim more = stacks ? constant(lw, 1) : w.dims[axis < w.rank ? axis : 0];
-    set_dim(lw, sizes[i], i == axis ? aicc_dim_add(dims, sizes[i], more)
-                                    : item_extent(w.dims, i, axis, stacks));
-  }
-  end_walk(&w);
-  for (int i = 0; i < out->rank; i++) {
-    if (aicc_dim_symbol_name(dims, out->dims[i])) {
-      set_dim(lw, out->dims[i], sizes[i]);
-      aicc_lower_symbol_defined(lw, out->dims[i]);
-    }
-  }
-  const aicc_slot to = aicc_lower_result(lw, node->out[0]);
-  const aicc_dim to_row = aicc_dim_product(dims, out->dims + axis, out->rank - axis);
-  const aicc_dim offset = aicc_dim_fresh(dims, "offset");
-  set_dim(lw, offset, constant(lw, 0));
-  begin_walk(&w);
-  const aicc_dim row = aicc_dim_product(dims, w.dims + axis, w.rank - axis);
-  copy_rows(lw, node, to, w.item, aicc_dim_product(dims, w.dims, axis), row, to_row, offset);
-  set_dim(lw, offset, aicc_dim_add(dims, offset, row));
-  end_walk(&w);
+  join_sequence(lw, node, node->out[0], aicc_lower_slot(lw, node->in[0]),
+                (int)aicc_get_int(node, AICC_ATTR_AXIS, 0),
+                aicc_get_int(node, AICC_ATTR_KEEPDIMS, 0) != 0);
 }
 
 bool aicc_lower_control(aicc_lower *lw, aicc_node *node) {

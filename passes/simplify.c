@@ -1,7 +1,8 @@
 // The simplify pass: applies algebraic identities (simplify_*.c) until none applies.
 //
 // needs: canon (constants are second operands). Floats keep their values but for the sign of zero
-// (x + 0 -> x) and for pow at -inf and -0 (pow 0.5 -> sqrt); every rule says what it assumes.
+// (x + 0 -> x), for pow at -inf and -0 (pow 0.5 -> sqrt), and for the last bit where a reciprocal
+// takes the place of divisions (f32 and f64 only); every rule says what it assumes.
 #include "passes/simplify.h"
 
 enum { MAX_ROUNDS = 16, MAX_SPLAT = 1 << 16 };
@@ -74,6 +75,7 @@ static bool visit_node(aicc_simplify *s, aicc_node *node) {
   aicc_value *result = apply_table(s, node, aicc_simplify_eltwise);
   result = result ? result : apply_table(s, node, aicc_simplify_move);
   result = result ? result : apply_table(s, node, aicc_simplify_control);
+  result = result ? result : apply_table(s, node, aicc_simplify_index);
   if (!result || result == node->out[0]) {
     return result != NULL;
   }

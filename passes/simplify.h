@@ -28,6 +28,7 @@ typedef struct aicc_simplify_rule {
 extern const aicc_simplify_rule aicc_simplify_eltwise[];
 extern const aicc_simplify_rule aicc_simplify_move[];
 extern const aicc_simplify_rule aicc_simplify_control[];
+extern const aicc_simplify_rule aicc_simplify_index[];
 
 // The operand's defining node, where that is |op|; else NULL.
 aicc_node *aicc_simplify_def(const aicc_node *node, int operand, aicc_op op);

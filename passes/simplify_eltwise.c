@@ -12,6 +12,18 @@ static bool second_is(const aicc_node *node, double wanted) {
   return node->in_count == 2 && aicc_simplify_splat(node->in[1], &value) && value == wanted;
 }
 
+// The other operand, in the result's type, where one is |wanted| everywhere: the second one, or the
+// first one of a commutative operator (a broadcast constant is no constant to canon).
+static aicc_value *beside(aicc_simplify *s, const aicc_node *node, double wanted) {
+  double value;
+  const bool commutes = aicc_op_info_of(node)->traits & AICC_TRAIT_COMM;
+  if (second_is(node, wanted)) {
+    return aicc_simplify_fit(s, node, node->in[0]);
+  }
+  const bool found = commutes && aicc_simplify_splat(node->in[0], &value) && value == wanted;
+  return found ? aicc_simplify_fit(s, node, node->in[1]) : NULL;
+}
+
 static aicc_value *first(aicc_simplify *s, const aicc_node *node) {
   return aicc_simplify_fit(s, node, node->in[0]);
 }
@@ -90,17 +102,17 @@ static aicc_value *cast_of_cast(aicc_simplify *s, aicc_node *node) {
 
 // x + 0 and x - 0; of floats, -0 + 0 would be +0.
 static aicc_value *add_zero(aicc_simplify *s, aicc_node *node) {
-  return second_is(node, 0) ? first(s, node) : NULL;
+  return beside(s, node, 0);
 }
 
 // x * 1, x / 1, x ^ 1: exact. The exponent's type does not matter.
 static aicc_value *times_one(aicc_simplify *s, aicc_node *node) {
-  return second_is(node, 1) ? first(s, node) : NULL;
+  return beside(s, node, 1);
 }
 
 // x * -1 = -x: exact, and no constant.
 static aicc_value *times_minus_one(aicc_simplify *s, aicc_node *node) {
-  aicc_value *x = second_is(node, -1) ? first(s, node) : NULL;
+  aicc_value *x = beside(s, node, -1);
   return x ? aicc_b_unary(&s->b, AICC_OP_NEG, x) : NULL;
 }
 
@@ -117,6 +129,51 @@ static aicc_value *div_by_power_of_two(aicc_simplify *s, aicc_node *node) {
   }
   aicc_value *x = first(s, node);
   return x ? aicc_b_binary(&s->b, AICC_OP_MUL, x, aicc_b_scalar_like(&s->b, x, 1 / value)) : NULL;
+}
+
+// Whether rounding twice is as good as rounding once: results of f32 and f64 keep all but the last
+// bit; 16-bit types round after every operator, where that bit counts.
+static bool is_wide(const aicc_node *node) {
+  const aicc_dtype type = node->out[0]->type.dtype;
+  return type == AICC_F32 || type == AICC_F64;
+}
+
+// erf(x / c) = erf(x * (1 / c)), as GELU has it. For erf alone, whose result hardly feels the last
+// bit of its operand: floor(x / 3) would feel it.
+static aicc_value *erf_of_quotient(aicc_simplify *s, aicc_node *node) {
+  aicc_node *div = aicc_simplify_def(node, 0, AICC_OP_DIV);
+  double value;
+  if (!div || !is_wide(node) || !aicc_simplify_splat(div->in[1], &value) ||
+      !(fabs(value) > 1e-30 && fabs(value) < 1e30)) {
+    return NULL;
+  }
+  aicc_value *x = aicc_simplify_fit(s, div, div->in[0]);
+  aicc_value *scaled =
+      x ? aicc_b_binary(&s->b, AICC_OP_MUL, x, aicc_b_scalar_like(&s->b, x, 1 / value)) : NULL;
+  return scaled ? aicc_b_unary(&s->b, AICC_OP_ERF, scaled) : NULL;
+}
+
+// Sums of exponentials are 1 or more where softmax divides by them, and square roots are never so
+// small that their reciprocal is infinite.
+static bool has_reciprocal(const aicc_value *value) {
+  const aicc_node *def = value->def;
+  if (!def || def->op == AICC_OP_SQRT) {
+    return def != NULL;
+  }
+  const aicc_node *term = def->op == AICC_OP_REDUCE_SUM ? def->in[0]->def : NULL;
+  return term && term->op == AICC_OP_EXP;
+}
+
+// x / y where y is one number for a whole row: one division and a row of products.
+static aicc_value *div_by_row_number(aicc_simplify *s, aicc_node *node) {
+  const aicc_type *out = &node->out[0]->type, *row = &node->in[1]->type;
+  if (!is_wide(node) || out->rank == 0 || row->rank != out->rank ||
+      row->dims[out->rank - 1] == out->dims[out->rank - 1] ||
+      !aicc_type_equal(&node->in[0]->type, out) || !has_reciprocal(node->in[1])) {
+    return NULL;
+  }
+  aicc_value *once = aicc_b_unary(&s->b, AICC_OP_RECIP, node->in[1]);
+  return once ? aicc_b_binary(&s->b, AICC_OP_MUL, node->in[0], once) : NULL;
 }
 
 // 1 / x is what recip means.
@@ -188,10 +245,9 @@ static aicc_value *logic_identity(aicc_simplify *s, aicc_node *node) {
   const bool is_bool = node->in[0]->type.dtype == AICC_BOOL;
   const bool is_signed = aicc_dtype_kind_of(node->in[0]->type.dtype) == AICC_KIND_SIGNED;
   if (node->op != AICC_OP_AND) {
-    return second_is(node, 0) ? first(s, node) : NULL;
+    return beside(s, node, 0);
   }
-  return (is_bool && second_is(node, 1)) || (is_signed && second_is(node, -1)) ? first(s, node)
-                                                                               : NULL;
+  return is_bool ? beside(s, node, 1) : is_signed ? beside(s, node, -1) : NULL;
 }
 
 // x and false is false, x or true is true.
@@ -294,9 +350,51 @@ static aicc_value *drop_broadcast(aicc_simplify *s, aicc_node *node) {
   return NULL;
 }
 
+// Whether the other operands leave |smaller|, operand |index|, its shape.
+static bool others_fit(const aicc_simplify *s, const aicc_node *node, int index,
+                       const aicc_value *smaller) {
+  for (int i = 0; i < node->in_count; i++) {
+    aicc_dim dims[AICC_MAX_RANK];
+    int rank = 0;
+    if (i == index) {
+      continue;
+    }
+    if (!aicc_dims_broadcast(s->module, &smaller->type, &node->in[i]->type, dims, &rank) ||
+        rank != smaller->type.rank) {
+      return false;
+    }
+    for (int d = 0; d < rank; d++) {
+      if (dims[d] != smaller->type.dims[d]) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+// f(broadcast(x), scalars) = broadcast(f(x, scalars)): fewer elements to compute.
+static aicc_value *sink_broadcast(aicc_simplify *s, aicc_node *node) {
+  const aicc_type *out = &node->out[0]->type;
+  for (int i = 0; i < node->in_count; i++) {
+    aicc_node *broadcast = aicc_simplify_def(node, i, AICC_OP_BROADCAST);
+    if (!broadcast || broadcast->out[0]->type.rank != out->rank ||
+        !others_fit(s, node, i, broadcast->in[0])) {
+      continue;
+    }
+    aicc_node *small = aicc_node_create(s->module, node->op, node->in, node->in_count, 1);
+    small->in[i] = broadcast->in[0];
+    small->attrs = node->attrs;
+    small->attr_count = node->attr_count;
+    aicc_value *result = aicc_b_finish(&s->b, small);
+    return result ? aicc_b_broadcast(&s->b, result, out->dims, out->rank) : NULL;
+  }
+  return NULL;
+}
+
 const aicc_simplify_rule aicc_simplify_eltwise[] = {
     {AICC_OP_COUNT, "idempotent", idempotent},
     {AICC_OP_COUNT, "drop_broadcast", drop_broadcast},
+    {AICC_OP_COUNT, "sink_broadcast", sink_broadcast},
     {AICC_OP_NEG, "involution", involution},
     {AICC_OP_NOT, "involution", involution},
     {AICC_OP_BITNOT, "involution", involution},
@@ -312,6 +410,8 @@ const aicc_simplify_rule aicc_simplify_eltwise[] = {
     {AICC_OP_MUL, "times_minus_one", times_minus_one},
     {AICC_OP_DIV, "div_by_power_of_two", div_by_power_of_two},
     {AICC_OP_DIV, "one_over", one_over},
+    {AICC_OP_DIV, "div_by_row_number", div_by_row_number},
+    {AICC_OP_ERF, "erf_of_quotient", erf_of_quotient},
     {AICC_OP_POW, "small_power", small_power},
     {AICC_OP_ADD, "join_constants", join_constants},
     {AICC_OP_MUL, "join_constants", join_constants},

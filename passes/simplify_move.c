@@ -48,6 +48,75 @@ static aicc_value *transpose_of_transpose(aicc_simplify *s, aicc_node *node) {
   return identity ? inner->in[0] : aicc_b_transpose(&s->b, inner->in[0], both);
 }
 
+// Whether |reshape| only joins the first |joined| dimensions of its operand.
+static bool joins_leading(const aicc_node *reshape, int joined) {
+  const aicc_type *from = &reshape->in[0]->type, *to = &reshape->out[0]->type;
+  if (joined < 1 || to->rank != from->rank - joined + 1) {
+    return false;
+  }
+  for (int d = 1; d < to->rank; d++) {
+    if (to->dims[d] != from->dims[d + joined - 1]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Batch dimensions that are joined only for a transpose behind them, and taken apart again (how
+// PyTorch transposes keys): the transpose can do without, and then meets others.
+static aicc_value *transpose_without_join(aicc_simplify *s, aicc_node *node) {
+  aicc_node *transpose = aicc_simplify_def(node, 0, AICC_OP_TRANSPOSE);
+  aicc_node *join = transpose ? aicc_simplify_def(transpose, 0, AICC_OP_RESHAPE) : NULL;
+  const int64_t *perm = transpose ? perm_of(transpose) : NULL;
+  const aicc_type *out = &node->out[0]->type;
+  const int joined = join ? join->in[0]->type.rank - join->out[0]->type.rank + 1 : 0;
+  if (!perm || perm[0] != 0 || joined < 2 || !joins_leading(join, joined) ||
+      out->rank != join->in[0]->type.rank) {
+    return NULL;
+  }
+  int64_t whole[AICC_MAX_RANK];
+  for (int d = 0; d < out->rank; d++) {
+    whole[d] = d < joined ? d : perm[d - joined + 1] + joined - 1;
+    if (out->dims[d] != join->in[0]->type.dims[whole[d]]) {
+      return NULL;
+    }
+  }
+  return aicc_b_transpose(&s->b, join->in[0], whole);
+}
+
+// The same where views take the batch apart in another way than it was joined (keys that several heads
+// share): the matrices are the same in any shape of their batch.
+static aicc_value *matrix_transpose_of_views(aicc_simplify *s, aicc_node *node) {
+  aicc_node *transpose = aicc_simplify_def(node, 0, AICC_OP_TRANSPOSE);
+  aicc_node *inner = transpose ? aicc_simplify_def(transpose, 0, AICC_OP_RESHAPE) : NULL;
+  const int64_t *perm = inner ? perm_of(transpose) : NULL;
+  const aicc_type *type = &node->out[0]->type;
+  const int rank = type->rank, from = transpose ? transpose->in[0]->type.rank : 0;
+  if (!perm || rank < 2 || from < 2 || perm[from - 2] != from - 1 || perm[from - 1] != from - 2) {
+    return NULL;
+  }
+  const aicc_dim *matrix = transpose->out[0]->type.dims + from - 2;
+  if (type->dims[rank - 2] != matrix[0] || type->dims[rank - 1] != matrix[1]) {
+    return NULL;
+  }
+  aicc_dim dims[AICC_MAX_RANK];
+  int64_t swap[AICC_MAX_RANK];
+  for (int d = 0; d < rank; d++) {
+    dims[d] = type->dims[d];
+    swap[d] = d;
+  }
+  dims[rank - 2] = matrix[1];
+  dims[rank - 1] = matrix[0];
+  swap[rank - 2] = rank - 1;
+  swap[rank - 1] = rank - 2;
+  for (int d = 0; d < from - 2; d++) {
+    if (perm[d] != d) {
+      return NULL;
+    }
+  }
+  return aicc_b_transpose(&s->b, aicc_b_reshape(&s->b, inner->in[0], dims, rank), swap);
+}
+
 // Where only dimensions of 1 pass others the elements keep their order: a view, which moves nothing.
 static aicc_value *transpose_of_ones(aicc_simplify *s, aicc_node *node) {
   const int64_t *perm = perm_of(node);
@@ -288,6 +357,8 @@ static aicc_value *resize_to_same(aicc_simplify *s, aicc_node *node) {
 const aicc_simplify_rule aicc_simplify_move[] = {
     {AICC_OP_RESHAPE, "no_change", no_change},
     {AICC_OP_RESHAPE, "reshape_of_reshape", reshape_of_reshape},
+    {AICC_OP_RESHAPE, "transpose_without_join", transpose_without_join},
+    {AICC_OP_RESHAPE, "matrix_transpose_of_views", matrix_transpose_of_views},
     {AICC_OP_TRANSPOSE, "transpose_of_transpose", transpose_of_transpose},
     {AICC_OP_TRANSPOSE, "transpose_of_ones", transpose_of_ones},
     {AICC_OP_BROADCAST, "no_change", no_change},

@@ -1,5 +1,5 @@
-// Runs a lowered plan with the kernel interpreter, or its kernels as native code, and compares it with
-// the graph interpreter: the test of lowering. Included by Check programs; fails by ck_abort.
+// Runs a lowered plan with the kernel interpreter, or its kernels as native code, and compares it
+// with the graph interpreter: the test of lowering. Included by Check programs; fails by ck_abort.
 #ifndef AICC_TESTS_PLAN_RUN_H
 #define AICC_TESTS_PLAN_RUN_H
 
@@ -222,7 +222,7 @@ static void plan_run_bind_inputs(plan_run *r) {
   }
 }
 
-// Evaluates |module|, fuses and lowers it for |width| lanes (0: this machine's, and runs native code),
+// Evaluates |module|, fuses and lowers it for |width| lanes (0: this machine's, as native code),
 // runs the plan, compares all results.
 AICC_UNUSED static void plan_run_check(aicc_module *module, const aicc_eval_value *inputs,
                                        int width, const char *name) {

@@ -1,6 +1,8 @@
 // aicc: ONNX model in, model.so out.
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +29,7 @@ static const args_option options[] = {
     {"--list-passes", NULL, ARGS_FLAG, NULL, "print every pass"},
     {"--list-targets", NULL, ARGS_FLAG, NULL, "print every target"},
     {"--list-ops", NULL, ARGS_FLAG, NULL, "print the supported ONNX operators"},
+    {"--markdown", NULL, ARGS_FLAG, NULL, "--list-ops as the tables of docs/operators.md"},
     {"--dump-after", NULL, ARGS_VALUE, "PASS", "print the graph after a pass, import, plan or all"},
     {"--dump-kernels-to", NULL, ARGS_VALUE, "DIR", "write each kernel's IR, LLVM IR and assembly"},
     {"--stop-after", NULL, ARGS_VALUE, "PASS", "stop after a pass, or import; writes no model"},
@@ -357,6 +360,10 @@ static int run(compile *c) {
   o.processes = (unsigned)jobs;
   o.opt_level = 2;
   o.dump_dir = args_get(&c->a, "--dump-kernels-to", NULL);
+  if (o.dump_dir && mkdir(o.dump_dir, 0777) != 0 && errno != EEXIST) {
+    fprintf(stderr, "aicc: cannot make the folder '%s': %s\n", o.dump_dir, strerror(errno));
+    return AICC_IO;
+  }
   const char *weights = args_get(&c->a, "--weights", "embed");
   if (strcmp(weights, "external") == 0) {
     o.weights_path = aicc_arena_printf(&c->arena, "%s.weights", o.path);
@@ -394,7 +401,7 @@ int main(int argc, char **argv) {
     return 0;
   }
   if (args_has(&c.a, "--list-ops")) {
-    aicc_list_ops(stdout);
+    (args_has(&c.a, "--markdown") ? aicc_list_ops_markdown : aicc_list_ops)(stdout);
     return 0;
   }
   c.times = args_has(&c.a, "--time-passes");

@@ -1,0 +1,341 @@
+"""Operators that have no official cases, one function each: the node and what NumPy says it gives.
+
+A function gets a seeded generator and returns (node(type, inputs.., attributes..), results). Inputs
+are arrays; None: left out; Weight(array): a constant of the model.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+CASES = {}
+
+
+@dataclass
+class Weight:
+    value: np.ndarray
+
+
+@dataclass
+class Node:
+    type: str
+    inputs: tuple
+    attributes: dict
+    domain: str
+
+
+def node(type, *inputs, domain="com.microsoft", **attributes):
+    return Node(type, inputs, attributes, domain)
+
+
+def case(name):
+    def add(function):
+        assert name not in CASES
+        CASES[name] = function
+        return function
+
+    return add
+
+
+def normal(random, *shape):
+    return random.standard_normal(shape).astype(np.float32)
+
+
+def erf(x):
+    return np.vectorize(math.erf)(x.astype(np.float64)).astype(np.float32)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def gelu(x):
+    return x * (1 + erf(x / np.float32(math.sqrt(2)))) / 2
+
+
+def tanh_gelu(x):
+    return x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + np.float32(0.044715) * x**3))) / 2
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def layer_norm(x, scale, shift, epsilon):
+    centred = x - x.mean(axis=-1, keepdims=True)
+    deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + np.float32(epsilon))
+    return centred / deviation * scale + shift
+
+
+def rms_norm(x, scale, epsilon):
+    return x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + np.float32(epsilon)) * scale
+
+
+def quantize(x, scale, zero):
+    limits = np.iinfo(zero.dtype)
+    return np.clip(np.rint(x / scale) + zero, limits.min, limits.max).astype(zero.dtype)
+
+
+def dequantize(x, scale, zero):
+    return (x.astype(np.float32) - np.float32(zero)) * scale
+
+
+def f32(value):
+    return np.array(value, np.float32)
+
+
+def u8(value):
+    return np.array(value, np.uint8)
+
+
+def bytes_of(random, *shape):
+    return random.integers(0, 256, shape, dtype=np.uint8)
+
+
+# --- activations ----------------------------------------------------------------------------------
+
+
+@case("Gelu")
+def gelu_case(random):
+    x = normal(random, 3, 17)
+    return node("Gelu", x), [gelu(x)]
+
+
+@case("FastGelu")
+def fast_gelu(random):
+    x, bias = normal(random, 2, 3, 16), normal(random, 16)
+    return node("FastGelu", x, bias), [tanh_gelu(x + bias)]
+
+
+@case("BiasGelu")
+def bias_gelu(random):
+    x, bias = normal(random, 2, 3, 16), normal(random, 16)
+    return node("BiasGelu", x, bias), [gelu(x + bias)]
+
+
+@case("QuickGelu")
+def quick_gelu(random):
+    x = normal(random, 4, 9)
+    return node("QuickGelu", x, alpha=1.5), [x * sigmoid(np.float32(1.5) * x)]
+
+
+# --- products -------------------------------------------------------------------------------------
+
+
+@case("FusedMatMul")
+def fused_matmul(random):
+    a, b = normal(random, 2, 7, 3), normal(random, 2, 5, 7)
+    y = np.float32(0.5) * np.matmul(a.transpose(0, 2, 1), b.transpose(0, 2, 1))
+    return node("FusedMatMul", a, b, transA=1, transB=1, alpha=0.5), [y]
+
+
+@case("TransposeMatMul")
+def transpose_matmul(random):
+    a, b = normal(random, 3, 7), normal(random, 5, 7)
+    return node("TransposeMatMul", a, b, transB=1), [a @ b.T]
+
+
+@case("FusedGemm")
+def fused_gemm(random):
+    a, b, c = normal(random, 4, 6), Weight(normal(random, 6, 9)), Weight(normal(random, 9))
+    y = np.float32(2) * (a @ b.value) + np.float32(0.5) * c.value
+    return node("FusedGemm", a, b, c, alpha=2.0, beta=0.5, activation="Relu"), [np.maximum(y, 0)]
+
+
+@case("FusedConv")
+def fused_conv(random):
+    x, w, b = normal(random, 2, 3, 5, 5), normal(random, 4, 3, 1, 1), normal(random, 4)
+    y = np.einsum("nchw,mc->nmhw", x, w[:, :, 0, 0]) + b[:, None, None]
+    y = np.where(y < 0, np.float32(0.1) * y, y)
+    return node("FusedConv", x, Weight(w), Weight(b), activation="LeakyRelu",
+                activation_params=[0.1]), [y.astype(np.float32)]
+
+
+# --- normalisations -------------------------------------------------------------------------------
+
+
+@case("LayerNormalization")
+def layer_normalization(random):
+    x, scale, shift = normal(random, 2, 3, 24), normal(random, 24), normal(random, 24)
+    return (node("LayerNormalization", x, scale, shift, axis=-1, epsilon=1e-3),
+            [layer_norm(x, scale, shift, 1e-3)])
+
+
+@case("SimplifiedLayerNormalization")
+def simplified_layer_normalization(random):
+    x, scale = normal(random, 2, 3, 24), normal(random, 24)
+    return (node("SimplifiedLayerNormalization", x, scale, axis=-1, epsilon=1e-3),
+            [rms_norm(x, scale, 1e-3)])
+
+
+@case("SkipLayerNormalization")
+def skip_layer_normalization(random):
+    x, skip = normal(random, 2, 3, 24), normal(random, 2, 3, 24)
+    scale, shift, bias = normal(random, 24), normal(random, 24), normal(random, 24)
+    y = layer_norm(x + skip + bias, scale, shift, 1e-3)
+    return node("SkipLayerNormalization", x, skip, scale, shift, bias, epsilon=1e-3), [y]
+
+
+@case("SkipSimplifiedLayerNormalization")
+def skip_simplified_layer_normalization(random):
+    x, skip, scale = normal(random, 2, 3, 24), normal(random, 2, 3, 24), normal(random, 24)
+    return (node("SkipSimplifiedLayerNormalization", x, skip, scale, epsilon=1e-3),
+            [rms_norm(x + skip, scale, 1e-3)])
+
+
+@case("EmbedLayerNormalization")
+def embed_layer_normalization(random):
+    words, segments = random.integers(0, 30, (2, 5)), random.integers(0, 2, (2, 5))
+    tables = [normal(random, n, 12) for n in (30, 8, 2)]
+    scale, shift = normal(random, 12), normal(random, 12)
+    mask = (np.arange(5) < [[3], [5]]).astype(np.int32)
+    y = layer_norm(tables[0][words] + tables[1][:5] + tables[2][segments], scale, shift, 1e-3)
+    weights = [Weight(w) for w in (*tables, scale, shift)]
+    return (node("EmbedLayerNormalization", words.astype(np.int32), segments.astype(np.int32),
+                 *weights, mask, epsilon=1e-3),
+            [y, mask.sum(axis=1, dtype=np.int32)])
+
+
+# --- attention ------------------------------------------------------------------------------------
+
+
+def heads_of(x, heads):
+    batch, length, width = x.shape
+    return x.reshape(batch, length, heads, width // heads).transpose(0, 2, 1, 3)
+
+
+def attend(q, k, v, heads):
+    q, k, v = (heads_of(x, heads) for x in (q, k, v))
+    scores = np.matmul(q, k.transpose(0, 1, 3, 2)) / np.float32(math.sqrt(q.shape[-1]))
+    y = np.matmul(softmax(scores), v).transpose(0, 2, 1, 3)
+    return y.reshape(y.shape[0], y.shape[1], -1)
+
+
+@case("MultiHeadAttention")
+def multi_head_attention(random):
+    q, k, v = normal(random, 2, 5, 12), normal(random, 2, 7, 12), normal(random, 2, 7, 12)
+    return node("MultiHeadAttention", q, k, v, num_heads=3), [attend(q, k, v, 3)]
+
+
+@case("Attention")
+def attention(random):
+    x, w, b = normal(random, 2, 5, 12), normal(random, 12, 36), normal(random, 36)
+    q, k, v = np.split(x @ w + b, 3, axis=-1)
+    return node("Attention", x, Weight(w), Weight(b), num_heads=3), [attend(q, k, v, 3)]
+
+
+@case("RotaryEmbedding")
+def rotary_embedding(random):
+    x = normal(random, 2, 3, 4, 8)  # batch, heads, positions, width
+    angles = normal(random, 10, 4)
+    positions = np.tile(np.arange(2, 6, dtype=np.int64), (2, 1))
+    c, s = (f(angles)[positions][:, None] for f in (np.cos, np.sin))
+    a, b = np.split(x, 2, axis=-1)
+    y = np.concatenate([a * c - b * s, a * s + b * c], axis=-1)
+    return node("RotaryEmbedding", x, positions, Weight(np.cos(angles)), Weight(np.sin(angles))), [y]
+
+
+# --- quantised ------------------------------------------------------------------------------------
+
+
+@case("QuantizeLinear")
+def quantize_linear(random):
+    x = normal(random, 3, 20)
+    return node("QuantizeLinear", x, f32(0.02), u8(120)), [quantize(x, f32(0.02), u8(120))]
+
+
+@case("DequantizeLinear")
+def dequantize_linear(random):
+    x = bytes_of(random, 3, 20)
+    return node("DequantizeLinear", x, f32(0.02), u8(120)), [dequantize(x, f32(0.02), 120)]
+
+
+def q_binary(name, function):
+    @case(name)
+    def run(random):
+        a, b = bytes_of(random, 3, 20), bytes_of(random, 3, 20)
+        y = function(dequantize(a, f32(0.03), 100), dequantize(b, f32(0.05), 130))
+        scales = [Weight(f32(0.03)), Weight(u8(100)), Weight(f32(0.05)), Weight(u8(130))]
+        inputs = [a, *scales[:2], b, *scales[2:], Weight(f32(0.25)), Weight(u8(90))]
+        return node(name, *inputs), [quantize(y, f32(0.25), u8(90))]
+
+
+q_binary("QLinearAdd", np.add)
+q_binary("QLinearMul", np.multiply)
+
+
+def q_unary(name, function, scale, zero, **attributes):
+    @case(name)
+    def run(random):
+        x = bytes_of(random, 3, 20)
+        y = function(dequantize(x, f32(0.03), 128))
+        inputs = [x, Weight(f32(0.03)), Weight(u8(128)), Weight(f32(scale)), Weight(u8(zero))]
+        return node(name, *inputs, **attributes), [quantize(y, f32(scale), u8(zero))]
+
+
+q_unary("QLinearSigmoid", sigmoid, 1 / 256, 0)
+q_unary("QLinearLeakyRelu", lambda x: np.where(x < 0, np.float32(0.1) * x, x), 0.02, 60, alpha=0.1)
+q_unary("QLinearSoftmax", softmax, 1 / 256, 0, axis=-1, opset=13)
+
+
+@case("QLinearGlobalAveragePool")
+def q_linear_global_average_pool(random):
+    x = bytes_of(random, 2, 3, 4, 5)
+    y = dequantize(x, f32(0.03), 128).mean(axis=(2, 3), keepdims=True)
+    inputs = [x, Weight(f32(0.03)), Weight(u8(128)), Weight(f32(0.01)), Weight(u8(128))]
+    return (node("QLinearGlobalAveragePool", *inputs, channels_last=0),
+            [quantize(y, f32(0.01), u8(128))])
+
+
+@case("QLinearConcat")
+def q_linear_concat(random):
+    a, b = bytes_of(random, 3, 4), bytes_of(random, 3, 6)
+    y = np.concatenate([dequantize(a, f32(0.03), 100), dequantize(b, f32(0.05), 130)], axis=1)
+    inputs = [Weight(f32(0.05)), Weight(u8(120)), a, Weight(f32(0.03)), Weight(u8(100)),
+              b, Weight(f32(0.05)), Weight(u8(130))]
+    return node("QLinearConcat", *inputs, axis=1), [quantize(y, f32(0.05), u8(120))]
+
+
+@case("QGemm")
+def q_gemm(random):
+    a, b = bytes_of(random, 4, 6), bytes_of(random, 6, 5)
+    bias = random.integers(-500, 500, 5).astype(np.int32)
+    total = (a.astype(np.int32) - 120) @ (b.astype(np.int32) - 130) + bias
+    y = total.astype(np.float32) * np.float32(0.02 * 0.03)
+    inputs = [a, Weight(f32(0.02)), Weight(u8(120)), Weight(b), Weight(f32(0.03)), Weight(u8(130)),
+              Weight(bias)]
+    return node("QGemm", *inputs), [y]
+
+
+@case("MatMulIntegerToFloat")
+def matmul_integer_to_float(random):
+    a, b = bytes_of(random, 4, 6), bytes_of(random, 6, 5)
+    total = (a.astype(np.int32) - 120) @ (b.astype(np.int32) - 130)
+    y = total.astype(np.float32) * np.float32(0.02 * 0.03)
+    inputs = [a, Weight(b), Weight(f32(0.02)), Weight(f32(0.03)), Weight(u8(120)), Weight(u8(130))]
+    return node("MatMulIntegerToFloat", *inputs), [y]
+
+
+@case("DynamicQuantizeMatMul")
+def dynamic_quantize_matmul(random):
+    a, b = normal(random, 4, 6), bytes_of(random, 6, 5)
+    low, high = min(a.min(), np.float32(0)), max(a.max(), np.float32(0))
+    scale = (high - low) / np.float32(255)
+    zero = np.clip(np.rint(-low / scale), 0, 255).astype(np.uint8)
+    total = (quantize(a, scale, zero).astype(np.int32) - int(zero)) @ (b.astype(np.int32) - 130)
+    y = total.astype(np.float32) * (scale * np.float32(0.03))
+    return node("DynamicQuantizeMatMul", a, Weight(b), Weight(f32(0.03)), Weight(u8(130))), [y]
+
+
+@case("MatMulNBits")
+def matmul_nbits(random):
+    inner, columns, block = 32, 5, 16
+    a = normal(random, 3, inner)
+    packed = bytes_of(random, columns, inner // block, block // 2)
+    scales = np.abs(normal(random, columns, inner // block)) + np.float32(0.1)
+    values = np.stack([packed & 15, packed >> 4], axis=-1).reshape(columns, inner // block, block)
+    b = ((values.astype(np.float32) - 8) * scales[:, :, None]).reshape(columns, inner)
+    inputs = [a, Weight(packed), Weight(scales.reshape(-1))]
+    return node("MatMulNBits", *inputs, K=inner, N=columns, bits=4, block_size=block), [a @ b.T]
