@@ -46,8 +46,11 @@ static aicc_status write_parts(const cg_model_file *file, cg_output *model, cg_o
 aicc_status cg_model_file_write(const cg_model_file *file, aicc_diags *diags) {
   AICC_TRY(check_names(file, diags));
   cg_output model = {0}, weights = {0};
+  sigset_t before;
+  cg_signals_hold(&before);
   const aicc_status status = write_parts(file, &model, &weights, diags);
   cg_output_discard(&model);
   cg_output_discard(&weights);
+  cg_signals_release(&before);
   return status;
 }

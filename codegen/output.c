@@ -33,6 +33,11 @@ aicc_status cg_output_begin(cg_output *output, const char *path, aicc_arena *are
 }
 
 aicc_status cg_output_commit(cg_output *output, aicc_diags *diags) {
+  if (cg_signals_pending()) {
+    AICC_EMIT(diags, E0605, NULL, output->path, "interrupted");
+    cg_output_discard(output);
+    return AICC_IO;
+  }
   if (rename(output->temporary, output->path) != 0) {
     AICC_EMIT(diags, E0606, NULL, output->temporary, output->path, strerror(errno));
     cg_output_discard(output);
@@ -48,3 +53,28 @@ void cg_output_discard(cg_output *output) {
     output->temporary = NULL;
   }
 }
+
+static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+enum { STOPS = sizeof stops / sizeof *stops };
+
+void cg_signals_hold(sigset_t *before) {
+  sigset_t held;
+  sigemptyset(&held);
+  for (int i = 0; i < STOPS; i++) {
+    sigaddset(&held, stops[i]);
+  }
+  sigprocmask(SIG_BLOCK, &held, before);
+}
+
+bool cg_signals_pending(void) {
+  sigset_t pending;
+  bool any = false;
+  sigemptyset(&pending);
+  sigpending(&pending);
+  for (int i = 0; i < STOPS; i++) {
+    any = any || sigismember(&pending, stops[i]) == 1;
+  }
+  return any;
+}
+
+void cg_signals_release(const sigset_t *before) { sigprocmask(SIG_SETMASK, before, NULL); }

@@ -5,6 +5,8 @@
 #ifndef AICC_CODEGEN_OUTPUT_H
 #define AICC_CODEGEN_OUTPUT_H
 
+#include <signal.h>
+
 #include "ir/diag.h"
 
 typedef struct cg_output {
@@ -20,5 +22,12 @@ AICC_MUST_USE aicc_status cg_output_begin(cg_output *output, const char *path, a
 AICC_MUST_USE aicc_status cg_output_commit(cg_output *output, aicc_diags *diags);
 // Removes the temporary file, if there is one.
 void cg_output_discard(cg_output *output);
+
+// Signals that end a program (INT, TERM, HUP) are held back while output files are being made, so that
+// none of them is left half done; they act at cg_signals_release, when the files are gone. Long work in
+// between asks cg_signals_pending and gives up.
+void cg_signals_hold(sigset_t *before);
+bool cg_signals_pending(void);
+void cg_signals_release(const sigset_t *before);
 
 #endif

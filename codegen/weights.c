@@ -9,6 +9,7 @@
 
 #include "aicc/abi.h"
 #include "codegen/file.h"
+#include "codegen/output.h"
 
 enum { PAGE_FROM = 64 << 10 };  // smaller constants are not worth half a page of zeros
 
@@ -54,6 +55,10 @@ typedef struct sink {
 } sink;
 
 static aicc_status put(sink *to, const void *data, uint64_t size) {
+  if (cg_signals_pending()) {
+    AICC_EMIT(to->diags, E0605, NULL, to->path, "interrupted");
+    return AICC_IO;
+  }
   if (to->hashed) {
     aicc_abi_hash_add(&to->hasher, data, size);
   }

@@ -3,6 +3,8 @@
 
 #include "frontend/import_control.h"
 
+#include "frontend/import_internal.h"
+
 bool aicc_known_truth(const aicc_importer *im, const aicc_value *x, bool *truth) {
   int64_t value;
   if (x && x->partial && aicc_dim_is(im->dims, aicc_type_count(im->module, &x->type), 1) &&
@@ -119,6 +121,37 @@ static bool ranks_differ(const aicc_region *a, const aicc_region *b) {
          x->type.rank != y->type.rank;
 }
 
+// TorchScript writes x.squeeze(axis) as: if the size is 1, squeeze, else x. Models go on as if it were 1,
+// which ranks alone decide. The branch that squeezes; -1: the branches are no such pair.
+static int squeezing_branch(aicc_region *const *regions) {
+  if (regions[0]->result_count != 1) {
+    return -1;
+  }
+  for (int k = 0; k < 2; k++) {
+    const aicc_value *y = regions[k]->results[0], *x = regions[1 - k]->results[0];
+    if (y->type.kind == AICC_TYPE_TENSOR && y->type.rank < x->type.rank && y->def &&
+        y->def->op == AICC_OP_RESHAPE && y->def->in[0] == x) {
+      return k;
+    }
+  }
+  return -1;
+}
+
+// Takes the branch without a choice; the run fails where the condition does not say so.
+static aicc_status assume(aicc_importer *im, const aicc_onnx_node *n, const Onnx__GraphProto *graph,
+                          aicc_value *condition, bool truth) {
+  AICC_EMIT0(im->diags, E0348, aicc_import_loc(im));
+  if (!truth) {
+    condition = aicc_b_unary(&im->b, AICC_OP_NOT, condition);
+  }
+  aicc_node *check = aicc_node_create(im->module, AICC_OP_ASSERT, &condition, 1, 0);
+  const char *text = aicc_arena_printf(
+      &im->module->arena, "%s: the size that is squeezed must be 1", n->name);
+  aicc_set_string(im->module, check, AICC_ATTR_NAME, text);
+  (void)aicc_b_finish(&im->b, check);
+  return import_known(im, n, graph);
+}
+
 aicc_status import_if(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   const Onnx__GraphProto *then = aicc_onnx_graph(n, "then_branch");
@@ -141,6 +174,10 @@ aicc_status import_if(aicc_importer *im, const aicc_onnx_node *n, int payload) {
       ends_in_squeeze(then) != ends_in_squeeze(other)) {
     truth = ends_in_squeeze(then);
     return import_squeezed(im, n, truth ? then : other, truth);
+  }
+  const int squeezes = squeezing_branch(regions);
+  if (squeezes >= 0) {
+    return assume(im, n, squeezes == 0 ? then : other, condition, squeezes == 0);
   }
   const int count = (int)then->n_output;
   aicc_node *node = aicc_node_create(im->module, AICC_OP_IF, &condition, 1, count);

@@ -171,6 +171,9 @@ aicc_status import_range(aicc_importer *im, const aicc_onnx_node *n, int payload
       return AICC_INVALID;
     }
   }
+  if (is_number(v[2], 0)) {
+    return aicc_invalid(im, n, "the step is 0");
+  }
   aicc_dim length = range_length(im, n);
   if (length == AICC_DIM_NONE) {
     AICC_TRY(measured_length(im, v, &length));

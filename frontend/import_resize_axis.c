@@ -201,7 +201,7 @@ aicc_value *aicc_build_resize(aicc_builder *b, aicc_value *x, const aicc_resize_
   if (!x) {
     return NULL;
   }
-  const bool dense = style->antialias && a->known_scale < 4.0 / TAPS_MOST;
+  const bool dense = style->antialias && a->known_scale < 4.0 / (double)TAPS_MOST;
   aicc_value *at = source_positions(b, style, a);
   if (!at) {
     return NULL;

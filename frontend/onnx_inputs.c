@@ -5,6 +5,8 @@
 
 typedef Onnx__TensorShapeProto__Dimension dim_proto;
 
+static const int64_t most_in_dimension = 1ll << 46;  // and of bytes in a tensor: ir/infer.c
+
 // The dimensions that inputs name, and values that options give to names.
 typedef struct input_dims {
   aicc_importer *im;
@@ -237,6 +239,22 @@ static aicc_status refuse_input(aicc_importer *im, const char *name, const char 
   return status;
 }
 
+// -1 is "unknown" to many exporters; what is below it is nothing.
+static aicc_status check_dims(aicc_importer *im, const Onnx__ValueInfoProto *input) {
+  const Onnx__TensorShapeProto *shape = input_shape(input);
+  for (size_t i = 0; shape && i < shape->n_dim; i++) {
+    const dim_proto *dim = shape->dim[i];
+    if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
+        (dim->dim_value < -1 || dim->dim_value > most_in_dimension)) {
+      return refuse_input(im, input->name,
+                          aicc_arena_printf(&im->scratch, "dimension %zu is %lld; it must be one of "
+                                            "0 .. 2^46, or -1 where it is not known", i,
+                                            (long long)dim->dim_value), AICC_INVALID);
+    }
+  }
+  return AICC_OK;
+}
+
 static aicc_status check_option(aicc_importer *im, const aicc_import_shape *option,
                                 const Onnx__TensorShapeProto *shape) {
   if (option->rank > AICC_MAX_RANK || option->rank < 0) {
@@ -255,6 +273,21 @@ static aicc_status check_option(aicc_importer *im, const aicc_import_shape *opti
   return AICC_OK;
 }
 
+// The product of the known dimensions.
+static aicc_status check_bytes(aicc_importer *im, const char *name, const aicc_type *type) {
+  const int64_t most = most_in_dimension / (int64_t)aicc_dtype_size(type->dtype);
+  int64_t count = 1, size = 0;
+  for (int i = 0; i < type->rank; i++) {
+    if (aicc_dim_is_const(im->dims, type->dims[i], &size) && size > 0) {
+      if (size > most || count > most / size) {
+        return refuse_input(im, name, "it has more than 2^46 bytes", AICC_RESOURCE);
+      }
+      count *= size;
+    }
+  }
+  return AICC_OK;
+}
+
 static aicc_status tensor_input_type(input_dims *d, const Onnx__ValueInfoProto *input,
                                      aicc_type *out) {
   aicc_importer *im = d->im;
@@ -262,9 +295,11 @@ static aicc_status tensor_input_type(input_dims *d, const Onnx__ValueInfoProto *
   const aicc_import_shape *option = shape_option(im, input->name);
   aicc_dtype dtype;
   if (!aicc_dtype_from_onnx(proto->elem_type, &dtype)) {
-    return refuse_input(im, input->name, "its element type is not one aicc knows",
-                        AICC_UNSUPPORTED);
+    return refuse_input(im, input->name,
+                        aicc_arena_printf(&im->scratch, "its element type, %d, is not one aicc knows",
+                                          (int)proto->elem_type), AICC_UNSUPPORTED);
   }
+  AICC_TRY(check_dims(im, input));
   if (option) {
     AICC_TRY(check_option(im, option, proto->shape));
   }
@@ -284,7 +319,7 @@ static aicc_status tensor_input_type(input_dims *d, const Onnx__ValueInfoProto *
                              : fresh_dim(im, prefix);
   }
   *out = aicc_type_tensor(im->module, dtype, dims, rank);
-  return AICC_OK;
+  return check_bytes(im, input->name, out);
 }
 
 static void import_input(input_dims *d, aicc_scope *scope, const Onnx__ValueInfoProto *input) {
@@ -292,8 +327,10 @@ static void import_input(input_dims *d, aicc_scope *scope, const Onnx__ValueInfo
   aicc_type type = {0};
   const bool is_tensor =
       input->type && input->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
-  const aicc_status status = is_tensor ? tensor_input_type(d, input, &type)
-                                       : aicc_import_type(im, input->type, &type);
+  const aicc_status status =
+      is_tensor     ? tensor_input_type(d, input, &type)
+      : input->type ? aicc_import_type(im, input->type, &type)
+                    : refuse_input(im, input->name, "the model states no type of it", AICC_INVALID);
   aicc_import_fail(im, status);
   aicc_binding binding = {.poison = status != AICC_OK};
   if (status == AICC_OK) {
@@ -326,7 +363,13 @@ void aicc_import_inputs(aicc_importer *im, aicc_scope *scope, const Onnx__GraphP
   check_options(im, graph);
   collect_values(&d, graph);
   collect_names(&d, graph);
+  aicc_names seen = {0};
   for (size_t i = 0; i < graph->n_input; i++) {
+    if (!aicc_names_add(&seen, &im->scratch, graph->input[i]->name, &seen)) {
+      aicc_import_fail(im, refuse_input(im, graph->input[i]->name, "it is listed twice",
+                                        AICC_INVALID));
+      continue;
+    }
     // Old files list initialisers among the inputs.
     if (!aicc_names_get(&scope->names, graph->input[i]->name)) {
       import_input(&d, scope, graph->input[i]);

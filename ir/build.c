@@ -65,6 +65,13 @@ static aicc_value *const_scalar(aicc_builder *b, aicc_dtype dtype, const void *d
 }
 
 aicc_value *aicc_b_scalar(aicc_builder *b, aicc_dtype dtype, double value) {
+  const aicc_dtype_kind kind = aicc_dtype_kind_of(dtype);
+  if (kind == AICC_KIND_STRING || kind == AICC_KIND_COMPLEX) {
+    AICC_EMIT(b->diags, E0203, &b->loc, "const",
+              aicc_arena_printf(&b->diags->arena, "the operator computes with real numbers, not %s",
+                                aicc_dtype_name(dtype)));
+    return NULL;
+  }
   void *data = aicc_arena_alloc(&b->module->arena, aicc_dtype_size(dtype));
   aicc_set_f64(dtype, data, 0, value);
   return const_scalar(b, dtype, data);

@@ -109,13 +109,56 @@ static aicc_status check_operands(const aicc_module *module, const aicc_node *no
   return AICC_OK;
 }
 
+// Bytes of one tensor: sizes stay far from 63 bits, whatever is computed of them.
+enum { SIZE_BITS = 46 };
+
+static bool each_is_one(void *context, const char *symbol, int64_t *value) {
+  (void)context;
+  (void)symbol;
+  *value = 1;
+  return true;
+}
+
+// Constant dimensions are not negative, and the tensor does not get too large by them. Symbols count
+// as 1: what they are is checked when the model runs.
+static aicc_status check_size(aicc_module *module, const aicc_node *node, const aicc_type *type,
+                              aicc_diags *diags) {
+  const int64_t most = (1ll << SIZE_BITS) / (int64_t)aicc_dtype_size(type->dtype);
+  int64_t count = 1;
+  for (int i = 0; i < type->rank; i++) {
+    int64_t size = 0;
+    const bool known = aicc_dim_is_const(module->dims, type->dims[i], &size);
+    if (known && size < 0) {
+      return aicc_infer_fail(module, node, diags, "dimension %d of the result is negative (%lld)",
+                             i, (long long)size);
+    }
+    if (!known && !aicc_dim_eval(module->dims, type->dims[i], each_is_one, NULL, &size)) {
+      size = INT64_MAX;
+    }
+    if (size > most || (size > 0 && count > most / size)) {
+      return aicc_infer_fail(module, node, diags, "the result %s has more than 2^%d bytes",
+                             aicc_type_print(module, type, &diags->arena), SIZE_BITS);
+    }
+    count *= size > 0 ? size : 1;
+  }
+  return AICC_OK;
+}
+
+static aicc_status check_result(aicc_module *module, const aicc_node *node, const aicc_type *type,
+                                aicc_diags *diags) {
+  if (type->rank > AICC_MAX_RANK) {
+    return aicc_infer_fail(module, node, diags, "the result has rank %d; aicc's limit is %d",
+                           type->rank, AICC_MAX_RANK);
+  }
+  return check_size(module, node, type, diags);
+}
+
 aicc_status aicc_infer(aicc_module *module, aicc_node *node, aicc_diags *diags) {
   AICC_TRY(check_operands(module, node, diags));
   AICC_TRY(aicc_op_info_of(node)->infer(module, node, diags));
   for (int i = 0; i < node->out_count; i++) {
-    if (node->out[i]->type.kind == AICC_TYPE_TENSOR && node->out[i]->type.rank > AICC_MAX_RANK) {
-      return aicc_infer_fail(module, node, diags, "the result has rank %d; aicc's limit is %d",
-                             node->out[i]->type.rank, AICC_MAX_RANK);
+    if (node->out[i]->type.kind == AICC_TYPE_TENSOR) {
+      AICC_TRY(check_result(module, node, &node->out[i]->type, diags));
     }
   }
   aicc_partial_infer(module, node);

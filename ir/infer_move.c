@@ -224,7 +224,16 @@ static aicc_status check_same_rank(aicc_module *module, aicc_node *node, aicc_di
 
 static aicc_status check_topk(aicc_module *module, aicc_node *node, aicc_diags *diags) {
   AICC_TRY(check_axis_of_result(module, node, diags));
-  return check_same_rank(module, node, diags);
+  AICC_TRY(check_same_rank(module, node, diags));
+  const int64_t axis = aicc_get_int(node, AICC_ATTR_AXIS, 0);
+  int64_t have = 0, wanted = 0;
+  if (node->in[0]->type.rank > 0 &&
+      aicc_dim_is_const(module->dims, node->in[0]->type.dims[axis], &have) &&
+      aicc_dim_is_const(module->dims, node->out[0]->type.dims[axis], &wanted) && wanted > have) {
+    return aicc_infer_fail(module, node, diags, "%lld elements are wanted of an axis of %lld",
+                           (long long)wanted, (long long)have);
+  }
+  return AICC_OK;
 }
 
 aicc_status aicc_check_move(aicc_module *module, aicc_node *node, aicc_diags *diags) {

@@ -14,7 +14,7 @@
 #include "ir/machine.h"
 #include "ir/plan.h"
 
-#define AICC_NO_SLOT UINT32_MAX
+#define AICC_NO_SLOT ((aicc_slot)UINT32_MAX)
 
 typedef struct aicc_lower {
   aicc_module *module;

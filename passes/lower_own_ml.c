@@ -213,6 +213,7 @@ void own_lower_matmul_nbits(own *o) {
   own_kernel k = own_begin(o, "nbits_prepare");
   bind_nbits(&k, &m);
   own_bind(&k, "HALF=%lld", (long long)(m.block / 2));
+  own_bind(&k, "ROUNDED=%s", truth(own_int(o, 4, 0) == 8));
   own_buffer(&k, "a", own_operand(o, 0));
   own_size(&k, "k", own_const(o, m.inner));
   own_launch(&k, m.rows, times(o, m.rows, own_const(o, m.inner / 4 + 1)));

@@ -245,7 +245,7 @@ END_TEST
 
 // p: K, N, bits, block
 static aicc_node *make_nbits(aicc_module *module, aicc_value *const *in, const own_case *c) {
-  aicc_node *node = opaque(module, in, c, "matmul_nbits", c->p, 4, 0, 1);
+  aicc_node *node = opaque(module, in, c, "matmul_nbits", c->p, 5, 0, 1);
   aicc_dim dims[OWN_RANK];
   memcpy(dims, in[0]->type.dims, sizeof *dims * (size_t)in[0]->type.rank);
   dims[in[0]->type.rank - 1] = dim(module, c->p[1]);
@@ -260,6 +260,9 @@ START_TEST(matmul_nbits) {
       {"4 bits", make_nbits,
        {{AICC_F32, 2, {1, 64}}, {AICC_U8, 3, {5, 2, 16}, BYTES}, {AICC_F32, 1, {10}, OWN_UNIT}}, 3,
        {64, 5, 4, 32}},
+      {"4 bits, activations of 8", make_nbits,
+       {{AICC_F32, 2, {3, 64}}, {AICC_U8, 3, {5, 2, 16}, BYTES}, {AICC_F32, 1, {10}, OWN_UNIT}}, 3,
+       {64, 5, 4, 32, 8}},
       {"4 bits, zeros, bias", make_nbits,
        {{AICC_F32, 3, {2, 3, 71}}, {AICC_U8, 3, {17, 5, 8}, BYTES},
         {AICC_F32, 1, {85}, OWN_UNIT}, {AICC_U8, 1, {17 * 3}, BYTES}, {AICC_F32, 1, {17}}},
