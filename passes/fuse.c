@@ -31,6 +31,7 @@ typedef struct fuse {
   int count;
   int *position;        // per node: index in nodes, -1 elsewhere
   member_list *groups;  // by group number, members in order
+  const char **reason;  // by group number: why a map is a kernel of its own
   int *mark, search;    // of needs_group
   bool *standing;       // per node: a view that stays outside groups, another name of its operand
   aicc_value **replaced;  // per value: what stands for it now
@@ -189,6 +190,17 @@ static bool makes_cycle(fuse *f, aicc_node *node, int group) {
 
 // --- 1. contractions ----------------------------------------------------------------------------
 
+static const char *first_name(const aicc_node *node) {
+  return node->origin_count > 0 ? node->origins[0].node : "no ONNX node";
+}
+
+// For --opt-report: |node| uses |start|'s group, but is not computed in it.
+static void report_refusal(const fuse *f, int start, const aicc_node *node, const char *why) {
+  aicc_pass_report(f->pass, "fuse", "%s (%s) is not computed with %s (%s): %s",
+                   aicc_op_table[node->op].name, first_name(node),
+                   aicc_op_table[f->nodes[start]->op].name, first_name(f->nodes[start]), why);
+}
+
 // Elementwise work on the result, as long as it needs nothing that needs the group in turn.
 static void take_epilogue(fuse *f, int start, int group) {
   const aicc_type *type = &f->nodes[start]->out[0]->type;
@@ -198,9 +210,15 @@ static void take_epilogue(fuse *f, int start, int group) {
     if (aicc_kind_of(node) == AICC_KIND_CONTROL) {
       return;  // it may define sizes that later members would need
     }
-    if (!f->group_of[node->id] && aicc_kind_of(node) == AICC_KIND_ELTWISE &&
-        uses_group(f, node, group) && same_shape(&node->out[0]->type, type) &&
-        !makes_cycle(f, node, group)) {
+    if (f->group_of[node->id] || aicc_kind_of(node) != AICC_KIND_ELTWISE ||
+        !uses_group(f, node, group)) {
+      continue;
+    }
+    if (!same_shape(&node->out[0]->type, type)) {
+      report_refusal(f, start, node, "its shape is another");
+    } else if (makes_cycle(f, node, group)) {
+      report_refusal(f, start, node, "an operand of it needs the result in memory");
+    } else {
       join(f, node, group);
     }
   }
@@ -292,8 +310,14 @@ static void take_row(fuse *f, int start, int group) {
     if (aicc_kind_of(node) == AICC_KIND_CONTROL) {
       return;  // it may define sizes that later members would need
     }
-    if (!f->group_of[node->id] && uses_group(f, node, group) &&
-        row_fits(&r, node) && !makes_cycle(f, node, group)) {
+    if (f->group_of[node->id] || !uses_group(f, node, group)) {
+      continue;
+    }
+    if (!row_fits(&r, node)) {
+      report_refusal(f, start, node, "it does not work on the same rows");
+    } else if (makes_cycle(f, node, group)) {
+      report_refusal(f, start, node, "an operand of it needs the result in memory");
+    } else {
       join(f, node, group);
     }
   }
@@ -337,7 +361,8 @@ static int cone_cost(fuse *f, const aicc_value *value, int budget) {
   return cost;
 }
 
-static bool must_be_root(fuse *f, aicc_node *node) {
+// Why the value of |node| has to be in memory; NULL: its consumers compute it.
+static const char *root_reason(fuse *f, aicc_node *node) {
   const aicc_value *value = node->out[0];
   uint32_t pulled = 0;
   bool own_tile = false;
@@ -346,7 +371,7 @@ static bool must_be_root(fuse *f, aicc_node *node) {
     for (int k = 0; k < user->in_count; k++) {
       if (user->in[k] == value) {
         if (!consumer_pulls(f, user, k)) {
-          return true;
+          return "a consumer reads this operand from memory";
         }
         // A reduction reads every element many times over: only cheap work goes there twice.
         own_tile |= aicc_kind_of(user) == AICC_KIND_REDUCE || user->op == AICC_OP_WINDOW ||
@@ -356,18 +381,20 @@ static bool must_be_root(fuse *f, aicc_node *node) {
     }
   }
   if (pulled != f->uses[value->id]) {
-    return true;  // a region's result, or used inside a nested region
+    return "a result of the graph, or used in a nested one";
   }
   const int limit = own_tile ? 4 : 6;
   if (pulled == 1 && !own_tile) {
-    return cone_cost(f, value, 400) > 400;
+    return cone_cost(f, value, 400) > 400 ? "too much work for one kernel" : NULL;
   }
   if (pulled == 1) {
     const aicc_node *user = only_user(f, value, f->position[node->id] + 1);
     const bool overlapping = user && (user->op == AICC_OP_WINDOW || user->op == AICC_OP_GATHER);
-    return overlapping && cone_cost(f, value, 8) > 4;
+    return overlapping && cone_cost(f, value, 8) > 4
+               ? "its consumer would compute elements many times" : NULL;
   }
-  return cone_cost(f, value, limit) > limit;
+  return cone_cost(f, value, limit) > limit
+             ? "for several consumers, reading it costs less than computing it again" : NULL;
 }
 
 // --- building the group nodes -----------------------------------------------------------------------
@@ -432,7 +459,31 @@ static bool used_outside(const fuse *f, const aicc_value *value, const member_li
   return inside < f->uses[value->id];
 }
 
-static void make_group(fuse *f, const member_list *anchored) {
+// For --opt-report: "fuse: map add, relu -> f32[1,64] from Add_1, Relu_2: why".
+static void report_group(fuse *f, const aicc_node *group, const char *why) {
+  if (!f->pass->report) {
+    return;
+  }
+  aicc_arena *arena = f->scratch;
+  const char *text = aicc_get_string(group, AICC_ATTR_KIND, "");
+  const char *between = " ";
+  for (const aicc_node *node = group->regions[0]->first; node; node = node->next) {
+    text = aicc_arena_printf(arena, "%s%s%s", text, between, aicc_op_table[node->op].name);
+    between = ", ";
+  }
+  between = " -> ";
+  for (int i = 0; i < group->out_count; i++, between = ", ") {
+    text = aicc_arena_printf(arena, "%s%s%s", text, between,
+                             aicc_type_print(f->module, &group->out[i]->type, arena));
+  }
+  between = " from ";
+  for (int i = 0; i < group->origin_count; i++, between = ", ") {
+    text = aicc_arena_printf(arena, "%s%s%s", text, between, group->origins[i].node);
+  }
+  aicc_pass_report(f->pass, "fuse", "%s%s%s", text, why ? ": " : "", why ? why : "");
+}
+
+static void make_group(fuse *f, const member_list *anchored, const char *reason) {
   bool *seen = AICC_NEW_ARRAY(f->scratch, bool, f->count);
   member_list members = {0};
   aicc_value **results = NULL;
@@ -467,6 +518,7 @@ static void make_group(fuse *f, const member_list *anchored) {
   aicc_region_set_results(f->module, body, results, (int)result_count);
   aicc_node *last = anchored->items[anchored->count - 1];
   aicc_node_insert_before(last, node);
+  report_group(f, node, reason);
 }
 
 static void assign_groups(fuse *f, int *groups) {
@@ -491,12 +543,14 @@ static void assign_groups(fuse *f, int *groups) {
   // Consumers first, so that a producer sees whether they pull.
   for (int i = f->count - 1; i >= 0; i--) {
     aicc_node *node = f->nodes[i];
-    if (!f->group_of[node->id] && aicc_fuse_is_pointwise(f->module, node) &&
-        must_be_root(f, node)) {
+    const char *reason = f->group_of[node->id] || !aicc_fuse_is_pointwise(f->module, node)
+                             ? NULL : root_reason(f, node);
+    if (reason) {
       if (aicc_kind_of(node) == AICC_KIND_VIEW) {
         f->standing[node->id] = true;
       } else {
         join(f, node, ++*groups);
+        f->reason[*groups] = reason;
       }
     }
   }
@@ -598,12 +652,13 @@ static void fuse_region(aicc_pass_context *pass, aicc_region *region) {
   f.mark = AICC_NEW_ARRAY(f.scratch, int, node_count);
   f.standing = AICC_NEW_ARRAY(f.scratch, bool, node_count);
   f.groups = AICC_NEW_ARRAY(f.scratch, member_list, f.count + 1);
+  f.reason = AICC_NEW_ARRAY(f.scratch, const char *, f.count + 1);
   int groups = 0;
   assign_groups(&f, &groups);
   const uint32_t value_count = f.module->value_count;
   f.replaced = AICC_NEW_ARRAY(f.scratch, aicc_value *, value_count);
   for (int group = 1; group <= groups; group++) {
-    make_group(&f, &f.groups[group]);
+    make_group(&f, &f.groups[group], f.reason[group]);
   }
   aicc_value **map = AICC_NEW_ARRAY(f.scratch, aicc_value *, f.module->value_count);
   memcpy(map, f.replaced, value_count * sizeof *map);
