@@ -96,7 +96,6 @@ kir_val lk_dim(lower_kernel *lk, aicc_dim dim);   // constant or parameter
 kir_val lk_i64(lower_kernel *lk, int64_t value);
 kir_val lk_for(lower_kernel *lk, kir_loop_kind kind, kir_val from, kir_val to);  // step 1
 void lk_end(lower_kernel *lk);                    // ends a block and forgets what it computed
-void lk_if(lower_kernel *lk, kir_val condition);
 void lk_bind(lower_kernel *lk, const aicc_value *value, kir_val result);
 size_t lk_mark(const lower_kernel *lk);           // bindings and memo made after it ...
 void lk_forget(lower_kernel *lk, size_t mark);    // ... are dropped here

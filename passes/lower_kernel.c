@@ -70,7 +70,6 @@ kir_val lk_for(lower_kernel *lk, kir_loop_kind kind, kir_val from, kir_val to) {
   return kir_for(&lk->b, kind, from, to, kir_const_i64(&lk->b, 1));
 }
 
-void lk_if(lower_kernel *lk, kir_val condition) { kir_if(&lk->b, condition); }
 void lk_end(lower_kernel *lk) { kir_end(&lk->b); }
 
 void lk_bind(lower_kernel *lk, const aicc_value *value, kir_val result) {

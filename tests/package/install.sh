@@ -17,7 +17,7 @@ if command -v c++ >/dev/null; then
   echo '#include <aicc/runtime.h>' | c++ -Wall -Wextra -Werror -fsyntax-only -x c++ - "${flags[0]}"
 fi
 
-cmake -S "$here" -B "$work/app-build" -DCMAKE_PREFIX_PATH="$work/prefix" >/dev/null
+cmake -G Ninja -S "$here" -B "$work/app-build" -DCMAKE_PREFIX_PATH="$work/prefix" >/dev/null
 cmake --build "$work/app-build" >/dev/null
 "$work/app-build/app" | grep no-such-model.so
 rm -rf "$work"
