@@ -1,7 +1,6 @@
 // The layout pass: channels last.
 //
-// 1. Convolutions over one to three dimensions become NHWC, without padding of their own (a pad node
-//    before them, that producers may fuse), between transposes.
+// 1. Convolutions become NHWC, transposed ones plain ones (layout_conv.c).
 // 2. Transposes sink: f(transpose(x)) becomes transpose(f'(x)) for elementwise work, concatenations,
 //    pads, slices, reductions and windows, so that they meet and cancel.
 // 3. A transpose of the last two dimensions of a matrix operand becomes trans_b.
@@ -10,15 +9,10 @@
 // constant, or constant over all dimensions but one.
 #include <string.h>
 
-#include "ir/build.h"
+#include "passes/layout.h"
 #include "passes/pass.h"
 
-typedef struct layout {
-  aicc_module *module;
-  aicc_builder b;
-} layout;
-
-static void set_position(layout *l, aicc_node *node) {
+void aicc_layout_at(aicc_layout *l, aicc_node *node) {
   l->b.region = node->parent;
   l->b.before = node;
   l->b.origins = node->origins;
@@ -42,7 +36,7 @@ static const int64_t *perm_of(const aicc_value *value) {
 }
 
 // transpose(x), looking through a transpose that makes x.
-static aicc_value *transposed(layout *l, aicc_value *x, const int64_t *perm) {
+aicc_value *aicc_layout_transposed(aicc_layout *l, aicc_value *x, const int64_t *perm) {
   const int rank = x->type.rank;
   int64_t both[AICC_MAX_RANK];
   const int64_t *inner = perm_of(x);
@@ -53,93 +47,11 @@ static aicc_value *transposed(layout *l, aicc_value *x, const int64_t *perm) {
   return is_identity(both, rank) ? source : aicc_b_transpose(&l->b, source, both);
 }
 
-// --- 1. convolutions ------------------------------------------------------------------------------
-
-static void channels_last(int64_t *perm, int rank) {
-  perm[0] = 0;
-  for (int i = 1; i + 1 < rank; i++) {
-    perm[i] = i + 1;
-  }
-  perm[rank - 1] = 1;
-}
-
-static void channels_first(int64_t *perm, int rank) {
-  perm[0] = 0;
-  perm[1] = rank - 1;
-  for (int i = 2; i < rank; i++) {
-    perm[i] = i - 1;
-  }
-}
-
-// Pads spatial dimension i of NHWC x so that the windows fit exactly or the input is longer.
-static aicc_value *pad_spatial(layout *l, aicc_value *x, const aicc_node *node, int spatial) {
-  aicc_dims *dims = l->module->dims;
-  int count;
-  const int64_t *strides = aicc_get_ints(node, AICC_ATTR_STRIDES, &count);
-  const int64_t *dilations = aicc_get_ints(node, AICC_ATTR_DILATIONS, &count);
-  const aicc_dim *pads = aicc_get_dims(node, AICC_ATTR_PADS, &count);
-  const aicc_dim zero = aicc_dim_const(dims, 0), one = aicc_dim_const(dims, 1);
-  aicc_dim low[AICC_MAX_RANK], high[AICC_MAX_RANK];
-  bool needed = false;
-  for (int i = 0; i < x->type.rank; i++) {
-    low[i] = high[i] = zero;
-  }
-  for (int i = 0; i < spatial; i++) {
-    const aicc_dim out = node->out[0]->type.dims[2 + i], kernel = node->in[1]->type.dims[2 + i];
-    const aicc_dim stride = aicc_dim_const(dims, strides ? strides[i] : 1);
-    const aicc_dim dilation = aicc_dim_const(dims, dilations ? dilations[i] : 1);
-    const aicc_dim pad = pads ? pads[i] : zero, in = x->type.dims[1 + i];
-    aicc_dim reach = aicc_dim_mul(dims, aicc_dim_sub(dims, out, one), stride);
-    reach = aicc_dim_add(dims, reach,
-                         aicc_dim_mul(dims, aicc_dim_sub(dims, kernel, one), dilation));
-    reach = aicc_dim_add(dims, reach, one);
-    if (aicc_dim_is(dims, pad, 0) && aicc_dim_ge(dims, in, reach)) {
-      continue;
-    }
-    needed = true;
-    low[1 + i] = pad;
-    high[1 + i] = aicc_dim_sub(dims, aicc_dim_sub(dims, reach, in), pad);
-  }
-  if (!needed) {
-    return x;
-  }
-  aicc_value *fill = aicc_b_scalar(&l->b, x->type.dtype, 0);
-  return aicc_b_pad(&l->b, x, fill, low, high, "constant");
-}
-
-static void conv_to_nhwc(layout *l, aicc_node *node) {
-  const int rank = node->in[0]->type.rank, spatial = rank - 2;
-  if (strcmp(aicc_get_string(node, AICC_ATTR_LAYOUT, "nchw"), "nhwc") == 0 || spatial < 1 ||
-      spatial > 3 || !aicc_dtype_is_float(node->in[0]->type.dtype)) {
-    return;
-  }
-  set_position(l, node);
-  int64_t last[AICC_MAX_RANK], first[AICC_MAX_RANK];
-  channels_last(last, rank);
-  channels_first(first, rank);
-  aicc_value *x = pad_spatial(l, transposed(l, node->in[0], last), node, spatial);
-  aicc_value *in[] = {x, node->in[1], node->in_count > 2 ? node->in[2] : NULL};
-  aicc_node *conv = aicc_node_create(l->module, AICC_OP_CONV, in, node->in_count, 1);
-  conv->attrs = aicc_arena_memdup(&l->module->arena, node->attrs,
-                                  (size_t)node->attr_count * sizeof *node->attrs);
-  conv->attr_count = node->attr_count;
-  aicc_set_string(l->module, conv, AICC_ATTR_LAYOUT, "nhwc");
-  aicc_attr_remove(conv, AICC_ATTR_PADS);
-  aicc_dim dims[AICC_MAX_RANK];
-  for (int i = 0; i < rank; i++) {
-    dims[i] = node->out[0]->type.dims[last[i]];
-  }
-  conv->out[0]->type = aicc_type_tensor(l->module, node->out[0]->type.dtype, dims, rank);
-  aicc_value *result = aicc_b_finish(&l->b, conv);
-  aicc_value_replace(l->module, node->out[0], aicc_b_transpose(&l->b, result, first));
-  aicc_node_unlink(node);
-}
-
 // --- 2. sinking -----------------------------------------------------------------------------------
 
 // |value| (broadcast against rank |rank|) as an operand beside untransposed ones, or NULL: it would
 // cost a transpose. |perm| is the sinking transpose's.
-static aicc_value *beside(layout *l, aicc_value *value, const int64_t *perm, int rank) {
+static aicc_value *beside(aicc_layout *l, aicc_value *value, const int64_t *perm, int rank) {
   const aicc_dims *dims = l->module->dims;
   const int64_t *own = perm_of(value);
   if (own && value->type.rank == rank && memcmp(own, perm, (size_t)rank * sizeof *own) == 0) {
@@ -187,7 +99,7 @@ static const int64_t *sinking_perm(const aicc_node *node, int rank) {
 }
 
 // A copy of |node| on other operands, its attributes shared until they are set.
-static aicc_node *rebuilt(layout *l, const aicc_node *node, aicc_value **in) {
+static aicc_node *rebuilt(aicc_layout *l, const aicc_node *node, aicc_value **in) {
   aicc_node *copy = aicc_node_create(l->module, node->op, in, node->in_count, 1);
   copy->attrs = aicc_arena_memdup(&l->module->arena, node->attrs,
                                   (size_t)node->attr_count * sizeof *node->attrs);
@@ -196,7 +108,7 @@ static aicc_node *rebuilt(layout *l, const aicc_node *node, aicc_value **in) {
 }
 
 // The type of |node|'s result before the transpose that will follow it.
-static aicc_type source_type(layout *l, const aicc_node *node, const int64_t *perm) {
+static aicc_type source_type(aicc_layout *l, const aicc_node *node, const int64_t *perm) {
   const aicc_type *type = &node->out[0]->type;
   aicc_dim dims[AICC_MAX_RANK];
   for (int i = 0; i < type->rank; i++) {
@@ -205,20 +117,20 @@ static aicc_type source_type(layout *l, const aicc_node *node, const int64_t *pe
   return aicc_type_tensor(l->module, type->dtype, dims, type->rank);
 }
 
-static void replace_by(layout *l, aicc_node *node, aicc_node *copy, const int64_t *perm) {
+static void replace_by(aicc_layout *l, aicc_node *node, aicc_node *copy, const int64_t *perm) {
   copy->out[0]->type = source_type(l, node, perm);
   aicc_value *result = aicc_b_finish(&l->b, copy);
   aicc_value_replace(l->module, node->out[0], aicc_b_transpose(&l->b, result, perm));
   aicc_node_unlink(node);
 }
 
-static void sink_eltwise(layout *l, aicc_node *node) {
+static void sink_eltwise(aicc_layout *l, aicc_node *node) {
   const int rank = node->out[0]->type.rank;
   const int64_t *perm = sinking_perm(node, rank);
   if (!perm) {
     return;
   }
-  set_position(l, node);
+  aicc_layout_at(l, node);
   aicc_value *in[3];
   for (int i = 0; i < node->in_count; i++) {
     in[i] = beside(l, node->in[i], perm, rank);
@@ -229,7 +141,7 @@ static void sink_eltwise(layout *l, aicc_node *node) {
   replace_by(l, node, rebuilt(l, node, in), perm);
 }
 
-static void sink_concat(layout *l, aicc_node *node) {
+static void sink_concat(aicc_layout *l, aicc_node *node) {
   const int rank = node->out[0]->type.rank;
   const int64_t *perm = sinking_perm(node, rank);
   aicc_value **in = AICC_NEW_ARRAY(&l->module->arena, aicc_value *, node->in_count);
@@ -240,13 +152,13 @@ static void sink_concat(layout *l, aicc_node *node) {
     }
     in[i] = node->in[i]->def->in[0];
   }
-  set_position(l, node);
+  aicc_layout_at(l, node);
   aicc_node *copy = rebuilt(l, node, in);
   aicc_set_int(l->module, copy, AICC_ATTR_AXIS, perm[aicc_get_int(node, AICC_ATTR_AXIS, 0)]);
   replace_by(l, node, copy, perm);
 }
 
-static void permute_dims(layout *l, aicc_node *copy, aicc_attr_key key, const int64_t *perm) {
+static void permute_dims(aicc_layout *l, aicc_node *copy, aicc_attr_key key, const int64_t *perm) {
   int rank;
   const aicc_dim *items = aicc_get_dims(copy, key, &rank);
   aicc_dim out[AICC_MAX_RANK];
@@ -258,7 +170,7 @@ static void permute_dims(layout *l, aicc_node *copy, aicc_attr_key key, const in
   }
 }
 
-static void permute_ints(layout *l, aicc_node *copy, aicc_attr_key key, const int64_t *perm) {
+static void permute_ints(aicc_layout *l, aicc_node *copy, aicc_attr_key key, const int64_t *perm) {
   int rank;
   const int64_t *items = aicc_get_ints(copy, key, &rank);
   int64_t out[AICC_MAX_RANK];
@@ -270,12 +182,12 @@ static void permute_ints(layout *l, aicc_node *copy, aicc_attr_key key, const in
   }
 }
 
-static void sink_place(layout *l, aicc_node *node) {
+static void sink_place(aicc_layout *l, aicc_node *node) {
   const int64_t *perm = perm_of(node->in[0]);
   if (!perm) {
     return;
   }
-  set_position(l, node);
+  aicc_layout_at(l, node);
   aicc_value *in[2] = {node->in[0]->def->in[0], node->in_count > 1 ? node->in[1] : NULL};
   aicc_node *copy = rebuilt(l, node, in);
   permute_dims(l, copy, AICC_ATTR_LOW, perm);
@@ -284,12 +196,12 @@ static void sink_place(layout *l, aicc_node *node) {
   replace_by(l, node, copy, perm);
 }
 
-static void sink_reduce(layout *l, aicc_node *node) {
+static void sink_reduce(aicc_layout *l, aicc_node *node) {
   const int64_t *perm = perm_of(node->in[0]);
   if (!perm || !aicc_get_int(node, AICC_ATTR_KEEPDIMS, 1)) {
     return;
   }
-  set_position(l, node);
+  aicc_layout_at(l, node);
   int count;
   const int64_t *axes = aicc_get_ints(node, AICC_ATTR_AXES, &count);
   bool reduced[AICC_MAX_RANK] = {0};
@@ -310,7 +222,7 @@ static void sink_reduce(layout *l, aicc_node *node) {
 
 // reduce(window(transpose(x))) over exactly the window dimensions: x's spatial dimensions lie inside
 // its channels, which a window with layout nhwc takes.
-static void sink_pool(layout *l, aicc_node *node) {
+static void sink_pool(aicc_layout *l, aicc_node *node) {
   aicc_node *window = node->in[0]->def;
   const int64_t *perm = window ? perm_of(window->in[0]) : NULL;
   int count, spatial;
@@ -318,13 +230,13 @@ static void sink_pool(layout *l, aicc_node *node) {
   aicc_get_ints(window, AICC_ATTR_KERNEL, &spatial);
   const int rank = window->in[0]->type.rank, whole = window->out[0]->type.rank;
   int64_t wanted[AICC_MAX_RANK];
-  channels_first(wanted, rank);
+  aicc_layout_channels_first(wanted, rank);
   if (!perm || rank != spatial + 2 || count != spatial || axes[0] != whole - spatial ||
       aicc_get_int(node, AICC_ATTR_KEEPDIMS, 1) ||
       memcmp(perm, wanted, (size_t)rank * sizeof *perm) != 0) {
     return;
   }
-  set_position(l, node);
+  aicc_layout_at(l, node);
   aicc_value *in[] = {window->in[0]->def->in[0], window->in[1]};
   aicc_node *copy = rebuilt(l, window, in);
   aicc_set_string(l->module, copy, AICC_ATTR_LAYOUT, "nhwc");
@@ -339,7 +251,7 @@ static void sink_pool(layout *l, aicc_node *node) {
 
 // --- 3. matrix operands -----------------------------------------------------------------------------
 
-static void fold_matrix_transpose(layout *l, aicc_node *node) {
+static void fold_matrix_transpose(aicc_layout *l, aicc_node *node) {
   const int64_t *perm = perm_of(node->in[1]);
   const int rank = node->in[1]->type.rank;
   if (!perm || rank < 2 || perm[rank - 1] == rank - 1) {
@@ -353,7 +265,7 @@ static void fold_matrix_transpose(layout *l, aicc_node *node) {
   if (rest[rank - 1] != rank - 1) {
     return;
   }
-  set_position(l, node);
+  aicc_layout_at(l, node);
   node->in[1] = is_identity(rest, rank) ? node->in[1]->def->in[0]
                                         : aicc_b_transpose(&l->b, node->in[1]->def->in[0], rest);
   aicc_set_int(l->module, node, AICC_ATTR_TRANS_B, !aicc_get_int(node, AICC_ATTR_TRANS_B, 0));
@@ -361,21 +273,22 @@ static void fold_matrix_transpose(layout *l, aicc_node *node) {
 
 // --- the pass ---------------------------------------------------------------------------------------
 
-static void merge_transposes(layout *l, aicc_node *node) {
+static void merge_transposes(aicc_layout *l, aicc_node *node) {
   if (!perm_of(node->in[0])) {
     return;
   }
-  set_position(l, node);
+  aicc_layout_at(l, node);
   int rank;
   const int64_t *perm = aicc_get_ints(node, AICC_ATTR_PERM, &rank);
-  aicc_value_replace(l->module, node->out[0], transposed(l, node->in[0], perm));
+  aicc_value_replace(l->module, node->out[0], aicc_layout_transposed(l, node->in[0], perm));
   aicc_node_unlink(node);
 }
 
 static void visit(void *context, aicc_node *node) {
-  layout *l = context;
+  aicc_layout *l = context;
   switch (node->op) {
-    case AICC_OP_CONV: conv_to_nhwc(l, node); return;
+    case AICC_OP_CONV: aicc_layout_conv(l, node); return;
+    case AICC_OP_CONV_TRANSPOSE: aicc_layout_conv_transpose(l, node); return;
     case AICC_OP_CONCAT: sink_concat(l, node); return;
     case AICC_OP_PAD:
     case AICC_OP_SLICE: sink_place(l, node); return;
@@ -394,7 +307,7 @@ static void visit(void *context, aicc_node *node) {
 }
 
 aicc_status aicc_pass_layout(aicc_pass_context *pass) {
-  layout l = {.module = pass->module};
+  aicc_layout l = {.module = pass->module};
   l.b = (aicc_builder){.module = pass->module, .diags = pass->diags};
   aicc_region_visit(pass->module->body, visit, &l);
   return AICC_OK;
