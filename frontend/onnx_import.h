@@ -170,6 +170,7 @@ AICC_MUST_USE aicc_status aicc_import_inline(aicc_importer *im, const aicc_onnx_
 
 typedef enum aicc_onnx_domain {
   AICC_DOMAIN_AI_ONNX, AICC_DOMAIN_AI_ONNX_ML, AICC_DOMAIN_MS, AICC_DOMAIN_TRAINING,
+  AICC_DOMAIN_PREVIEW,
   AICC_DOMAIN_COUNT
 } aicc_onnx_domain;
 

@@ -32,6 +32,7 @@ static const char *const domain_names[AICC_DOMAIN_COUNT] = {
     [AICC_DOMAIN_AI_ONNX_ML] = "ai.onnx.ml",
     [AICC_DOMAIN_MS] = "com.microsoft",
     [AICC_DOMAIN_TRAINING] = "ai.onnx.preview.training",
+    [AICC_DOMAIN_PREVIEW] = "ai.onnx.preview",
 };
 
 const char *aicc_onnx_domain_name(aicc_onnx_domain domain) { return domain_names[domain]; }
