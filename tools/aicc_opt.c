@@ -9,6 +9,10 @@
 #include "ir/text.h"
 #include "passes/pass.h"
 
+#ifndef AICC_VERSION
+#define AICC_VERSION "0"
+#endif
+
 static const args_option options[] = {
     {"--passes", "-p", ARGS_VALUE, "LIST", "run these passes, in order: canon,cse,dce"},
     {"--pipeline", NULL, ARGS_FLAG, NULL, "run the passes that aicc runs"},
@@ -21,6 +25,7 @@ static const args_option options[] = {
     {"--opt-report", NULL, ARGS_FLAG, NULL, "print what was done and what not, and why"},
     {"--list-passes", NULL, ARGS_FLAG, NULL, "print every pass"},
     {"--json", NULL, ARGS_FLAG, NULL, "print diagnostics as JSON"},
+    {"--version", NULL, ARGS_FLAG, NULL, "print the version"},
     {"--help", "-h", ARGS_FLAG, NULL, "print this"},
 };
 
@@ -114,6 +119,10 @@ int main(int argc, char **argv) {
   }
   if (args_has(&a, "--help")) {
     args_help(&program, stdout);
+    return 0;
+  }
+  if (args_has(&a, "--version")) {
+    puts("aicc-opt " AICC_VERSION);
     return 0;
   }
   if (args_has(&a, "--list-passes")) {
