@@ -83,7 +83,7 @@ struct aicc_step {
   const aicc_step_arg *args;
   int arg_count;
   aicc_seq_op seq_op;
-  const char *text;
+  const char *text;       // CHECK: the message; LAUNCH: the schedule or NULL
   aicc_steps body, other;
   aicc_step *next;
 };

@@ -45,6 +45,9 @@ static void print_launch(printer *p, const aicc_step *step) {
   }
   fprintf(p->out, ") grid %s", dim_text(p, step->grid));
   fprintf(p->out, " cost %s", dim_text(p, step->cost));
+  if (step->text) {
+    fprintf(p->out, " schedule \"%s\"", step->text);
+  }
 }
 
 static void print_step(printer *p, const aicc_step *step) {

@@ -84,6 +84,7 @@ typedef struct lower_kernel {
   size_t bound_count, bound_capacity, bound_to_count, bound_to_capacity;
   lk_memo *memo;              // elements computed in the open blocks
   size_t memo_count, memo_capacity;
+  const char *schedule;       // for reports and the printed plan; or NULL
 } lower_kernel;
 
 void lk_begin(lower_kernel *lk, aicc_lower *lw, const char *name, const char *kind,

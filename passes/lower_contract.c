@@ -2,12 +2,15 @@
 
 #include <string.h>
 
+#include "passes/schedule.h"
+
 // --- the schedule ---------------------------------------------------------------------------------
 
 typedef struct schedule {
   int mr, nv, nr;         // rows, vectors and columns of the register block
   aicc_dim row_chunk;     // rows of one task
   aicc_dim outer_block;   // places of one task
+  const char *text;       // as in passes/schedule.h
 } schedule;
 
 typedef struct block_shape {
@@ -39,26 +42,44 @@ static const block_shape *pick_shape(const contract *c, int width) {
   return best;
 }
 
-static schedule pick_schedule(const contract *c) {
-  aicc_dims *dims = c->lw->module->dims;
+// The block that the machine's registers hold, or the one that the group's attribute asks for.
+static schedule pick_block(const contract *c, int *rows) {
   const int width = c->lw->machine->width;
+  const char *text = aicc_get_string(c->group, AICC_ATTR_SCHEDULE, NULL);
+  aicc_schedule forced;
+  if (text && aicc_schedule_parse(text, &forced)) {
+    *rows = forced.rows;
+    return (schedule){.mr = forced.mr, .nv = forced.nv, .nr = forced.nv * width};
+  }
   const block_shape *shape = pick_shape(c, width);
   schedule s = {.mr = shape->mr, .nv = shape->nv, .nr = shape->nv * width};
   if (aicc_dtype_size(c->acc) == 8) {
     s.mr = s.mr > 1 ? s.mr / 2 : 1;  // a value takes two registers
   }
   int64_t m;
-  if (aicc_dim_is_const(dims, c->m, &m) && m > 0) {
+  if (aicc_dim_is_const(c->lw->module->dims, c->m, &m) && m > 0) {
     // Equal blocks: 14 rows are 2 x 7, not 8 + 6.
     const int64_t blocks = (m + s.mr - 1) / s.mr;
     s.mr = (int)((m + blocks - 1) / blocks);
   }
-  const int64_t rows = (64 + s.mr - 1) / s.mr * s.mr;
-  s.row_chunk = aicc_dim_const(dims, rows);
-  s.outer_block = aicc_dim_const(dims, 1);
-  if (c->outer_rank > 0 && aicc_dim_is_const(dims, c->m, &m) && m > 0 && m < rows) {
-    s.outer_block = aicc_dim_const(dims, (rows + m - 1) / m);
+  *rows = (64 + s.mr - 1) / s.mr * s.mr;
+  return s;
+}
+
+static schedule pick_schedule(const contract *c) {
+  aicc_dims *dims = c->lw->module->dims;
+  int rows = 0;
+  schedule s = pick_block(c, &rows);
+  if (rows == 0) {
+    rows = (64 + s.mr - 1) / s.mr * s.mr;
   }
+  int64_t m, places = 1;
+  if (c->outer_rank > 0 && aicc_dim_is_const(dims, c->m, &m) && m > 0 && m < rows) {
+    places = (rows + m - 1) / m;
+  }
+  s.row_chunk = aicc_dim_const(dims, rows);
+  s.outer_block = aicc_dim_const(dims, places);
+  s.text = aicc_arena_printf(&c->lw->plan->arena, "%dx%d rows=%d", s.mr, s.nv, rows);
   return s;
 }
 
@@ -469,6 +490,7 @@ void aicc_contract_emit(contract *c) {
            aicc_arena_printf(&lw->plan->arena, "%s_%u", aicc_op_table[c->root->def->op].name,
                              c->group->id),
            "contract", c->group);
+  lk->schedule = s.text;
   e.a = lk_buffer(lk, a, KIR_READ);
   e.b = lk_buffer(lk, b, KIR_READ);
   e.tile = kir_local(&lk->b, c->acc, (int64_t)s.mr * s.nr);

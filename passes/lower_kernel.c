@@ -101,6 +101,15 @@ void lk_split(lower_kernel *lk, kir_val linear, const kir_val *extents, int rank
   }
 }
 
+// For --opt-report: "lower: conv_7 (contract 8x3 rows=64): 12 tasks, 3400 ns".
+static void report_launch(const lower_kernel *lk, aicc_dim grid, aicc_dim cost) {
+  aicc_plan *plan = lk->lw->plan;
+  const aicc_dims *dims = lk->lw->module->dims;
+  fprintf(lk->lw->report, "lower: %s (%s%s%s): tasks %s, about ns %s\n", lk->kernel->name,
+          lk->kernel->kind, lk->schedule ? " " : "", lk->schedule ? lk->schedule : "",
+          aicc_dim_print(dims, grid, &plan->arena), aicc_dim_print(dims, cost, &plan->arena));
+}
+
 void lk_launch(lower_kernel *lk, aicc_dim grid, aicc_dim cost) {
   aicc_plan *plan = lk->lw->plan;
   uint32_t index = 0;
@@ -116,4 +125,8 @@ void lk_launch(lower_kernel *lk, aicc_dim grid, aicc_dim cost) {
   step->cost = cost;
   step->args = lk->args;
   step->arg_count = (int)lk->arg_count;
+  step->text = lk->schedule;
+  if (lk->lw->report) {
+    report_launch(lk, grid, cost);
+  }
 }

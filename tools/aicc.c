@@ -12,6 +12,7 @@
 #include "frontend/onnx_import.h"
 #include "passes/lower.h"
 #include "passes/pass.h"
+#include "passes/schedule.h"
 
 #ifndef AICC_VERSION
 #define AICC_VERSION "0"
@@ -25,6 +26,7 @@ static const args_option options[] = {
     {"--jobs", "-j", ARGS_VALUE, "N", "worker processes (default: one per core)"},
     {"--weights", NULL, ARGS_VALUE, "WHERE", "embed (default) or external: a file beside the model"},
     {"--passes", NULL, ARGS_VALUE, "LIST", "run these passes in place of the usual ones"},
+    {"--schedule", NULL, ARGS_LIST, "WHICH=SCHEDULE", "force register blocks: contract=6x4, or NODE=8x3 rows=64"},
     {"--print-pipeline", NULL, ARGS_FLAG, NULL, "print the passes that would run"},
     {"--list-passes", NULL, ARGS_FLAG, NULL, "print every pass"},
     {"--list-targets", NULL, ARGS_FLAG, NULL, "print every target"},
@@ -249,6 +251,23 @@ static aicc_status run_passes(compile *c, aicc_module *module, const aicc_machin
   return aicc_run_passes(module, args_get(&c->a, "--passes", aicc_pipeline_default), &o, &c->diags);
 }
 
+static aicc_status force_schedules(compile *c, aicc_module *module) {
+  const char *item;
+  for (int i = 0; (item = args_nth(&c->a, "--schedule", i)); i++) {
+    const int found = aicc_schedule_force(module, item);
+    if (found < 0) {
+      fprintf(stderr, "aicc: '--schedule %s': expected contract=6x4 or NODE=8x3, with ' rows=64'\n",
+              item);
+      return AICC_INVALID;
+    }
+    if (found == 0) {
+      fprintf(stderr, "aicc: '--schedule %s': no contraction has that ONNX node\n", item);
+      return AICC_INVALID;
+    }
+  }
+  return AICC_OK;
+}
+
 // One plan for all machines that lowering cannot tell apart.
 typedef struct plans {
   aicc_plan *items[MOST_TARGETS + 1];
@@ -325,6 +344,9 @@ static aicc_status compile_model(compile *c, const char *model, const aicc_impor
     stage(c, "optimising");
     status = run_passes(c, module, &o->target->machine);
     stage_done(c, "passes");
+  }
+  if (status == AICC_OK && !stops_after(c, "import")) {
+    status = force_schedules(c, module);
   }
   const char *stop = args_get(&c->a, "--stop-after", "plan");
   if (status == AICC_OK && strcmp(stop, "plan") == 0) {

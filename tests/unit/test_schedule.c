@@ -1,0 +1,111 @@
+// Schedules as text, and forcing them on groups.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check_main.h"
+#include "passes/lower.h"
+#include "passes/pass.h"
+#include "passes/schedule.h"
+
+START_TEST(reads_schedules) {
+  aicc_schedule s;
+  ck_assert(aicc_schedule_parse("8x3", &s));
+  ck_assert(s.mr == 8 && s.nv == 3 && s.rows == 0);
+  ck_assert(aicc_schedule_parse("6x4 rows=66", &s));
+  ck_assert(s.mr == 6 && s.nv == 4 && s.rows == 66);
+}
+END_TEST
+
+START_TEST(refuses_what_is_no_schedule) {
+  static const char *const texts[] = {
+      "",        "8",           "8x",           "x3",          "0x3",       "8x0",    "33x1",
+      "1x9",     "8x3 rows=",   "8x3 rows=65",  "8x3 rows=0",  "8x3 ",      "-1x3",   "8x3rows=64",
+      "8 x3",    "8x3 rows=64 ", "99999999999x1"};
+  aicc_schedule s;
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    ck_assert_msg(!aicc_schedule_parse(texts[i], &s), "'%s' was read", texts[i]);
+  }
+}
+END_TEST
+
+// A product with its epilogue, grouped as the fuse pass does.
+static const char text[] =
+    "graph @t(%x: f32[5, 8], %w: f32[8, 40]) -> (%r) {\n"
+    "  %p = matmul %x, %w : f32[5, 40] from \"a=b\" MatMul 0\n"
+    "  %r = exp %p : f32[5, 40]\n"
+    "}\n";
+
+typedef struct fixture {
+  aicc_module *module;
+  aicc_diags diags;
+} fixture;
+
+static void fixture_init(fixture *f) {
+  const aicc_pass_options options = {.check = true};
+  aicc_diags_init(&f->diags);
+  f->module = aicc_module_parse(text, strlen(text), "test", &f->diags);
+  ck_assert_ptr_nonnull(f->module);
+  ck_assert_int_eq(aicc_run_passes(f->module, "dce,fuse", &options, &f->diags), AICC_OK);
+}
+
+static void fixture_deinit(fixture *f) {
+  aicc_module_destroy(f->module);
+  aicc_diags_deinit(&f->diags);
+}
+
+// The plan as text, to be freed.
+static char *plan_text(fixture *f) {
+  const aicc_machine machine = {.name = "test", .kind = AICC_MACHINE_CPU, .width = 16,
+                                .registers = 32};
+  aicc_plan *plan = aicc_lower_module(f->module, &machine, NULL, &f->diags);
+  ck_assert_ptr_nonnull(plan);
+  char *out = NULL;
+  size_t size = 0;
+  FILE *stream = open_memstream(&out, &size);
+  aicc_plan_print(plan, stream);
+  fclose(stream);
+  aicc_plan_destroy(plan);
+  return out;
+}
+
+START_TEST(a_forced_schedule_is_the_one_of_the_plan) {
+  static const char *const items[] = {"contract=3x2 rows=30", "a=b=3x2 rows=30"};
+  for (size_t i = 0; i < 2; i++) {
+    fixture f;
+    fixture_init(&f);
+    char *before = plan_text(&f);
+    ck_assert_int_eq(aicc_schedule_force(f.module, items[i]), 1);
+    char *after = plan_text(&f);
+    ck_assert_ptr_nonnull(strstr(before, "schedule \"5x3 rows="));
+    ck_assert_ptr_nonnull(strstr(after, "schedule \"3x2 rows=30\""));
+    free(before);
+    free(after);
+    fixture_deinit(&f);
+  }
+}
+END_TEST
+
+START_TEST(forcing_says_what_it_does_not_find) {
+  fixture f;
+  fixture_init(&f);
+  ck_assert_int_eq(aicc_schedule_force(f.module, "nosuch=3x2"), 0);
+  ck_assert_int_eq(aicc_schedule_force(f.module, "contract=3"), -1);
+  ck_assert_int_eq(aicc_schedule_force(f.module, "contract"), -1);
+  ck_assert_int_eq(aicc_schedule_force(f.module, "=3x2"), -1);
+  fixture_deinit(&f);
+}
+END_TEST
+
+static Suite *make_suite(void) {
+  Suite *suite = suite_create("schedule");
+  TCase *tests = tcase_create("schedule");
+  tcase_add_test(tests, reads_schedules);
+  tcase_add_test(tests, refuses_what_is_no_schedule);
+  tcase_add_test(tests, a_forced_schedule_is_the_one_of_the_plan);
+  tcase_add_test(tests, forcing_says_what_it_does_not_find);
+  suite_add_tcase(suite, tests);
+  return suite;
+}
+
+AICC_TEST_MAIN(make_suite)
