@@ -15,6 +15,7 @@ static bool fits_shared(uint64_t local_bytes) {
 }
 
 // Parameters that follow those of the kernel.
+enum { BUSY_ELEMENTS = 8 };
 enum { HIDDEN_TASKS, HIDDEN_WARPS, HIDDEN_SCRATCH, HIDDEN_COUNT };
 
 cg_kernel_info cg_gpu_kernel_info(const cg_target *target, const kir_kernel *kernel,
@@ -42,6 +43,19 @@ static void describe_buffer(cg_kernel *k, unsigned index, const kir_param *param
   cg_add_attribute(c, k->function, index + 1, "nofree", 0);
 }
 
+// Elements of the largest arrays that live at a time.
+static uint64_t array_elements(const kir_kernel *kernel, const kir_block *block) {
+  uint64_t here = 0, inner = 0;
+  for (const kir_inst *inst = block->first; inst != NULL; inst = inst->next) {
+    here += inst->op == KIR_ARRAY ? inst->imm : 0;
+    for (int i = 0; i < 2; i++) {
+      const uint64_t elements = array_elements(kernel, &inst->blocks[i]);
+      inner = elements > inner ? elements : inner;
+    }
+  }
+  return here + inner;
+}
+
 static void add_function(cg_kernel *k, const char *symbol) {
   cg *c = k->c;
   const int own = k->kernel->param_count, count = own + HIDDEN_COUNT;
@@ -62,7 +76,8 @@ static void add_function(cg_kernel *k, const char *symbol) {
   }
   cg_add_attribute(c, k->function, (unsigned)LLVMAttributeFunctionIndex, "nounwind", 0);
   cg_add_string_attribute(c, k->function, "no-builtins", "true");
-  k->gpu->attributes(c, k->function, CG_GPU_WARPS * (unsigned)k->width);
+  k->gpu->attributes(c, k->function, CG_GPU_WARPS * (unsigned)k->width,
+                     array_elements(k->kernel, &k->kernel->body) >= BUSY_ELEMENTS);
 }
 
 // A scalar out of its 8-byte slot.
@@ -147,14 +162,16 @@ static void emit_tasks(cg_kernel *k, LLVMValueRef warp) {
   LLVMPositionBuilderAtEnd(c->builder, loop);
   k->task = LLVMBuildPhi(c->builder, c->i64, "task");
   LLVMAddIncoming(k->task, &warp, &before, 1);
+  LLVMValueRef counter = k->task;
+  k->task = cg_gpu_counter(k, counter, &k->kernel->body);
   k->order = cg_gpu_order_of(k, &k->kernel->body);  // of the task before
   cg_emit_block(k, &k->kernel->body);
   if (c->failed) {
     return;
   }
-  LLVMValueRef next = LLVMBuildAdd(c->builder, k->task, warps, "");
+  LLVMValueRef next = LLVMBuildAdd(c->builder, counter, warps, "");
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(c->builder);
-  LLVMAddIncoming(k->task, &next, &latch, 1);
+  LLVMAddIncoming(counter, &next, &latch, 1);
   LLVMBuildCondBr(c->builder, LLVMBuildICmp(c->builder, LLVMIntSLT, next, tasks, ""), loop, leave);
   LLVMPositionBuilderAtEnd(c->builder, leave);
   LLVMBuildRetVoid(c->builder);

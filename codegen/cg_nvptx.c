@@ -5,10 +5,13 @@
 
 enum { PTX_KERNEL = 71, GLOBAL_SPACE = 1, SHARED_SPACE = 3 };
 
-static void attributes(cg *c, LLVMValueRef function, unsigned block_threads) {
+// Left alone, ptxas is content with 32 registers and spills what does not fit. It is told how many
+// blocks are to share a processor's 65536: eight of four warps, half of what it holds, or two.
+static void attributes(cg *c, LLVMValueRef function, unsigned block_threads, bool busy) {
   char text[16];
   snprintf(text, sizeof text, "%u", block_threads);
   cg_add_string_attribute(c, function, "nvvm.reqntid", text);
+  cg_add_string_attribute(c, function, "nvvm.minctasm", busy ? "2" : "8");
 }
 
 static LLVMValueRef all_lanes(cg *c) { return LLVMConstAllOnes(c->i32); }
