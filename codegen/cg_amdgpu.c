@@ -16,7 +16,7 @@ static const char *const unread[] = {
 };
 
 static void attributes(cg *c, LLVMValueRef function, unsigned block_threads,
-                       bool busy AICC_UNUSED) {
+                       cg_gpu_load load AICC_UNUSED) {
   char text[32];
   snprintf(text, sizeof text, "%u,%u", block_threads, block_threads);
   cg_add_string_attribute(c, function, "amdgpu-flat-work-group-size", text);

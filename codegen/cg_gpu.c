@@ -15,7 +15,7 @@ static bool fits_shared(uint64_t local_bytes) {
 }
 
 // Parameters that follow those of the kernel.
-enum { BUSY_ELEMENTS = 8 };
+enum { ARRAY_WEIGHT = 50, UNKNOWN_ROUNDS = 4, DIVIDE_WEIGHT = 20, LIGHT_WEIGHT = 18, HEAVY_WEIGHT = 240 };
 enum { HIDDEN_TASKS, HIDDEN_WARPS, HIDDEN_SCRATCH, HIDDEN_COUNT };
 
 cg_kernel_info cg_gpu_kernel_info(const cg_target *target, const kir_kernel *kernel,
@@ -43,17 +43,51 @@ static void describe_buffer(cg_kernel *k, unsigned index, const kir_param *param
   cg_add_attribute(c, k->function, index + 1, "nofree", 0);
 }
 
-// Elements of the largest arrays that live at a time.
-static uint64_t array_elements(const kir_kernel *kernel, const kir_block *block) {
-  uint64_t here = 0, inner = 0;
-  for (const kir_inst *inst = block->first; inst != NULL; inst = inst->next) {
-    here += inst->op == KIR_ARRAY ? inst->imm : 0;
-    for (int i = 0; i < 2; i++) {
-      const uint64_t elements = array_elements(kernel, &inst->blocks[i]);
-      inner = elements > inner ? elements : inner;
+// What a kernel is likely to hold in registers, by its length: loops that are unrolled count as often
+// as they run, and arrays by their elements.
+static uint64_t weight_of(const kir_kernel *kernel, const kir_block *block);
+
+// Rounds of an unrolled loop; its bounds are constants, or follow from other loops' counters.
+static uint64_t rounds_of(const kir_kernel *kernel, const kir_inst *inst) {
+  int64_t bounds[3];
+  for (int i = 0; i < 3; i++) {
+    const kir_inst *def = kernel->values[inst->args[i]].def;
+    if (def == NULL || def->op != KIR_CONST) {
+      return UNKNOWN_ROUNDS;
     }
+    bounds[i] = (int64_t)def->imm;
   }
-  return here + inner;
+  const int64_t span = bounds[1] - bounds[0];
+  return bounds[2] > 0 && span > 0 ? (uint64_t)((span + bounds[2] - 1) / bounds[2]) : 0;
+}
+
+static uint64_t inst_weight(const kir_kernel *kernel, const kir_inst *inst) {
+  const uint64_t inner =
+      weight_of(kernel, &inst->blocks[0]) + weight_of(kernel, &inst->blocks[1]);
+  switch (inst->op) {
+    case KIR_CONST: return 0;
+    case KIR_ARRAY: return ARRAY_WEIGHT * inst->imm;
+    case KIR_SCALAR:
+      return inst->scalar_op == AICC_OP_DIV || inst->scalar_op == AICC_OP_MOD ? DIVIDE_WEIGHT : 1;
+    case KIR_FOR:
+      return inst->loop_kind == KIR_UNROLL ? rounds_of(kernel, inst) * inner : inner + 1;
+    default: return inner + 1;
+  }
+}
+
+static uint64_t weight_of(const kir_kernel *kernel, const kir_block *block) {
+  uint64_t weight = 0;
+  for (const kir_inst *inst = block->first; inst != NULL; inst = inst->next) {
+    weight += inst_weight(kernel, inst);
+  }
+  return weight;
+}
+
+static cg_gpu_load load_of(const kir_kernel *kernel) {
+  const uint64_t weight = weight_of(kernel, &kernel->body);
+  return weight > HEAVY_WEIGHT   ? CG_GPU_HEAVY
+         : weight > LIGHT_WEIGHT ? CG_GPU_MEDIUM
+                                 : CG_GPU_LIGHT;
 }
 
 static void add_function(cg_kernel *k, const char *symbol) {
@@ -77,7 +111,7 @@ static void add_function(cg_kernel *k, const char *symbol) {
   cg_add_attribute(c, k->function, (unsigned)LLVMAttributeFunctionIndex, "nounwind", 0);
   cg_add_string_attribute(c, k->function, "no-builtins", "true");
   k->gpu->attributes(c, k->function, CG_GPU_WARPS * (unsigned)k->width,
-                     array_elements(k->kernel, &k->kernel->body) >= BUSY_ELEMENTS);
+                     load_of(k->kernel));
 }
 
 // A scalar out of its 8-byte slot.

@@ -24,14 +24,16 @@
 
 enum { CG_GPU_WARPS = 4, CG_GPU_SHARED_LIMIT = 48 << 10 };
 
+// How many values a kernel is likely to hold in registers at a time.
+typedef enum cg_gpu_load { CG_GPU_LIGHT, CG_GPU_MEDIUM, CG_GPU_HEAVY } cg_gpu_load;
+
 // What a family of GPUs has its own way of saying.
 struct cg_gpu {
   const char *thread_id, *block_id;       // intrinsics: i32, first dimension
   LLVMCallConv kernel_convention;
   unsigned global_space, shared_space;    // address spaces
   const char *atomic_scope;               // between all threads of the device
-  // |busy|: many values live in registers at a time (arrays): the block may have most of them.
-  void (*attributes)(cg *c, LLVMValueRef function, unsigned block_threads, bool busy);
+  void (*attributes)(cg *c, LLVMValueRef function, unsigned block_threads, cg_gpu_load load);
   void (*meet)(cg_kernel *k);             // all lanes; what they wrote is seen by the others
   LLVMValueRef (*exchange)(cg_kernel *k, LLVMValueRef word, int distance);  // i32 of lane ^ distance
   // (optional) A uniform i64, hidden from LLVM's loop passes: they would rather hold everything
