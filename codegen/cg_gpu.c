@@ -15,7 +15,13 @@ static bool fits_shared(uint64_t local_bytes) {
 }
 
 // Parameters that follow those of the kernel.
-enum { ARRAY_WEIGHT = 50, UNKNOWN_ROUNDS = 4, DIVIDE_WEIGHT = 20, LIGHT_WEIGHT = 18, HEAVY_WEIGHT = 240 };
+enum {
+  ARRAY_WEIGHT = 50,
+  UNKNOWN_ROUNDS = 4,
+  DIVIDE_WEIGHT = 20,
+  LIGHT_WEIGHT = 36,   // up to 64 registers do
+  HEAVY_WEIGHT = 440,  // beyond, 128 do not
+};
 enum { HIDDEN_TASKS, HIDDEN_WARPS, HIDDEN_SCRATCH, HIDDEN_COUNT };
 
 cg_kernel_info cg_gpu_kernel_info(const cg_target *target, const kir_kernel *kernel,
@@ -29,7 +35,7 @@ cg_kernel_info cg_gpu_kernel_info(const cg_target *target, const kir_kernel *ker
   };
 }
 
-// --- the function ---------------------------------------------------------------------------------
+// --- the function --------------------------------------------------------------------------------
 
 static void describe_buffer(cg_kernel *k, unsigned index, const kir_param *param) {
   cg *c = k->c;
@@ -43,8 +49,8 @@ static void describe_buffer(cg_kernel *k, unsigned index, const kir_param *param
   cg_add_attribute(c, k->function, index + 1, "nofree", 0);
 }
 
-// What a kernel is likely to hold in registers, by its length: loops that are unrolled count as often
-// as they run, and arrays by their elements.
+// What a kernel is likely to hold in registers, by its length and depth: loops that are unrolled
+// count as often as they run, others twice (ptxas unrolls them too), and arrays by their elements.
 static uint64_t weight_of(const kir_kernel *kernel, const kir_block *block);
 
 // Rounds of an unrolled loop; its bounds are constants, or follow from other loops' counters.
@@ -70,7 +76,7 @@ static uint64_t inst_weight(const kir_kernel *kernel, const kir_inst *inst) {
     case KIR_SCALAR:
       return inst->scalar_op == AICC_OP_DIV || inst->scalar_op == AICC_OP_MOD ? DIVIDE_WEIGHT : 1;
     case KIR_FOR:
-      return inst->loop_kind == KIR_UNROLL ? rounds_of(kernel, inst) * inner : inner + 1;
+      return inst->loop_kind == KIR_UNROLL ? rounds_of(kernel, inst) * inner : 2 * inner + 1;
     default: return inner + 1;
   }
 }
@@ -137,7 +143,7 @@ static void bind_params(cg_kernel *k) {
   }
 }
 
-// --- where this thread stands ---------------------------------------------------------------------
+// --- where this thread stands --------------------------------------------------------------------
 
 typedef struct thread {
   LLVMValueRef in_block, warp;  // i32, i64: number of the warp in its block, among all

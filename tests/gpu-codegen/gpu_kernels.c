@@ -70,7 +70,7 @@ typedef struct state {
   unsigned jobs;
 } state;
 
-// --- kernels --------------------------------------------------------------------------------------
+// --- kernels -------------------------------------------------------------------------------------
 
 static void add_kernel(state *s, kernel_list *list, const kir_kernel *kernel, const char *model) {
   const entry e = {.kernel = kernel, .model = model, .hash = kir_hash(kernel)};
@@ -125,7 +125,7 @@ static void add_folder(state *s, const char *folder) {
   }
 }
 
-// --- one unit, in a worker ------------------------------------------------------------------------
+// --- one unit, in a worker -----------------------------------------------------------------------
 
 // The number after |key| in |line|, where it stands.
 static void number_after(const char *line, const char *key, uint32_t *out) {
@@ -252,7 +252,7 @@ static aicc_status run_unit(void *user, size_t index, cg_reply *reply, aicc_diag
   return status;
 }
 
-// --- judgement ------------------------------------------------------------------------------------
+// --- judgement -----------------------------------------------------------------------------------
 
 static const char *ops_of(const kir_kernel *kernel, char *text, size_t size) {
   size_t at = 0;
@@ -326,7 +326,7 @@ static int report(const state *s, const totals *t) {
   return t->bad > 0 || t->kernels == 0;
 }
 
-// --- the whole ------------------------------------------------------------------------------------
+// --- the whole -----------------------------------------------------------------------------------
 
 static void add_targets(state *s, cg_family family) {
   const cg_target *target;
