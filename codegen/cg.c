@@ -151,9 +151,14 @@ aicc_status cg_optimize(cg *c) {
 aicc_status cg_emit(cg *c, bool assembly, LLVMMemoryBufferRef *out) {
   char *error = NULL;
   *out = NULL;
-  if (LLVMTargetMachineEmitToMemoryBuffer(c->machine, c->module,
-                                          assembly ? LLVMAssemblyFile : LLVMObjectFile, &error,
-                                          out)) {
+  // Code generation changes the module: text is made of a copy, so that an object may follow.
+  LLVMModuleRef module = assembly ? LLVMCloneModule(c->module) : c->module;
+  const bool failed = LLVMTargetMachineEmitToMemoryBuffer(
+      c->machine, module, assembly ? LLVMAssemblyFile : LLVMObjectFile, &error, out);
+  if (assembly) {
+    LLVMDisposeModule(module);
+  }
+  if (failed) {
     emit_text(c, NULL, error);
     LLVMDisposeMessage(error);
     return AICC_INTERNAL;

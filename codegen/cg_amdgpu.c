@@ -15,7 +15,8 @@ static const char *const unread[] = {
     "amdgpu-no-completion-action", "amdgpu-no-multigrid-sync-arg",
 };
 
-static void attributes(cg *c, LLVMValueRef function, unsigned block_threads) {
+static void attributes(cg *c, LLVMValueRef function, unsigned block_threads,
+                       cg_gpu_load load AICC_UNUSED) {
   char text[32];
   snprintf(text, sizeof text, "%u,%u", block_threads, block_threads);
   cg_add_string_attribute(c, function, "amdgpu-flat-work-group-size", text);
@@ -52,6 +53,17 @@ static LLVMValueRef first(cg_kernel *k, LLVMValueRef word) {
   return cg_intrinsic(k->c, "llvm.amdgcn.readfirstlane", &type, 1, &word, 1);
 }
 
+// Through no instruction at all, from a scalar register to itself.
+static LLVMValueRef opaque(cg_kernel *k, LLVMValueRef value) {
+  cg *c = k->c;
+  static const char constraints[] = "=s,0";
+  LLVMTypeRef type = LLVMFunctionType(c->i64, &c->i64, 1, false);
+  LLVMValueRef nothing =
+      LLVMGetInlineAsm(type, "", 0, constraints, sizeof constraints - 1, false, false,
+                       LLVMInlineAsmDialectATT, false);
+  return LLVMBuildCall2(c->builder, type, nothing, &value, 1, "");
+}
+
 const cg_gpu cg_gpu_amdgpu = {
     .thread_id = "llvm.amdgcn.workitem.id.x",
     .block_id = "llvm.amdgcn.workgroup.id.x",
@@ -62,5 +74,6 @@ const cg_gpu cg_gpu_amdgpu = {
     .attributes = attributes,
     .meet = meet,
     .exchange = exchange,
+    .opaque = opaque,
     .first = first,
 };

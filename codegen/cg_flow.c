@@ -29,14 +29,15 @@ static void counted_loop(cg_kernel *k, const kir_inst *inst, LLVMValueRef from, 
   LLVMPositionBuilderAtEnd(b, body);
   LLVMValueRef counter = LLVMBuildPhi(b, c->i64, "");
   LLVMAddIncoming(counter, &from, &before, 1);
+  LLVMValueRef seen = cg_gpu_counter(k, counter, &inst->blocks[0]);
   const int64_t a = cg_known_factor(k, from), s = cg_known_factor(k, step);
   int64_t number = 0;
-  cg_add_fact(k, counter, a < s ? a : s,
+  cg_add_fact(k, seen, a < s ? a : s,
               cg_known_nonnegative(k, from) && constant_of(step, &number) && number > 0);
   if (inst->loop_kind == KIR_LANES && k->lanes > 1) {
     cg_set_affine(k, inst->result, counter, 1);
   } else {
-    cg_set_value(k, inst->result, counter);
+    cg_set_value(k, inst->result, seen);
   }
   cg_emit_block(k, &inst->blocks[0]);
   LLVMValueRef next = LLVMBuildAdd(b, counter, step, "");

@@ -15,6 +15,13 @@ static bool fits_shared(uint64_t local_bytes) {
 }
 
 // Parameters that follow those of the kernel.
+enum {
+  ARRAY_WEIGHT = 50,
+  UNKNOWN_ROUNDS = 4,
+  DIVIDE_WEIGHT = 20,
+  LIGHT_WEIGHT = 36,   // up to 64 registers do
+  HEAVY_WEIGHT = 440,  // beyond, 128 do not
+};
 enum { HIDDEN_TASKS, HIDDEN_WARPS, HIDDEN_SCRATCH, HIDDEN_COUNT };
 
 cg_kernel_info cg_gpu_kernel_info(const cg_target *target, const kir_kernel *kernel,
@@ -28,7 +35,7 @@ cg_kernel_info cg_gpu_kernel_info(const cg_target *target, const kir_kernel *ker
   };
 }
 
-// --- the function ---------------------------------------------------------------------------------
+// --- the function --------------------------------------------------------------------------------
 
 static void describe_buffer(cg_kernel *k, unsigned index, const kir_param *param) {
   cg *c = k->c;
@@ -40,6 +47,53 @@ static void describe_buffer(cg_kernel *k, unsigned index, const kir_param *param
     cg_add_attribute(c, k->function, index + 1, "readonly", 0);
   }
   cg_add_attribute(c, k->function, index + 1, "nofree", 0);
+}
+
+// What a kernel is likely to hold in registers, by its length and depth: loops that are unrolled
+// count as often as they run, others twice (ptxas unrolls them too), and arrays by their elements.
+static uint64_t weight_of(const kir_kernel *kernel, const kir_block *block);
+
+// Rounds of an unrolled loop; its bounds are constants, or follow from other loops' counters.
+static uint64_t rounds_of(const kir_kernel *kernel, const kir_inst *inst) {
+  int64_t bounds[3];
+  for (int i = 0; i < 3; i++) {
+    const kir_inst *def = kernel->values[inst->args[i]].def;
+    if (def == NULL || def->op != KIR_CONST) {
+      return UNKNOWN_ROUNDS;
+    }
+    bounds[i] = (int64_t)def->imm;
+  }
+  const int64_t span = bounds[1] - bounds[0];
+  return bounds[2] > 0 && span > 0 ? (uint64_t)((span + bounds[2] - 1) / bounds[2]) : 0;
+}
+
+static uint64_t inst_weight(const kir_kernel *kernel, const kir_inst *inst) {
+  const uint64_t inner =
+      weight_of(kernel, &inst->blocks[0]) + weight_of(kernel, &inst->blocks[1]);
+  switch (inst->op) {
+    case KIR_CONST: return 0;
+    case KIR_ARRAY: return ARRAY_WEIGHT * inst->imm;
+    case KIR_SCALAR:
+      return inst->scalar_op == AICC_OP_DIV || inst->scalar_op == AICC_OP_MOD ? DIVIDE_WEIGHT : 1;
+    case KIR_FOR:
+      return inst->loop_kind == KIR_UNROLL ? rounds_of(kernel, inst) * inner : 2 * inner + 1;
+    default: return inner + 1;
+  }
+}
+
+static uint64_t weight_of(const kir_kernel *kernel, const kir_block *block) {
+  uint64_t weight = 0;
+  for (const kir_inst *inst = block->first; inst != NULL; inst = inst->next) {
+    weight += inst_weight(kernel, inst);
+  }
+  return weight;
+}
+
+static cg_gpu_load load_of(const kir_kernel *kernel) {
+  const uint64_t weight = weight_of(kernel, &kernel->body);
+  return weight > HEAVY_WEIGHT   ? CG_GPU_HEAVY
+         : weight > LIGHT_WEIGHT ? CG_GPU_MEDIUM
+                                 : CG_GPU_LIGHT;
 }
 
 static void add_function(cg_kernel *k, const char *symbol) {
@@ -62,7 +116,8 @@ static void add_function(cg_kernel *k, const char *symbol) {
   }
   cg_add_attribute(c, k->function, (unsigned)LLVMAttributeFunctionIndex, "nounwind", 0);
   cg_add_string_attribute(c, k->function, "no-builtins", "true");
-  k->gpu->attributes(c, k->function, CG_GPU_WARPS * (unsigned)k->width);
+  k->gpu->attributes(c, k->function, CG_GPU_WARPS * (unsigned)k->width,
+                     load_of(k->kernel));
 }
 
 // A scalar out of its 8-byte slot.
@@ -88,7 +143,7 @@ static void bind_params(cg_kernel *k) {
   }
 }
 
-// --- where this thread stands ---------------------------------------------------------------------
+// --- where this thread stands --------------------------------------------------------------------
 
 typedef struct thread {
   LLVMValueRef in_block, warp;  // i32, i64: number of the warp in its block, among all
@@ -147,14 +202,16 @@ static void emit_tasks(cg_kernel *k, LLVMValueRef warp) {
   LLVMPositionBuilderAtEnd(c->builder, loop);
   k->task = LLVMBuildPhi(c->builder, c->i64, "task");
   LLVMAddIncoming(k->task, &warp, &before, 1);
+  LLVMValueRef counter = k->task;
+  k->task = cg_gpu_counter(k, counter, &k->kernel->body);
   k->order = cg_gpu_order_of(k, &k->kernel->body);  // of the task before
   cg_emit_block(k, &k->kernel->body);
   if (c->failed) {
     return;
   }
-  LLVMValueRef next = LLVMBuildAdd(c->builder, k->task, warps, "");
+  LLVMValueRef next = LLVMBuildAdd(c->builder, counter, warps, "");
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(c->builder);
-  LLVMAddIncoming(k->task, &next, &latch, 1);
+  LLVMAddIncoming(counter, &next, &latch, 1);
   LLVMBuildCondBr(c->builder, LLVMBuildICmp(c->builder, LLVMIntSLT, next, tasks, ""), loop, leave);
   LLVMPositionBuilderAtEnd(c->builder, leave);
   LLVMBuildRetVoid(c->builder);

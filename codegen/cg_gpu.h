@@ -24,15 +24,21 @@
 
 enum { CG_GPU_WARPS = 4, CG_GPU_SHARED_LIMIT = 48 << 10 };
 
+// How many values a kernel is likely to hold in registers at a time.
+typedef enum cg_gpu_load { CG_GPU_LIGHT, CG_GPU_MEDIUM, CG_GPU_HEAVY } cg_gpu_load;
+
 // What a family of GPUs has its own way of saying.
 struct cg_gpu {
   const char *thread_id, *block_id;       // intrinsics: i32, first dimension
   LLVMCallConv kernel_convention;
   unsigned global_space, shared_space;    // address spaces
   const char *atomic_scope;               // between all threads of the device
-  void (*attributes)(cg *c, LLVMValueRef function, unsigned block_threads);
+  void (*attributes)(cg *c, LLVMValueRef function, unsigned block_threads, cg_gpu_load load);
   void (*meet)(cg_kernel *k);             // all lanes; what they wrote is seen by the others
   LLVMValueRef (*exchange)(cg_kernel *k, LLVMValueRef word, int distance);  // i32 of lane ^ distance
+  // (optional) A uniform i64, hidden from LLVM's loop passes: they would rather hold everything
+  // that follows from an outer loop's counter in registers of its own than add to it.
+  LLVMValueRef (*opaque)(cg_kernel *k, LLVMValueRef value);
   LLVMValueRef (*first)(cg_kernel *k, LLVMValueRef word);  // i32 of lane 0, known to be uniform
 };
 extern const cg_gpu cg_gpu_nvptx, cg_gpu_amdgpu;
@@ -43,7 +49,9 @@ cg_kernel_info cg_gpu_kernel_info(const cg_target *target, const kir_kernel *ker
 AICC_MUST_USE aicc_status cg_emit_gpu_kernel(cg_kernel *k, const char *symbol,
                                              uint64_t local_bytes);
 
-// cg_gpu_flow.c: a kernel on a GPU only.
+// cg_gpu_flow.c: a kernel on a GPU only, where it is not said otherwise.
+// The counter of a loop around |body|, as the body is to see it. Any target.
+LLVMValueRef cg_gpu_counter(cg_kernel *k, LLVMValueRef counter, const kir_block *body);
 void cg_gpu_lanes_loop(cg_kernel *k, const kir_inst *inst);
 void cg_gpu_reduce(cg_kernel *k, const kir_inst *inst);
 // Before an access to |buffer| at |index| (NULL: not known) is emitted.

@@ -3,7 +3,7 @@
 
 enum { MAX_DEPTH = 8 };
 
-// --- the order of memory accesses -----------------------------------------------------------------
+// --- the order of memory accesses ----------------------------------------------------------------
 
 void cg_gpu_order_join(cg_order *to, cg_order from) {
   to->load |= from.load;
@@ -95,7 +95,23 @@ void cg_gpu_converge(cg_kernel *k, const cg_gpu_region *region) {
   LLVMPositionBuilderAtEnd(b, here);
 }
 
-// --- loops over lanes -----------------------------------------------------------------------------
+// --- loops over lanes ----------------------------------------------------------------------------
+
+static bool has_loop(const kir_block *block) {
+  for (const kir_inst *inst = block->first; inst != NULL; inst = inst->next) {
+    const bool loop =
+        inst->op == KIR_WHILE || (inst->op == KIR_FOR && inst->loop_kind != KIR_UNROLL);
+    if (loop || has_loop(&inst->blocks[0]) || has_loop(&inst->blocks[1])) {
+      return true;
+    }
+  }
+  return false;
+}
+
+LLVMValueRef cg_gpu_counter(cg_kernel *k, LLVMValueRef counter, const kir_block *body) {
+  const bool hide = k->gpu != NULL && k->gpu->opaque != NULL && has_loop(body);
+  return hide ? k->gpu->opaque(k, counter) : counter;
+}
 
 // Every lane has as many elements: the lanes stay together.
 static void whole_loop(cg_kernel *k, const kir_inst *inst, LLVMValueRef from, LLVMValueRef to) {
@@ -166,7 +182,7 @@ void cg_gpu_lanes_loop(cg_kernel *k, const kir_inst *inst) {
   }
 }
 
-// --- reductions -----------------------------------------------------------------------------------
+// --- reductions ----------------------------------------------------------------------------------
 
 // |v| passed through |move| 32 bits at a time.
 static LLVMValueRef by_words(cg_kernel *k, LLVMValueRef v, int distance,

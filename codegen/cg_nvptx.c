@@ -5,10 +5,15 @@
 
 enum { PTX_KERNEL = 71, GLOBAL_SPACE = 1, SHARED_SPACE = 3 };
 
-static void attributes(cg *c, LLVMValueRef function, unsigned block_threads) {
+// Left alone, ptxas is content with 32 registers and spills what does not fit. It is told how many
+// blocks are to share a processor's 65536: eight of four warps are half of what it holds.
+static void attributes(cg *c, LLVMValueRef function, unsigned block_threads, cg_gpu_load load) {
+  static const char *const blocks[] = {
+      [CG_GPU_LIGHT] = "8", [CG_GPU_MEDIUM] = "4", [CG_GPU_HEAVY] = "2"};
   char text[16];
   snprintf(text, sizeof text, "%u", block_threads);
   cg_add_string_attribute(c, function, "nvvm.reqntid", text);
+  cg_add_string_attribute(c, function, "nvvm.minctasm", blocks[load]);
 }
 
 static LLVMValueRef all_lanes(cg *c) { return LLVMConstAllOnes(c->i32); }

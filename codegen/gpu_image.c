@@ -47,7 +47,7 @@ static aicc_status add_file(cg_reply *reply, uint32_t kind, int fd, aicc_diags *
   return read ? AICC_OK : AICC_IO;
 }
 
-// --- NVIDIA ---------------------------------------------------------------------------------------
+// --- NVIDIA --------------------------------------------------------------------------------------
 
 static aicc_status run_ptxas(const char *program, cg *c, int ptx, int cubin, int log,
                              cg_reply *reply) {
@@ -105,7 +105,7 @@ static aicc_status nvidia_images(cg *c, cg_reply *reply) {
   return add_cubin(c, ptx, size, reply);
 }
 
-// --- AMD ------------------------------------------------------------------------------------------
+// --- AMD -----------------------------------------------------------------------------------------
 
 static aicc_status amd_images(cg *c, cg_reply *reply) {
   LLVMMemoryBufferRef object = NULL;

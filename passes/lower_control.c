@@ -296,6 +296,37 @@ static void lower_conditions(loop *l) {
   set_dim(lw, l->condition, first);
 }
 
+// Sizes change after every copy that used the old ones, and all at once: states may share a symbol, and
+// one may become what another was.
+static void next_sizes(loop *l) {
+  aicc_lower *lw = l->lw;
+  const int room = l->states * AICC_MAX_RANK;
+  aicc_dim *symbols = AICC_NEW_ARRAY(&lw->plan->arena, aicc_dim, room);
+  aicc_dim *values = AICC_NEW_ARRAY(&lw->plan->arena, aicc_dim, room);
+  int count = 0;
+  for (int k = 0; k < l->states; k++) {
+    const aicc_type *to = &l->body->params[2 + k]->type, *from = &l->body->results[1 + k]->type;
+    for (int i = 0; is_tensor(l->body->params[2 + k]) && l->moves[k] && i < to->rank; i++) {
+      bool fresh = is_own_symbol(lw, to->dims[i], from, i);
+      for (int known = 0; known < count && fresh; known++) {
+        fresh = symbols[known] != to->dims[i];
+      }
+      if (fresh) {
+        symbols[count] = to->dims[i];
+        values[count++] = from->dims[i];
+      }
+    }
+  }
+  for (int i = 0; i < count && count > 1; i++) {
+    const aicc_dim next = aicc_dim_fresh(lw->module->dims, "next");
+    set_dim(lw, next, values[i]);
+    values[i] = next;
+  }
+  for (int i = 0; i < count; i++) {
+    set_dim(lw, symbols[i], values[i]);
+  }
+}
+
 static void next_states(loop *l) {
   aicc_lower *lw = l->lw;
   // A result may be another state's memory: then all are read before any is written.
@@ -327,12 +358,7 @@ static void next_states(loop *l) {
       aicc_lower_step(lw, AICC_STEP_FREE)->slot = l->next[k];
     }
   }
-  // Sizes change after every copy that used the old ones.
-  for (int k = 0; k < l->states; k++) {
-    if (is_tensor(l->body->params[2 + k]) && l->moves[k]) {
-      set_symbols(lw, &l->body->params[2 + k]->type, &l->body->results[1 + k]->type);
-    }
-  }
+  next_sizes(l);
 }
 
 static void next_scans(loop *l) {

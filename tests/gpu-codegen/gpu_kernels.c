@@ -1,0 +1,426 @@
+// Every kernel of a list of models as GPU code: accepted by ptxas or ld.lld, without spills.
+//
+// usage: gpu_kernels nvidia|amd [--exceptions FILE] [--verbose] [--jobs N] FOLDER...
+//
+// The models are all files model.onnx below the folders. They are lowered here; kernels that several
+// of them have are compiled once, in worker processes. Where a kernel needs registers beyond the
+// target's, uses a stack, or ptxas warns of it, the test fails, but for what the exceptions name. A
+// line of that file: TARGET KIND OPERATORS MOST REASON..., where OPERATORS are those of the kernel's
+// ONNX nodes with '+' between them, '*' stands for anything, and MOST is how much may be spilled
+// (bytes; for AMD, registers: no stack is allowed then).
+// Exit: 0 all is well, 1 not, 77 there is no ptxas.
+#include <dirent.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "aicc/abi.h"
+#include "codegen/cg.h"
+#include "codegen/file.h"
+#include "codegen/gpu_image.h"
+#include "codegen/tool.h"
+#include "frontend/onnx_import.h"
+#include "passes/lower.h"
+#include "passes/pass.h"
+
+enum { CHUNK = 8, MOST_LANE_COUNTS = 2, MOST_EXCEPTIONS = 256 };
+
+typedef struct entry {
+  const kir_kernel *kernel;
+  const char *model;
+  uint64_t hash;
+} entry;
+
+// Kernels for machines of one number of lanes.
+typedef struct kernel_list {
+  const aicc_machine *machine;
+  entry *items;
+  size_t count, capacity;
+} kernel_list;
+
+typedef struct use {
+  uint32_t registers, stack, spills;  // 32-bit registers a thread; bytes; bytes or registers
+} use;
+
+typedef struct unit {
+  const cg_target *target;
+  const kernel_list *list;
+  size_t first, count;
+} unit;
+
+typedef struct exception {
+  char target[32], kind[32], ops[128], reason[256];
+  uint32_t most;
+} exception;
+
+typedef struct state {
+  aicc_arena arena;
+  kernel_list lists[MOST_LANE_COUNTS];
+  int list_count;
+  unit *units;
+  size_t unit_count, unit_capacity;
+  exception exceptions[MOST_EXCEPTIONS];
+  int exception_count;
+  int models, refused, verbose;
+  unsigned jobs;
+} state;
+
+// --- kernels -------------------------------------------------------------------------------------
+
+static void add_kernel(state *s, kernel_list *list, const kir_kernel *kernel, const char *model) {
+  const entry e = {.kernel = kernel, .model = model, .hash = kir_hash(kernel)};
+  for (size_t i = 0; i < list->count; i++) {
+    if (list->items[i].hash == e.hash && kir_equal(list->items[i].kernel, kernel)) {
+      return;
+    }
+  }
+  AICC_PUSH(&s->arena, list->items, list->count, list->capacity, e);
+}
+
+// Models that the compiler refuses are other tests' business. Plans are kept: kernels live in them.
+static void add_model(state *s, const char *path) {
+  const aicc_import_options options = {0};
+  aicc_diags diags;
+  aicc_diags_init(&diags);
+  aicc_module *module = NULL;
+  aicc_status status = aicc_import_path(path, &options, &diags, &module);
+  const aicc_pass_options passes = {.machine = s->lists[0].machine};
+  if (status == AICC_OK) {
+    status = aicc_run_passes(module, aicc_pipeline_default, &passes, &diags);
+  }
+  for (int i = 0; i < s->list_count && status == AICC_OK; i++) {
+    const aicc_plan *plan = aicc_lower_module(module, s->lists[i].machine, NULL, &diags);
+    status = plan ? AICC_OK : AICC_UNSUPPORTED;
+    for (size_t k = 0; plan && k < plan->kernel_count; k++) {
+      add_kernel(s, &s->lists[i], plan->kernels[k], path);
+    }
+  }
+  s->models++;
+  s->refused += status != AICC_OK;
+  if (status != AICC_OK && s->verbose) {
+    aicc_diags_print(&diags, stdout);
+  }
+}
+
+static void add_folder(state *s, const char *folder) {
+  struct dirent **items;
+  const int count = scandir(folder, &items, NULL, alphasort);
+  for (int i = 0; i < count; i++) {
+    char *path = aicc_arena_printf(&s->arena, "%s/%s", folder, items[i]->d_name);
+    struct stat info;
+    if (strcmp(items[i]->d_name, "model.onnx") == 0) {
+      add_model(s, path);
+    } else if (items[i]->d_name[0] != '.' && stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+      add_folder(s, path);
+    }
+    free(items[i]);
+  }
+  if (count >= 0) {
+    free(items);
+  }
+}
+
+// --- one unit, in a worker -----------------------------------------------------------------------
+
+// The number after |key| in |line|, where it stands.
+static void number_after(const char *line, const char *key, uint32_t *out) {
+  const char *at = strstr(line, key);
+  if (at) {
+    *out = (uint32_t)strtoul(at + strlen(key), NULL, 10);
+  }
+}
+
+static uint32_t number_before(const char *line, const char *key) {
+  const char *at = strstr(line, key);
+  while (at && at > line && (at[-1] == ' ' || (at[-1] >= '0' && at[-1] <= '9'))) {
+    at--;
+  }
+  return at ? (uint32_t)strtoul(at, NULL, 10) : 0;
+}
+
+static use *use_of(use *uses, size_t count, const char *name) {
+  const size_t index = strtoul(name, NULL, 10);
+  AICC_ASSERT(index < count);
+  return &uses[index];
+}
+
+// Functions are called k0, k1, ...
+static bool read_ptxas(char *text, use *uses, size_t count) {
+  use *now = uses;
+  bool clean = true;
+  for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+    const char *name = strstr(line, "entry function 'k");
+    now = name ? use_of(uses, count, name + strlen("entry function 'k")) : now;
+    if (strstr(line, "bytes stack frame")) {
+      now->stack = number_before(line, " bytes stack frame");
+      now->spills = number_before(line, " bytes spill stores") +
+                    number_before(line, " bytes spill loads");
+    }
+    number_after(line, "Used ", &now->registers);
+    if (strstr(line, "(C75") || strstr(line, "warning") || strstr(line, "error")) {
+      fprintf(stderr, "%s\n", line);
+      clean = false;
+    }
+  }
+  return clean;
+}
+
+static aicc_status assemble(cg *c, use *uses, size_t count) {
+  LLVMMemoryBufferRef text = NULL;
+  AICC_TRY(cg_emit(c, true, &text));
+  const int ptx = memfd_create("ptx", 0), cubin = memfd_create("cubin", 0);
+  const int log = memfd_create("log", 0);
+  AICC_ASSERT(ptx >= 0 && cubin >= 0 && log >= 0);
+  const bool written = cg_write_all(ptx, LLVMGetBufferStart(text), LLVMGetBufferSize(text));
+  LLVMDisposeMemoryBuffer(text);
+  const char *chosen = getenv("AICC_PTXAS");
+  const char *const args[] = {chosen ? chosen : "ptxas", "-v",
+                              aicc_arena_printf(c->arena, "-arch=%s", c->target->cpu), "-o",
+                              aicc_arena_printf(c->arena, "/proc/self/fd/%d", cubin),
+                              aicc_arena_printf(c->arena, "/proc/self/fd/%d", ptx), NULL};
+  int status = 1;
+  const int error = cg_tool_run(args, log, log, &status);
+  char *said = cg_read_text(log, c->arena);
+  if (!written || error != 0 || status != 0) {
+    fprintf(stderr, "ptxas %s: %s\n", error ? strerror(error) : cg_tool_end(status, c->arena),
+            said);
+    abort();  // reported with the kernel's name
+  }
+  const bool clean = read_ptxas(said, uses, count);
+  close(ptx);
+  close(cubin);
+  close(log);
+  if (!clean) {
+    abort();
+  }
+  return AICC_OK;
+}
+
+// The kernels' metadata, as text in the assembly; then the object, linked.
+static aicc_status link_amd(cg *c, use *uses, size_t count) {
+  LLVMMemoryBufferRef buffer = NULL;
+  AICC_TRY(cg_emit(c, true, &buffer));
+  char *text = strndup(LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
+  LLVMDisposeMemoryBuffer(buffer);
+  char *line = strstr(text, "amdhsa.kernels:");
+  use *now = uses;
+  for (line = strtok(line, "\n"); line; line = strtok(NULL, "\n")) {
+    const char *name = strstr(line, ".name:");
+    const char *is_kernel = name ? strstr(name, " k") : NULL;
+    now = is_kernel ? use_of(uses, count, is_kernel + 2) : now;
+    uint32_t spills = 0;
+    number_after(line, ".private_segment_fixed_size:", &now->stack);
+    number_after(line, ".vgpr_count:", &now->registers);
+    number_after(line, ".vgpr_spill_count:", &spills);
+    number_after(line, ".sgpr_spill_count:", &spills);
+    now->spills += spills;
+  }
+  free(text);
+  cg_reply image = {0};
+  const aicc_status status = cg_gpu_images(c, &image);
+  free(image.data);
+  return status;
+}
+
+static aicc_status run_unit(void *user, size_t index, cg_reply *reply, aicc_diags *diags) {
+  const state *s = user;
+  const unit *u = &s->units[index];
+  aicc_arena arena;
+  aicc_arena_init(&arena);
+  cg c;
+  AICC_TRY(cg_open(&c, u->target, "kernels", 2, &arena, diags));
+  aicc_status status = AICC_OK;
+  for (size_t i = 0; i < u->count && status == AICC_OK; i++) {
+    char symbol[32];
+    snprintf(symbol, sizeof symbol, "k%zu", i);
+    status = cg_emit_kernel(&c, u->list->items[u->first + i].kernel, symbol);
+  }
+  use *uses = AICC_NEW_ARRAY(&arena, use, u->count);
+  status = status == AICC_OK ? cg_optimize(&c) : status;
+  if (status == AICC_OK) {
+    status = u->target->family == CG_FAMILY_NVPTX ? assemble(&c, uses, u->count)
+                                                  : link_amd(&c, uses, u->count);
+  }
+  cg_reply_add(reply, uses, u->count * sizeof *uses);
+  cg_close(&c);
+  aicc_arena_deinit(&arena);
+  return status;
+}
+
+// --- judgement -----------------------------------------------------------------------------------
+
+static const char *ops_of(const kir_kernel *kernel, char *text, size_t size) {
+  size_t at = 0;
+  text[0] = 0;
+  for (int i = 0; i < kernel->origin_count && at < size; i++) {
+    at += (size_t)snprintf(text + at, size - at, "%s%s", i ? "+" : "", kernel->origins[i].op);
+  }
+  return text;
+}
+
+static bool excepted(const state *s, const cg_target *target, const kir_kernel *kernel, const use *n) {
+  const bool stack = target->family == CG_FAMILY_AMDGPU && n->stack > 0;
+  char ops[512];
+  ops_of(kernel, ops, sizeof ops);
+  for (int i = 0; i < s->exception_count; i++) {
+    const exception *e = &s->exceptions[i];
+    if (fnmatch(e->target, target->machine.name, 0) == 0 && fnmatch(e->kind, kernel->kind, 0) == 0 &&
+        fnmatch(e->ops, ops, 0) == 0 && n->spills <= e->most && !stack) {
+      return true;
+    }
+  }
+  return false;
+}
+
+typedef struct totals {
+  size_t kernels, bad, excepted;
+  uint32_t most_registers;
+} totals;
+
+static void judge(const state *s, const unit *u, const use *uses, totals *t) {
+  for (size_t i = 0; i < u->count; i++) {
+    const entry *e = &u->list->items[u->first + i];
+    const use *n = &uses[i];
+    char ops[512];
+    t->kernels++;
+    t->most_registers = n->registers > t->most_registers ? n->registers : t->most_registers;
+    const bool spills = n->stack > 0 || n->spills > 0;
+    const bool known = spills && excepted(s, u->target, e->kernel, n);
+    t->excepted += known;
+    t->bad += spills && !known;
+    if (s->verbose || (spills && !known)) {
+      printf("%s %s %s %s: %u registers, %u bytes of stack, %u spilled (%s of %s)\n",
+             spills && !known ? "FAIL" : "    ", u->target->machine.name, e->kernel->kind,
+             ops_of(e->kernel, ops, sizeof ops), n->registers, n->stack, n->spills,
+             e->kernel->name, e->model);
+    }
+  }
+}
+
+static void read_exceptions(state *s, const char *path) {
+  FILE *file = fopen(path, "r");
+  char line[1024];
+  while (file && fgets(line, sizeof line, file) && s->exception_count < MOST_EXCEPTIONS) {
+    exception *e = &s->exceptions[s->exception_count];
+    if (line[0] != '#' && sscanf(line, "%31s %31s %127s %u %255[^\n]", e->target, e->kind,
+                                 e->ops, &e->most, e->reason) == 5) {
+      s->exception_count++;
+    }
+  }
+  if (!file) {
+    perror(path);
+    exit(1);
+  }
+  fclose(file);
+}
+
+static int report(const state *s, const totals *t) {
+  printf("%d models (%d refused); %zu kernels compiled: %zu fail, %zu excepted, at most %u "
+         "registers\n",
+         s->models, s->refused, t->kernels, t->bad, t->excepted, t->most_registers);
+  return t->bad > 0 || t->kernels == 0;
+}
+
+// --- the whole -----------------------------------------------------------------------------------
+
+static void add_targets(state *s, cg_family family) {
+  const cg_target *target;
+  for (size_t i = 0; (target = cg_target_at(i)); i++) {
+    int at = 0;
+    while (at < s->list_count && s->lists[at].machine->width != target->machine.width) {
+      at++;
+    }
+    if (target->family == family && at == s->list_count) {
+      s->lists[s->list_count++].machine = &target->machine;
+    }
+  }
+}
+
+static void add_units(state *s, cg_family family) {
+  const cg_target *target;
+  for (size_t i = 0; (target = cg_target_at(i)); i++) {
+    for (int l = 0; l < s->list_count && target->family == family; l++) {
+      const kernel_list *list = &s->lists[l];
+      for (size_t k = 0; list->machine->width == target->machine.width && k < list->count;
+           k += CHUNK) {
+        const size_t rest = list->count - k;
+        const unit u = {.target = target, .list = list, .first = k,
+                        .count = rest < CHUNK ? rest : CHUNK};
+        AICC_PUSH(&s->arena, s->units, s->unit_count, s->unit_capacity, u);
+      }
+    }
+  }
+}
+
+static bool compile_all(state *s, totals *t) {
+  const char **names = AICC_NEW_ARRAY(&s->arena, const char *, s->unit_count + 1);
+  cg_result *results = AICC_NEW_ARRAY(&s->arena, cg_result, s->unit_count + 1);
+  for (size_t i = 0; i < s->unit_count; i++) {
+    const unit *u = &s->units[i];
+    const entry *e = &u->list->items[u->first];
+    names[i] = aicc_arena_printf(&s->arena, "%s and the %zu after it, for %s, of %s",
+                                 e->kernel->name, u->count - 1, u->target->machine.name, e->model);
+  }
+  const cg_jobs jobs = {.count = s->unit_count, .run = run_unit, .user = s, .names = names,
+                        .processes = s->jobs};
+  aicc_diags diags;
+  aicc_diags_init(&diags);
+  const aicc_status status = cg_jobs_run(&jobs, results, &s->arena, &diags);
+  for (size_t i = 0; i < s->unit_count; i++) {
+    if (results[i].data) {
+      judge(s, &s->units[i], results[i].data, t);
+    }
+  }
+  aicc_diags_print(&diags, stdout);
+  aicc_diags_deinit(&diags);
+  return status == AICC_OK;
+}
+
+static bool have_ptxas(void) {
+  const char *chosen = getenv("AICC_PTXAS");
+  const char *const args[] = {chosen ? chosen : "ptxas", "--version", NULL};
+  const int log = memfd_create("log", 0);
+  int status = 1;
+  const bool found = cg_tool_run(args, log, log, &status) == 0 && status == 0;
+  close(log);
+  return found;
+}
+
+int main(int argc, char **argv) {
+  state s = {.jobs = 0};
+  aicc_arena_init(&s.arena);
+  const char *family_name = argc > 1 ? argv[1] : "";
+  const bool nvidia = strcmp(family_name, "nvidia") == 0;
+  const cg_family family = nvidia ? CG_FAMILY_NVPTX : CG_FAMILY_AMDGPU;
+  if (!nvidia && strcmp(family_name, "amd") != 0) {
+    fputs("usage: gpu_kernels nvidia|amd [--exceptions FILE] [--verbose] [--jobs N] FOLDER...\n",
+          stderr);
+    return 2;
+  }
+  if (nvidia && !have_ptxas()) {
+    puts("there is no ptxas");
+    return 77;
+  }
+  add_targets(&s, family);
+  for (int i = 2; i < argc; i++) {
+    if (strcmp(argv[i], "--exceptions") == 0 && i + 1 < argc) {
+      read_exceptions(&s, argv[++i]);
+    } else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
+      s.jobs = (unsigned)strtoul(argv[++i], NULL, 10);
+    } else if (strcmp(argv[i], "--verbose") == 0) {
+      s.verbose = 1;
+    } else {
+      add_folder(&s, argv[i]);
+    }
+  }
+  add_units(&s, family);
+  totals t = {0};
+  const bool compiled = compile_all(&s, &t);
+  const int failed = report(&s, &t);
+  return compiled && !failed ? 0 : 1;
+}

@@ -1,0 +1,22 @@
+# Every kernel of the models as PTX and AMDGCN: see gpu_kernels.c.
+set(gpu_codegen ${CMAKE_CURRENT_SOURCE_DIR}/gpu-codegen)
+if(TARGET aicc_codegen)
+  add_executable(gpu_kernels ${gpu_codegen}/gpu_kernels.c)
+  target_link_libraries(gpu_kernels PRIVATE aicc_codegen aicc_passes aicc_frontend aicc_proto aicc_ir
+                        m)
+  target_include_directories(gpu_kernels PRIVATE ${CMAKE_SOURCE_DIR}
+                             ${CMAKE_SOURCE_DIR}/runtime/include)
+  aicc_warnings(gpu_kernels)
+  set(gpu_models ${CMAKE_SOURCE_DIR}/models)
+  if(DEFINED ENV{AICC_CORPUS})
+    list(APPEND gpu_models $ENV{AICC_CORPUS})
+  elseif(EXISTS ${CMAKE_SOURCE_DIR}/../shared/models)
+    list(APPEND gpu_models ${CMAKE_SOURCE_DIR}/../shared/models)
+  endif()
+  foreach(family nvidia amd)
+    add_test(NAME gpu-codegen/${family}
+             COMMAND gpu_kernels ${family} --exceptions ${gpu_codegen}/exceptions.txt ${gpu_models})
+    set_tests_properties(gpu-codegen/${family} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900
+                         PROCESSORS 2)
+  endforeach()
+endif()
