@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "aicc/abi.h"
 #include "codegen/cg_host.h"
@@ -12,7 +11,7 @@
 #include "codegen/model_file.h"
 #include "codegen/worker.h"
 
-enum { MOST_KERNELS_PER_JOB = 8, JOBS_PER_PROCESS = 3 };
+enum { MOST_KERNELS_PER_JOB = 8, LEAST_JOBS = 8 };
 
 // A plan and what is derived from it, for all machines of its number of lanes.
 typedef struct plan_code {
@@ -245,13 +244,12 @@ static aicc_status run_job(void *user, size_t index, cg_reply *reply, aicc_diags
 
 // --- the whole ------------------------------------------------------------------------------------
 
+// It does not depend on the number of processes: the same model gives the same file on any machine.
 static size_t choose_chunk(const aicc_plan *plan, const aicc_codegen_options *options) {
   if (options->dump_dir != NULL) {
     return 1;
   }
-  const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-  const size_t processes = options->processes > 0 ? options->processes : cpus > 0 ? (size_t)cpus : 1;
-  const size_t chunk = plan->kernel_count / (processes * JOBS_PER_PROCESS);
+  const size_t chunk = plan->kernel_count / LEAST_JOBS;
   return chunk < 1 ? 1 : chunk > MOST_KERNELS_PER_JOB ? MOST_KERNELS_PER_JOB : chunk;
 }
 

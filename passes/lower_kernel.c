@@ -110,6 +110,25 @@ static void report_launch(const lower_kernel *lk, aicc_dim grid, aicc_dim cost) 
           aicc_dim_print(dims, grid, &plan->arena), aicc_dim_print(dims, cost, &plan->arena));
 }
 
+// |kernel| runs for the ONNX nodes of |other| too: the profile shares its time among all of them.
+static void add_origins(aicc_arena *arena, kir_kernel *kernel, const kir_kernel *other) {
+  const size_t most = (size_t)kernel->origin_count + (size_t)other->origin_count;
+  aicc_origin *all = AICC_NEW_ARRAY(arena, aicc_origin, most + 1);
+  int count = kernel->origin_count;
+  memcpy(all, kernel->origins, (size_t)count * sizeof *all);
+  for (int i = 0; i < other->origin_count; i++) {
+    int at = 0;
+    while (at < count && (all[at].index != other->origins[i].index ||
+                          strcmp(all[at].node, other->origins[i].node) != 0)) {
+      at++;
+    }
+    all[at] = other->origins[i];
+    count += at == count;
+  }
+  kernel->origins = all;
+  kernel->origin_count = count;
+}
+
 void lk_launch(lower_kernel *lk, aicc_dim grid, aicc_dim cost) {
   aicc_plan *plan = lk->lw->plan;
   uint32_t index = 0;
@@ -118,6 +137,8 @@ void lk_launch(lower_kernel *lk, aicc_dim grid, aicc_dim cost) {
   }
   if (index == plan->kernel_count) {
     AICC_PUSH(&plan->arena, plan->kernels, plan->kernel_count, plan->kernel_capacity, lk->kernel);
+  } else {
+    add_origins(&plan->arena, plan->kernels[index], lk->kernel);
   }
   aicc_step *step = aicc_lower_step(lk->lw, AICC_STEP_LAUNCH);
   step->kernel = index;

@@ -1,8 +1,10 @@
 #include "rt_model.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cpu_features.h"
 #include "rt_tensor.h"
@@ -109,22 +111,43 @@ static aicc_rt_status load_library(aicc_rt_model *model, aicc_rt_error *error) {
   return AICC_RT_OK;
 }
 
-static aicc_rt_status map_sibling(aicc_rt_model *model, const char *name, aicc_rt_error *error) {
-  if (strchr(name, '/') != NULL || name[0] == 0) {
-    return bad(model, error, "the name of the weights' file");
-  }
-  const char *slash = strrchr(model->path, '/');
-  const size_t folder = slash != NULL ? (size_t)(slash - model->path) + 1 : 0;
+static aicc_rt_status map_beside(aicc_rt_model *model, const char *beside, const char *name,
+                                 aicc_rt_error *error) {
+  const char *slash = strrchr(beside, '/');
+  const size_t folder = slash != NULL ? (size_t)(slash - beside) + 1 : 0;
   const size_t size = folder + strlen(name) + 1;
   char *path = aicc_rt_new_bytes(&model->allocator, size);
   if (path == NULL) {
     return aicc_rt_fail(error, AICC_RT_MEMORY, "%s: no memory", model->path);
   }
-  memcpy(path, model->path, folder);
+  memcpy(path, beside, folder);
   memcpy(path + folder, name, size - folder);
-  const aicc_rt_status status = aicc_rt_file_map(path, &model->weights_file, error);
+  aicc_rt_status status = AICC_RT_OK;
+  if (access(path, F_OK) != 0 && errno == ENOENT) {
+    status = aicc_rt_fail(error, AICC_RT_IO,
+                          "%s: the model's weights are in a file of their own, %s, which is not "
+                          "there; it belongs beside the model", model->path, path);
+  } else {
+    status = aicc_rt_file_map(path, &model->weights_file, error);
+  }
   aicc_rt_delete(&model->allocator, path, size, 1);
   return status;
+}
+
+// Beside the path that was given or, where that is a link, beside the file itself.
+static aicc_rt_status map_sibling(aicc_rt_model *model, const char *name, aicc_rt_error *error) {
+  if (strchr(name, '/') != NULL || name[0] == 0) {
+    return bad(model, error, "the name of the weights' file");
+  }
+  aicc_rt_error first;
+  aicc_rt_status status = map_beside(model, model->path, name, &first);
+  char *resolved = status == AICC_RT_IO ? realpath(model->path, NULL) : NULL;
+  if (resolved != NULL) {
+    aicc_rt_error other;
+    status = map_beside(model, resolved, name, &other) == AICC_RT_OK ? AICC_RT_OK : status;
+    free(resolved);
+  }
+  return status == AICC_RT_OK ? status : aicc_rt_fail(error, status, "%s", first.text);
 }
 
 static aicc_rt_status find_weights(aicc_rt_model *model, const aicc_abi_footer *footer, bool verify,

@@ -42,6 +42,20 @@ START_TEST(a_model_describes_itself) {
 }
 END_TEST
 
+START_TEST(weights_are_found_beside_the_file_that_a_link_leads_to) {
+  const char *link = DEMO("demo_models_link");
+  (void)mkdir(link, 0777);
+  const char *path = DEMO("demo_models_link/linked.so");
+  (void)unlink(path);
+  ck_assert_int_eq(symlink(DEMO("demo_beside.so"), path), 0);
+  aicc_rt_error error;
+  aicc_rt_model *model = aicc_rt_model_open(path, NULL, &error);
+  ck_assert_msg(model != NULL, "%s", error.text);
+  ck_assert_str_eq(error.text, "");
+  aicc_rt_model_close(model);
+}
+END_TEST
+
 START_TEST(weights_may_lie_beside_the_model) {
   aicc_rt_error error;
   const aicc_rt_model_options options = {NULL, true};
@@ -192,6 +206,7 @@ static Suite *suite(void) {
   tcase_set_timeout(t, 60);
   tcase_add_test(t, a_model_describes_itself);
   tcase_add_test(t, weights_may_lie_beside_the_model);
+  tcase_add_test(t, weights_are_found_beside_the_file_that_a_link_leads_to);
   tcase_add_test(t, a_truncated_model_is_refused);
   tcase_add_test(t, a_flipped_bit_is_noticed);
   tcase_add_test(t, foreign_files_are_refused);
