@@ -106,13 +106,12 @@ class Aicc:
             "--target",
             args.target,
         ]
-        if not args.dynamic:
-            for name, size in sizes.items():
-                command += (
-                    (["--shapes", f"{name}:" + "x".join(map(str, size))] if size else [])
-                    if (isinstance(size, tuple))
-                    else ["--dim", f"{name}={size}"]
-                )
+        for name, size in sizes.items():
+            command += (
+                (["--shapes", f"{name}:" + "x".join(map(str, size))] if size else [])
+                if (isinstance(size, tuple))
+                else ["--dim", f"{name}={size}"]
+            )
         start = time.monotonic()
         support.call(command)
         self.compile_seconds = time.monotonic() - start
@@ -171,12 +170,13 @@ def measure(name, sizes, args, work):
         path, row["from"] = support.find_model(name)
         model = onnx.load(path, load_external_data=False)
         feeds = inputs_of(model, sizes)
+        fixed = {} if args.dynamic or name in args.symbolic else sizes
         peers = {
-            p: PEERS[p](path, feeds, {} if args.dynamic else sizes, args.threads)
+            p: PEERS[p](path, feeds, fixed, args.threads)
             for p in args.peers.split(",")
         }
         expected = peers["ort"].run()
-        aicc = Aicc(args, path, feeds, sizes, work)
+        aicc = Aicc(args, path, feeds, fixed, work)
         row["compile_s"] = round(aicc.compile_seconds, 2)
         row["difference"] = differs(aicc.outputs(len(expected)), expected, BOUNDS.get(name, 2e-4))
         rounds = {engine: [] for engine in ("aicc", *peers)}

@@ -1,0 +1,7 @@
+# Loops, branches, sequences and recurrent layers, compiled.
+if(TARGET aicc AND TARGET aicc-run)
+  add_test(NAME control/cpu
+           COMMAND ${CMAKE_SOURCE_DIR}/tests/python.sh ${CMAKE_BINARY_DIR}
+                   ${CMAKE_CURRENT_LIST_DIR}/run.py --build ${CMAKE_BINARY_DIR})
+  set_tests_properties(control/cpu PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+endif()
