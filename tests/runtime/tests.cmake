@@ -119,3 +119,26 @@ if(AICC_CXX)
            COMMAND ${AICC_CXX} -std=c++11 -fsyntax-only -Wall -Wextra -Wpedantic -Werror
                    -I${CMAKE_SOURCE_DIR}/runtime/include ${rt}/header.cc)
 endif()
+
+# Compiled models: no allocation in later runs, small arenas, sixteen threads; once more under the
+# thread sanitizer. The models in the tree and, where it is beside the checkout, the corpus.
+if(TARGET aicc AND TARGET aicc_tools AND NOT AICC_SANITIZE)
+  add_executable(rt_compiled ${rt}/compiled.c)
+  target_link_libraries(rt_compiled PRIVATE aicc_tools)
+  aicc_warnings(rt_compiled)
+  set(compiled_programs $<TARGET_FILE:rt_compiled>)
+  if(AICC_HAVE_TSAN)
+    add_executable(rt_compiled_tsan ${rt}/compiled.c ${rt_sources})
+    set_target_properties(rt_compiled_tsan PROPERTIES ENABLE_EXPORTS ON)
+    target_compile_definitions(rt_compiled_tsan PRIVATE RT_COMPILED_TSAN _GNU_SOURCE
+                               AICC_RT_VERSION_TEXT="${PROJECT_VERSION}")
+    target_compile_options(rt_compiled_tsan PRIVATE -fsanitize=thread -g)
+    target_link_options(rt_compiled_tsan PRIVATE -fsanitize=thread)
+    target_link_libraries(rt_compiled_tsan PRIVATE aicc_tools Threads::Threads ${CMAKE_DL_LIBS})
+    list(APPEND compiled_programs $<TARGET_FILE:rt_compiled_tsan>)
+  endif()
+  add_test(NAME runtime/compiled COMMAND ${rt}/compiled.sh $<TARGET_FILE:aicc>
+           ${CMAKE_BINARY_DIR}/compiled ${CMAKE_SOURCE_DIR} ${compiled_programs})
+  set_tests_properties(runtime/compiled PROPERTIES TIMEOUT 600
+                       ENVIRONMENT TSAN_OPTIONS=halt_on_error=1:exitcode=66)
+endif()
