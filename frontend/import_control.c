@@ -15,6 +15,18 @@ bool aicc_known_truth(const aicc_importer *im, const aicc_value *x, bool *truth)
   return false;
 }
 
+// Input |i|, where it is there, must be a tensor of one element.
+static aicc_status need_scalar(aicc_importer *im, const aicc_onnx_node *n, int i) {
+  const aicc_value *x = aicc_in(n, i);
+  int64_t count = 1;
+  if (!x || (x->type.kind == AICC_TYPE_TENSOR &&
+             (!aicc_dim_is_const(im->dims, aicc_type_count(im->module, &x->type), &count) ||
+              count == 1))) {
+    return AICC_OK;
+  }
+  return aicc_invalid(im, n, "input %d must be a tensor of one element", i);
+}
+
 // --- If -----------------------------------------------------------------------------------------------
 
 // Sizes in which the branches differ: a symbol for each pair of them.
@@ -160,6 +172,7 @@ aicc_status import_if(aicc_importer *im, const aicc_onnx_node *n, int payload) {
       (int)then->n_output < n->out_count) {
     return aicc_invalid(im, n, "the branches do not yield what the node has outputs");
   }
+  AICC_TRY(need_scalar(im, n, 0));
   bool truth;
   if (aicc_known_truth(im, aicc_in(n, 0), &truth)) {
     return import_known(im, n, truth ? then : other);
@@ -253,6 +266,8 @@ aicc_status import_loop(aicc_importer *im, const aicc_onnx_node *n, int payload)
   if (n->out_count > states + body.scans) {
     return aicc_invalid(im, n, "the body yields fewer values than the loop has outputs");
   }
+  AICC_TRY(need_scalar(im, n, 0));
+  AICC_TRY(need_scalar(im, n, 1));
   const aicc_loop loop = {.n = n, .trips = aicc_in(n, 0), .condition = aicc_in(n, 1),
                           .states = states, .scans = body.scans, .init = init,
                           .body = loop_body, .context = &body};

@@ -204,10 +204,22 @@ static aicc_status need_sequence(aicc_importer *im, const aicc_onnx_node *n) {
              ? AICC_OK : aicc_invalid(im, n, "the input is no sequence");
 }
 
+// The first input is a sequence, the others tensors.
+static aicc_status need_sequence_and_tensors(aicc_importer *im, const aicc_onnx_node *n) {
+  for (int i = 1; i < n->in_count; i++) {
+    const aicc_value *x = aicc_in(n, i);
+    if (x && (x->type.kind != AICC_TYPE_TENSOR || x->type.rank < 0)) {
+      return aicc_invalid(im, n, "input %d is no tensor", i);
+    }
+  }
+  return need_sequence(im, n);
+}
+
 // A position as i64[]; NULL where it is left out.
 static aicc_value *position_of(aicc_importer *im, const aicc_onnx_node *n, int i) {
   aicc_value *x = aicc_in(n, i);
-  return x ? aicc_b_cast(&im->b, aicc_as_scalar(im, x), AICC_I64) : NULL;
+  x = x ? aicc_as_scalar(im, x) : NULL;
+  return x ? aicc_b_cast(&im->b, x, AICC_I64) : NULL;
 }
 
 aicc_status import_sequence_empty(aicc_importer *im, const aicc_onnx_node *n, int payload) {
@@ -234,13 +246,14 @@ aicc_status import_sequence_construct(aicc_importer *im, const aicc_onnx_node *n
 
 aicc_status import_sequence_insert(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
+  AICC_TRY(need_sequence_and_tensors(im, n));
   return aicc_set_out(im, n, 0, aicc_sequence_insert(im, n, aicc_in(n, 0), aicc_in(n, 1),
                                                      position_of(im, n, 2)));
 }
 
 aicc_status import_sequence_erase(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
-  AICC_TRY(need_sequence(im, n));
+  AICC_TRY(need_sequence_and_tensors(im, n));
   aicc_value *const in[] = {aicc_in(n, 0), position_of(im, n, 1)};
   return aicc_set_out(im, n, 0,
                       finish(im, AICC_OP_SEQ_ERASE, in, in[1] ? 2 : 1, aicc_in(n, 0)->type));
@@ -248,6 +261,7 @@ aicc_status import_sequence_erase(aicc_importer *im, const aicc_onnx_node *n, in
 
 aicc_status import_sequence_at(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
+  AICC_TRY(need_sequence_and_tensors(im, n));
   return aicc_set_out(im, n, 0,
                       aicc_sequence_at(im, n, aicc_in(n, 0), position_of(im, n, 1)));
 }

@@ -160,6 +160,33 @@ static aicc_status check_counts(aicc_importer *im, const aicc_onnx_node *n,
   return AICC_OK;
 }
 
+// All importers but these read tensors only, and need not look.
+static bool takes_any_type(aicc_import_fn import) {
+  static const aicc_import_fn any[] = {
+      import_identity, import_if, import_loop, import_scan, import_scan_batched,
+      import_sequence_insert, import_sequence_construct, import_sequence_erase, import_sequence_at,
+      import_sequence_length, import_sequence_map, import_concat_from_sequence, import_optional,
+      import_optional_has_element, import_optional_get_element,
+  };
+  for (size_t i = 0; i < sizeof any / sizeof any[0]; i++) {
+    if (any[i] == import) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static aicc_status check_types(aicc_importer *im, const aicc_onnx_node *n,
+                               const aicc_onnx_op *row) {
+  for (int i = 0; i < n->in_count && !takes_any_type(row->import); i++) {
+    const aicc_value *x = n->in[i];
+    if (x && (x->type.kind != AICC_TYPE_TENSOR || x->type.rank < 0)) {
+      return aicc_invalid(im, n, "input %d is no tensor", i);
+    }
+  }
+  return AICC_OK;
+}
+
 // What files of old versions carry and nothing reads.
 static bool is_ignored(const char *attribute) { return strcmp(attribute, "consumed_inputs") == 0; }
 
@@ -206,6 +233,9 @@ static aicc_status call_importer(aicc_importer *im, const aicc_onnx_node *n,
                                  const aicc_onnx_op *row) {
   const size_t errors = im->diags->error_count;
   aicc_status status = check_counts(im, n, row);
+  if (status == AICC_OK) {
+    status = check_types(im, n, row);
+  }
   if (status == AICC_OK) {
     status = row->import(im, n, row->payload);
   }

@@ -126,6 +126,7 @@ typedef struct attention {
   int64_t batch, heads, groups, s, t, d, e;
   double scale, softcap;
   bool causal;
+  const char *mode;
   const double *q, *k, *v, *bias;
   int64_t bias_strides[4];
 } attention;
@@ -147,6 +148,7 @@ static aicc_status read_attention(aicc_eval_call *call, attention *at) {
       .scale = aicc_get_float(call->node, AICC_ATTR_SCALE, 0),
       .softcap = aicc_get_float(call->node, AICC_ATTR_SOFTCAP, 0),
       .causal = aicc_get_int(call->node, AICC_ATTR_CAUSAL, 0) != 0,
+      .mode = aicc_get_string(call->node, AICC_ATTR_MODE, "zero"),
       .q = aicc_eval_all_f64(call, q),
       .k = aicc_eval_all_f64(call, k),
       .v = aicc_eval_all_f64(call, v),
@@ -186,8 +188,8 @@ static void score_row(const attention *at, int64_t b, int64_t h, int64_t i, doub
   }
 }
 
-// Softmax in place. A row without any key is all zero.
-static void softmax_row(double *row, int64_t count) {
+// Softmax in place. A row without any key is all zero, or NaN by the mode.
+static void softmax_row(double *row, int64_t count, const char *mode) {
   double most = -(double)INFINITY, sum = 0;
   for (int64_t j = 0; j < count; j++) {
     most = row[j] > most ? row[j] : most;
@@ -196,8 +198,10 @@ static void softmax_row(double *row, int64_t count) {
     row[j] = isinf(most) && most < 0 ? 0 : exp(row[j] - most);
     sum += row[j];
   }
+  const bool guard = strcmp(mode, "guard") == 0;
+  const bool zero = guard ? !(sum > 0) : sum == 0 && strcmp(mode, "nan") != 0;
   for (int64_t j = 0; j < count; j++) {
-    row[j] = sum == 0 ? 0 : row[j] / sum;
+    row[j] = zero ? 0 : row[j] / sum;
   }
 }
 
@@ -209,7 +213,7 @@ aicc_status aicc_eval_op_attention(aicc_eval_call *call) {
   for (int64_t r = 0; r < at.batch * at.heads * at.s; r++) {
     const int64_t i = r % at.s, h = r / at.s % at.heads, b = r / at.s / at.heads;
     score_row(&at, b, h, i, row);
-    softmax_row(row, at.t);
+    softmax_row(row, at.t, at.mode);
     memset(sums, 0, sizeof *sums * (size_t)at.e);
     const double *v =
         at.v + (b * at.groups + h / (at.heads / at.groups)) * at.t * at.e;

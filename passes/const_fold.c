@@ -84,6 +84,29 @@ static bool foldable_kind(const aicc_node *node, int64_t bytes) {
   }
 }
 
+// A large weight turned for matrix multiplies alone: they read it either way, so turning it here would
+// only cost a second copy.
+static bool is_matrix_turn(const aicc_node *node) {
+  int rank;
+  const int64_t *perm =
+      node->op == AICC_OP_TRANSPOSE ? aicc_get_ints(node, AICC_ATTR_PERM, &rank) : NULL;
+  if (!perm || rank != 2 || perm[0] != 1) {
+    return false;
+  }
+  bool used = false;
+  for (const aicc_node *user = node->next; user; user = user->next) {
+    for (int i = 0; i < user->in_count; i++) {
+      if (user->in[i] == node->out[0]) {
+        if (user->op != AICC_OP_MATMUL || i != 1) {
+          return false;
+        }
+        used = true;
+      }
+    }
+  }
+  return used;
+}
+
 static bool should_compute(const fold *f, const aicc_node *node) {
   const aicc_module *module = f->pass->module;
   int64_t operands, results = 0, size;
@@ -96,7 +119,7 @@ static bool should_compute(const fold *f, const aicc_node *node) {
   return node->out_count > 0 && foldable_kind(node, results) && constant_attrs(module, node) &&
          constant_operands(module, node, &operands) &&
          (results <= LARGE_BYTES ||
-          (results <= operands && f->spent + results <= BUDGET_BYTES));
+          (!is_matrix_turn(node) && results <= operands && f->spent + results <= BUDGET_BYTES));
 }
 
 static void add_const(fold *f, aicc_node *node, int index, const aicc_eval_value *result) {

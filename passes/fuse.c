@@ -335,14 +335,30 @@ static bool pulls_operand(const aicc_node *user, int operand) {
     case AICC_KIND_MOVE:
     case AICC_KIND_SOURCE: return true;
     case AICC_KIND_REDUCE: return user->op != AICC_OP_ARGMAX && user->op != AICC_OP_ARGMIN;
+    case AICC_KIND_OPAQUE: return user->op == AICC_OP_ATTENTION;
     default: return false;
   }
+}
+
+// Whether |value| is memory seen through views and moves that cost nothing but index arithmetic.
+static bool moves_only(const fuse *f, const aicc_value *value) {
+  const aicc_node *def = definition(f, value);
+  while (def && !f->group_of[def->id] && !aicc_fuse_is_leaf(def) && !f->standing[def->id]) {
+    if (def->op != AICC_OP_TRANSPOSE && def->op != AICC_OP_RESHAPE && def->op != AICC_OP_SLICE &&
+        def->op != AICC_OP_BROADCAST) {
+      return aicc_kind_of(def) == AICC_KIND_CONTROL;
+    }
+    def = definition(f, def->in[0]);
+  }
+  return true;
 }
 
 // Whether a pointwise value may be computed inside a consumer of that sort.
 static bool consumer_pulls(fuse *f, const aicc_node *user, int operand) {
   if (f->group_of[user->id]) {
-    return pulls_operand(user, operand);
+    // Attention reads keys and values once for every block of queries.
+    const bool often = user->op == AICC_OP_ATTENTION && (operand == 1 || operand == 2);
+    return pulls_operand(user, operand) && (!often || moves_only(f, user->in[operand]));
   }
   return aicc_fuse_is_pointwise(f->module, user) && !f->standing[user->id];
 }
@@ -521,6 +537,15 @@ static void make_group(fuse *f, const member_list *anchored, const char *reason)
   report_group(f, node, reason);
 }
 
+// Attention writes its result in the order that the product behind it reads.
+static void take_transpose(fuse *f, aicc_node *node, int group) {
+  aicc_node *user = node->op == AICC_OP_ATTENTION
+                        ? only_user(f, node->out[0], f->position[node->id] + 1) : NULL;
+  if (user && user->op == AICC_OP_TRANSPOSE && !f->group_of[user->id]) {
+    join(f, user, group);
+  }
+}
+
 static void assign_groups(fuse *f, int *groups) {
   for (int i = 0; i < f->count; i++) {
     aicc_node *node = f->nodes[i];
@@ -538,6 +563,7 @@ static void assign_groups(fuse *f, int *groups) {
       take_row(f, i, group);
     } else {
       join(f, node, group);
+      take_transpose(f, node, group);
     }
   }
   // Consumers first, so that a producer sees whether they pull.

@@ -195,6 +195,7 @@ static own_fn operator_rule(aicc_op op) {
     case AICC_OP_COUNT_NONZERO: return own_lower_count_nonzero;
     case AICC_OP_NONZERO: return own_lower_nonzero;
     case AICC_OP_RANDOM: return own_lower_random;
+    case AICC_OP_ATTENTION: return own_lower_attention;
     default: return NULL;
   }
 }
@@ -266,6 +267,9 @@ static const char *refused_type(const own *o) {
 void aicc_lower_own(aicc_lower *lw, aicc_node *group) {
   own o = {.lw = lw, .group = group, .node = group->regions[0]->last,
            .arena = &lw->plan->arena, .dims = lw->module->dims};
+  if (o.node->op == AICC_OP_TRANSPOSE) {  // of attention's result
+    o.node = o.node->in[0]->def;
+  }
   const own_fn rule = rule_of(o.node);
   const char *type = refused_type(&o);
   if (rule == NULL || type != NULL) {

@@ -65,7 +65,7 @@ void own_launch(own_kernel *k, aicc_dim grid, aicc_dim cost);     // cost: ns of
 
 #define OWN_FUNCTIONS(X)                                                                         \
   X(arg) X(cumulate) X(topk) X(scatter_elements) X(scatter_nd) X(count_nonzero) X(nonzero)       \
-  X(random) X(non_max_suppression) X(roi_align) X(max_roi_pool) X(deform_conv)                   \
+  X(random) X(attention) X(non_max_suppression) X(roi_align) X(max_roi_pool) X(deform_conv)                   \
   X(tree_ensemble) X(svm_classifier) X(label_encoder) X(matmul_nbits) X(dft) X(det) X(unique)    \
   X(tfidf) X(grid_sample) X(col2im) X(string_equal) X(string_concat) X(string_normalizer)        \
   X(string_split_count) X(string_split) X(label_encoder_text)

@@ -1,0 +1,523 @@
+// Fused attention: softmax(scale * q k^T + bias) v without the scores in memory.
+//
+// A task takes a block of query rows of one head; *lanes are query rows*, so that maxima, sums and
+// corrections of softmax stay within a lane, and neither keys nor values are packed or transposed:
+//
+//   local q[D][rows]                                 transposed once a task, scaled
+//   for a block of keys:
+//     local scores[keys][rows] = k[key, :] . q       keys are scalars, broadcast
+//     softcap, bias, causal limit; maximum, exponentials, sums; correction of what was summed before
+//     local sums[E][rows] += v[key, :] * scores      values are scalars, broadcast
+//   result[row, :] = sums[:, row] / sum of exponentials
+//
+// Rows beyond the last query repeat it and are not stored; keys beyond the last repeat it and are not
+// summed. Statistics and sums are f32; scores of 16-bit types round where a bias is added, as the
+// operators one by one would. q and the bias may be computed inside (their elements are read once,
+// and once a head), k and v are read through views.
+#include <math.h>
+#include <string.h>
+
+#include "passes/lower_own.h"
+
+enum { MAX_KEYS = 96 };
+
+typedef struct attend {
+  aicc_lower *lw;
+  lower_kernel lk;
+  aicc_node *group;
+  const aicc_node *node;
+  const aicc_value *q, *k, *v, *bias;
+  int64_t d, e, heads, per_group;
+  int width, nv, mr, rows, keys;    // vectors and query rows, broadcast rows, keys of a block
+  double scale, softcap;
+  bool causal;
+  const char *mode;
+  kir_val b, h, g, s0, s_size, t_size;
+  kir_val row[8];                   // the query of each vector's lanes, in range
+  kir_val q_tile, scores, sums, block, bias_tile, raw;
+  kir_val found[8];                 // the maximum of a vector's rows so far
+  kir_val most, total, correction;  // per row
+} attend;
+
+static kir_val lane_of(attend *a, int v) {
+  return kir_add(&a->lk.b, lk_i64(&a->lk, v * a->width), kir_lane(&a->lk.b));
+}
+
+// Place (outer, vector v) of a local [..][rows].
+static kir_val place_of(attend *a, kir_val outer, int v) {
+  kir_builder *b = &a->lk.b;
+  return kir_add(b, kir_mul(b, outer, lk_i64(&a->lk, a->rows)), lane_of(a, v));
+}
+
+static kir_val least(attend *a, kir_val x, kir_val y) {
+  return kir_scalar2(&a->lk.b, AICC_OP_MIN, x, y);
+}
+
+static kir_val number(attend *a, double value) { return kir_const(&a->lk.b, AICC_F32, value); }
+
+// --- a task's state -------------------------------------------------------------------------------
+
+// tile[i * rows + r] = raw[r * size + i]. Element by element, which is faster than gathers and
+// scatters; behind a loop that loads all rows, so that their cache misses overlap.
+static void transpose_raw(attend *a, kir_val tile, int64_t size, kir_val count) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  const kir_val r = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_i64(lk, a->rows));
+  const kir_val i = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), count);
+  const kir_val from = kir_add(b, kir_mul(b, r, lk_i64(lk, size)), i);
+  const kir_val to = kir_add(b, kir_mul(b, i, lk_i64(lk, a->rows)), r);
+  kir_store(b, tile, to, kir_load(b, a->raw, from));
+  lk_end(lk);
+  lk_end(lk);
+}
+
+// The query of row r of the block, in range.
+static kir_val query_of(attend *a, kir_val r) {
+  const kir_val last = kir_sub(&a->lk.b, a->s_size, lk_i64(&a->lk, 1));
+  return least(a, kir_add(&a->lk.b, a->s0, r), last);
+}
+
+static void load_queries(attend *a) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  const size_t mark = lk_mark(lk);
+  const kir_val r = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_i64(lk, a->rows));
+  const kir_val query = query_of(a, r);
+  const kir_val d = lk_for(lk, KIR_LANES, lk_i64(lk, 0), lk_i64(lk, a->d));
+  const kir_val index[] = {a->b, a->h, query, d};
+  const kir_val at = kir_add(b, kir_mul(b, r, lk_i64(lk, a->d)), d);
+  kir_store(b, a->raw, at, kir_mul(b, lk_elem(lk, a->q, index), number(a, a->scale)));
+  lk_end(lk);
+  lk_end(lk);
+  lk_forget(lk, mark);
+  transpose_raw(a, a->q_tile, a->d, lk_i64(lk, a->d));
+  const kir_val e = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_i64(lk, a->e));
+  for (int v = 0; v < a->nv; v++) {
+    kir_store(b, a->sums, place_of(a, e, v), number(a, 0));
+  }
+  lk_end(lk);
+  for (int v = 0; v < a->nv; v++) {
+    kir_store(b, a->most, lane_of(a, v), number(a, -INFINITY));
+    kir_store(b, a->total, lane_of(a, v), number(a, 0));
+  }
+}
+
+// Keys or values of 16 bits are widened a block at a time, in vectors.
+static void widen_block(attend *a, const aicc_value *value, int64_t size, kir_val t0,
+                        kir_val count) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  if (value->type.dtype == AICC_F32) {
+    return;
+  }
+  const size_t mark = lk_mark(lk);
+  const kir_val t = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), count);
+  const kir_val i = lk_for(lk, KIR_LANES, lk_i64(lk, 0), lk_i64(lk, size));
+  const kir_val index[] = {a->b, a->g, kir_add(b, t0, t), i};
+  kir_store(b, a->block, kir_add(b, kir_mul(b, t, lk_i64(lk, size)), i),
+            lk_elem(lk, value, index));
+  lk_end(lk);
+  lk_end(lk);
+  lk_forget(lk, mark);
+}
+
+static kir_val block_elem(attend *a, const aicc_value *value, int64_t size, kir_val t0, kir_val t,
+                          kir_val i) {
+  kir_builder *b = &a->lk.b;
+  if (value->type.dtype != AICC_F32) {
+    return kir_load(b, a->block, kir_add(b, kir_mul(b, t, lk_i64(&a->lk, size)), i));
+  }
+  const kir_val index[] = {a->b, a->g, kir_add(b, t0, t), i};
+  return lk_elem(&a->lk, value, index);
+}
+
+// --- scores ---------------------------------------------------------------------------------------
+
+// Whether scores go into softmax as the products give them.
+static bool is_plain(const attend *a) { return a->softcap == 0 && !a->bias && !a->causal; }
+
+// Scores of mr keys from |first| of the block; where |clamp|, those beyond the last repeat it.
+static void score_keys(attend *a, kir_val t0, kir_val first, kir_val count, bool clamp) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  const size_t mark = lk_mark(lk);
+  const kir_val last = kir_sub(b, count, lk_i64(lk, 1));
+  kir_val key[32];
+  for (int i = 0; i < a->mr; i++) {
+    key[i] = kir_add(b, first, lk_i64(lk, i));
+    key[i] = clamp ? least(a, key[i], last) : key[i];
+  }
+  const kir_val acc = kir_array(b, AICC_F32, a->mr * a->nv, true);
+  for (int i = 0; i < a->mr * a->nv; i++) {
+    kir_aset(b, acc, lk_i64(lk, i), number(a, 0));
+  }
+  const kir_val d = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_i64(lk, a->d));
+  kir_val vectors[8];
+  for (int v = 0; v < a->nv; v++) {
+    vectors[v] = kir_load(b, a->q_tile, place_of(a, d, v));
+  }
+  for (int i = 0; i < a->mr; i++) {
+    const kir_val item = block_elem(a, a->k, a->d, t0, key[i], d);
+    for (int v = 0; v < a->nv; v++) {
+      const kir_val slot = lk_i64(lk, i * a->nv + v);
+      kir_aset(b, acc, slot, kir_fma(b, item, vectors[v], kir_aget(b, acc, slot)));
+    }
+  }
+  lk_end(lk);
+  for (int v = 0; v < a->nv; v++) {
+    kir_val most = 0;
+    for (int i = 0; i < a->mr; i++) {
+      const kir_val score = kir_aget(b, acc, lk_i64(lk, i * a->nv + v));
+      kir_store(b, a->scores, place_of(a, kir_add(b, first, lk_i64(lk, i)), v), score);
+      most = most ? kir_scalar2(b, AICC_OP_MAX, most, score) : score;
+    }
+    if (is_plain(a)) {
+      kir_set(b, a->found[v], kir_scalar2(b, AICC_OP_MAX, kir_get(b, a->found[v]), most));
+    }
+  }
+  lk_forget(lk, mark);
+}
+
+static void score_block(attend *a, kir_val t0, kir_val count) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  widen_block(a, a->k, a->d, t0, count);
+  const kir_val mr = lk_i64(lk, a->mr);
+  const kir_val whole = kir_mul(b, kir_scalar2(b, AICC_OP_DIV, count, mr), mr);
+  const kir_val first = kir_for(b, KIR_SERIAL, lk_i64(lk, 0), whole, mr);
+  score_keys(a, t0, first, count, false);
+  lk_end(lk);
+  kir_if(b, kir_scalar2(b, AICC_OP_LT, whole, count));
+  score_keys(a, t0, whole, count, true);
+  lk_end(lk);
+}
+
+static bool bias_varies(const attend *a) {
+  const aicc_type *type = &a->bias->type;
+  return type->rank >= 2 && !aicc_dim_is(a->lw->module->dims, type->dims[type->rank - 2], 1);
+}
+
+// The bias of (query, key), of a type that broadcasts to the scores.
+static kir_val bias_of(attend *a, kir_val query, kir_val t) {
+  const aicc_type *type = &a->bias->type;
+  const kir_val whole[] = {a->b, a->h, query, t};
+  kir_val index[4];
+  for (int i = 0; i < type->rank; i++) {
+    index[i] = aicc_dim_is(a->lw->module->dims, type->dims[i], 1) ? lk_i64(&a->lk, 0)
+                                                                  : whole[4 - type->rank + i];
+  }
+  return kir_cast(&a->lk.b, lk_elem(&a->lk, a->bias, index), AICC_F32, false);
+}
+
+// A bias that differs between queries goes through a tile: its own lanes are keys.
+static void load_bias(attend *a, kir_val t0, kir_val count) {
+  lower_kernel *lk = &a->lk;
+  const size_t mark = lk_mark(lk);
+  const kir_val r = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_i64(lk, a->rows));
+  const kir_val query = query_of(a, r);
+  const kir_val t = lk_for(lk, KIR_LANES, lk_i64(lk, 0), count);
+  const kir_val at = kir_add(&lk->b, kir_mul(&lk->b, r, lk_i64(lk, a->keys)), t);
+  kir_store(&lk->b, a->raw, at, bias_of(a, query, kir_add(&lk->b, t0, t)));
+  lk_end(lk);
+  lk_end(lk);
+  lk_forget(lk, mark);
+  transpose_raw(a, a->bias_tile, a->keys, count);
+}
+
+// What happens to a score of (row of vector v, key t0 + t) before softmax.
+static kir_val finish_score(attend *a, kir_val score, int v, kir_val t0, kir_val t) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  if (a->softcap > 0) {
+    const kir_val part = kir_mul(b, score, number(a, 1 / a->softcap));
+    score = kir_mul(b, kir_scalar1(b, AICC_OP_TANH, part), number(a, a->softcap));
+  }
+  if (a->bias) {
+    const aicc_dtype type = a->q->type.dtype;
+    const kir_val bias = bias_varies(a) ? kir_load(b, a->bias_tile, place_of(a, t, v))
+                                        : bias_of(a, 0, kir_add(b, t0, t));
+    score = lk_round(lk, type, kir_add(b, lk_round(lk, type, score), bias));
+  }
+  if (a->causal) {
+    const kir_val limit = kir_add(b, a->row[v], kir_sub(b, a->t_size, a->s_size));
+    score = kir_select(b, kir_scalar2(b, AICC_OP_LE, kir_add(b, t0, t), limit), score,
+                       number(a, -INFINITY));
+  }
+  return score;
+}
+
+// Biases, caps and limits, and the maximum.
+static void finish_scores(attend *a, kir_val t0, kir_val count) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  if (a->bias && bias_varies(a)) {
+    load_bias(a, t0, count);
+  }
+  const size_t mark = lk_mark(lk);
+  const kir_val t = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), count);
+  for (int v = 0; v < a->nv; v++) {
+    const kir_val place = place_of(a, t, v);
+    const kir_val score = finish_score(a, kir_load(b, a->scores, place), v, t0, t);
+    kir_store(b, a->scores, place, score);
+    kir_set(b, a->found[v], kir_scalar2(b, AICC_OP_MAX, kir_get(b, a->found[v]), score));
+  }
+  lk_end(lk);
+  lk_forget(lk, mark);
+}
+
+// --- softmax --------------------------------------------------------------------------------------
+
+static void soften(attend *a, kir_val count) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  kir_val shift[8], sum[8];
+  for (int v = 0; v < a->nv; v++) {
+    const kir_val found = kir_get(b, a->found[v]);
+    const kir_val none = kir_scalar2(b, AICC_OP_EQ, found, number(a, -INFINITY));
+    shift[v] = kir_select(b, none, number(a, 0), found);
+    sum[v] = kir_var(b, number(a, 0), true);
+  }
+  const kir_val t = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), count);
+  for (int v = 0; v < a->nv; v++) {
+    const kir_val at = place_of(a, t, v);
+    const kir_val term = kir_scalar1(b, AICC_OP_EXP,
+                                     kir_sub(b, kir_load(b, a->scores, at), shift[v]));
+    kir_store(b, a->scores, at, term);
+    kir_set(b, sum[v], kir_add(b, kir_get(b, sum[v]), term));
+  }
+  lk_end(lk);
+  for (int v = 0; v < a->nv; v++) {
+    const kir_val before = kir_load(b, a->most, lane_of(a, v));
+    const kir_val correction = kir_scalar1(b, AICC_OP_EXP, kir_sub(b, before, shift[v]));
+    const kir_val total = kir_load(b, a->total, lane_of(a, v));
+    kir_store(b, a->total, lane_of(a, v), kir_fma(b, total, correction, kir_get(b, sum[v])));
+    kir_store(b, a->most, lane_of(a, v), kir_get(b, a->found[v]));
+    kir_store(b, a->correction, lane_of(a, v), correction);
+  }
+}
+
+// --- values ---------------------------------------------------------------------------------------
+
+static void sum_values(attend *a, kir_val e0, int count, kir_val t0, kir_val keys) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  const size_t mark = lk_mark(lk);
+  const kir_val acc = kir_array(b, AICC_F32, count * a->nv, true);
+  for (int i = 0; i < count; i++) {
+    for (int v = 0; v < a->nv; v++) {
+      const kir_val before = kir_load(b, a->sums, place_of(a, kir_add(b, e0, lk_i64(lk, i)), v));
+      kir_aset(b, acc, lk_i64(lk, i * a->nv + v),
+               kir_mul(b, before, kir_load(b, a->correction, lane_of(a, v))));
+    }
+  }
+  const kir_val t = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), keys);
+  kir_val vectors[8];
+  for (int v = 0; v < a->nv; v++) {
+    vectors[v] = kir_load(b, a->scores, place_of(a, t, v));
+  }
+  for (int i = 0; i < count; i++) {
+    const kir_val item = block_elem(a, a->v, a->e, t0, t, kir_add(b, e0, lk_i64(lk, i)));
+    for (int v = 0; v < a->nv; v++) {
+      const kir_val slot = lk_i64(lk, i * a->nv + v);
+      kir_aset(b, acc, slot, kir_fma(b, item, vectors[v], kir_aget(b, acc, slot)));
+    }
+  }
+  lk_end(lk);
+  for (int i = 0; i < count; i++) {
+    for (int v = 0; v < a->nv; v++) {
+      kir_store(b, a->sums, place_of(a, kir_add(b, e0, lk_i64(lk, i)), v),
+                kir_aget(b, acc, lk_i64(lk, i * a->nv + v)));
+    }
+  }
+  lk_forget(lk, mark);
+}
+
+static void value_block(attend *a, kir_val t0, kir_val count) {
+  lower_kernel *lk = &a->lk;
+  widen_block(a, a->v, a->e, t0, count);
+  const int whole = (int)(a->e / a->mr) * a->mr;
+  const kir_val e0 = kir_for(&lk->b, KIR_SERIAL, lk_i64(lk, 0), lk_i64(lk, whole),
+                             lk_i64(lk, a->mr));
+  sum_values(a, e0, a->mr, t0, count);
+  lk_end(lk);
+  if (whole < a->e) {
+    sum_values(a, lk_i64(lk, whole), (int)a->e - whole, t0, count);
+  }
+}
+
+// --- results --------------------------------------------------------------------------------------
+
+// 1 / total; rows without a key are zero, or NaN, or zero like all rows with a NaN, by the mode.
+static kir_val inverse_of(attend *a, kir_val total) {
+  kir_builder *b = &a->lk.b;
+  const kir_val inverse = kir_scalar1(b, AICC_OP_RECIP, total);
+  if (strcmp(a->mode, "nan") == 0) {
+    return inverse;
+  }
+  const kir_val zero = number(a, 0);
+  return strcmp(a->mode, "guard") == 0
+             ? kir_select(b, kir_scalar2(b, AICC_OP_GT, total, zero), inverse, zero)
+             : kir_select(b, kir_scalar2(b, AICC_OP_EQ, total, zero), zero, inverse);
+}
+
+// Stores (batch, head, query, e) of the result, which may be a transpose of the operator's.
+static void store_element(attend *a, kir_val out, const kir_val *index, kir_val value) {
+  const aicc_value *result = a->group->regions[0]->results[0];
+  const aicc_type *type = &result->type;
+  int rank;
+  const int64_t *perm = result->def->op == AICC_OP_TRANSPOSE
+                            ? aicc_get_ints(result->def, AICC_ATTR_PERM, &rank) : NULL;
+  kir_val place[4];
+  for (int i = 0; i < 4; i++) {
+    place[i] = index[perm ? perm[i] : i];
+  }
+  lk_store(&a->lk, out, type->dtype, lk_linear(&a->lk, type, place), value);
+}
+
+static void store_rows(attend *a, aicc_slot result) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  const kir_val out = lk_buffer(lk, result, KIR_WRITE);
+  const kir_val left = least(a, kir_sub(b, a->s_size, a->s0), lk_i64(lk, a->rows));
+  const kir_val row = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), left);
+  const kir_val total = kir_load(b, a->total, row), inverse = inverse_of(a, total);
+  kir_val e = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_i64(lk, a->e));
+  const kir_val at = kir_add(b, kir_mul(b, e, lk_i64(lk, a->rows)), row);
+  kir_store(b, a->raw, e, kir_load(b, a->sums, at));
+  lk_end(lk);
+  e = lk_for(lk, KIR_LANES, lk_i64(lk, 0), lk_i64(lk, a->e));
+  kir_val sum = kir_load(b, a->raw, e);
+  if (strcmp(a->mode, "guard") == 0) {  // sums of NaN rows are NaN: 0 * NaN would stay one
+    sum = kir_select(b, kir_scalar2(b, AICC_OP_GT, total, number(a, 0)), sum, number(a, 0));
+  }
+  const kir_val index[] = {a->b, a->h, kir_add(b, a->s0, row), e};
+  store_element(a, out, index, kir_mul(b, sum, inverse));
+  lk_end(lk);
+  lk_end(lk);
+}
+
+// --- the kernel -----------------------------------------------------------------------------------
+
+static void pick_blocks(attend *a) {
+  const aicc_dims *dims = a->lw->module->dims;
+  int64_t s, t;
+  a->width = a->lw->machine->width;
+  const bool small = aicc_dim_is_const(dims, a->q->type.dims[2], &s) && s <= a->width;
+  a->nv = small ? 1 : 2;
+  a->mr = a->lw->machine->registers >= 32 ? 12 : 6;
+  a->rows = a->nv * a->width;
+  a->keys = MAX_KEYS;
+  if (aicc_dim_is_const(dims, a->k->type.dims[2], &t) && t > 0) {
+    // Equal blocks of whole register blocks.
+    const int64_t blocks = (t + MAX_KEYS - 1) / MAX_KEYS, each = (t + blocks - 1) / blocks;
+    a->keys = (int)((each + a->mr - 1) / a->mr * a->mr);
+  }
+}
+
+static void make_locals(attend *a) {
+  kir_builder *b = &a->lk.b;
+  const int64_t wide = a->d > a->e ? a->d : a->e;
+  a->q_tile = kir_local(b, AICC_F32, a->d * a->rows);
+  a->scores = kir_local(b, AICC_F32, (int64_t)a->keys * a->rows);
+  a->sums = kir_local(b, AICC_F32, a->e * a->rows);
+  a->most = kir_local(b, AICC_F32, a->rows);
+  a->total = kir_local(b, AICC_F32, a->rows);
+  a->correction = kir_local(b, AICC_F32, a->rows);
+  const int64_t longest = a->bias && bias_varies(a) && a->keys > wide ? a->keys : wide;
+  a->raw = kir_local(b, AICC_F32, a->rows * longest);
+  if (a->bias && bias_varies(a)) {
+    a->bias_tile = kir_local(b, AICC_F32, (int64_t)a->keys * a->rows);
+  }
+  if (a->k->type.dtype != AICC_F32 || a->v->type.dtype != AICC_F32) {
+    a->block = kir_local(b, AICC_F32, a->keys * wide);
+  }
+}
+
+static void place_task(attend *a, aicc_dim blocks) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  const kir_val extents[] = {0, lk_i64(lk, a->heads), lk_dim(lk, blocks)};
+  kir_val at[3];
+  lk_split(lk, kir_task(b), extents, 3, at);
+  a->b = at[0];
+  a->h = at[1];
+  a->g = a->per_group == 1 ? at[1]
+                           : kir_scalar2(b, AICC_OP_DIV, at[1], lk_i64(lk, a->per_group));
+  a->s0 = kir_mul(b, at[2], lk_i64(lk, a->rows));
+  a->s_size = lk_dim(lk, a->q->type.dims[2]);
+  a->t_size = lk_dim(lk, a->k->type.dims[2]);
+  const kir_val last = kir_sub(b, a->s_size, lk_i64(lk, 1));
+  for (int v = 0; v < a->nv; v++) {
+    a->row[v] = least(a, kir_add(b, a->s0, lane_of(a, v)), last);
+  }
+}
+
+static void emit_blocks(attend *a, aicc_slot result) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  make_locals(a);
+  load_queries(a);
+  const size_t mark = lk_mark(lk);
+  const kir_val t0 = kir_for(b, KIR_SERIAL, lk_i64(lk, 0), a->t_size, lk_i64(lk, a->keys));
+  const kir_val count = least(a, kir_sub(b, a->t_size, t0), lk_i64(lk, a->keys));
+  for (int v = 0; v < a->nv; v++) {
+    a->found[v] = kir_var(b, kir_load(b, a->most, lane_of(a, v)), true);
+  }
+  score_block(a, t0, count);
+  if (!is_plain(a)) {
+    finish_scores(a, t0, count);
+  }
+  soften(a, count);
+  value_block(a, t0, count);
+  lk_end(lk);
+  lk_forget(lk, mark);
+  store_rows(a, result);
+}
+
+static bool read_node(attend *a) {
+  const aicc_dims *dims = a->lw->module->dims;
+  const aicc_node *node = a->node;
+  int64_t groups = 0;
+  a->q = node->in[0];
+  a->k = node->in[1];
+  a->v = node->in[2];
+  a->bias = node->in_count > 3 ? node->in[3] : NULL;
+  a->scale = aicc_get_float(node, AICC_ATTR_SCALE, 0);
+  a->softcap = aicc_get_float(node, AICC_ATTR_SOFTCAP, 0);
+  a->causal = aicc_get_int(node, AICC_ATTR_CAUSAL, 0) != 0;
+  a->mode = aicc_get_string(node, AICC_ATTR_MODE, "zero");
+  const bool known = aicc_dim_is_const(dims, a->q->type.dims[3], &a->d) &&
+                     aicc_dim_is_const(dims, a->v->type.dims[3], &a->e) &&
+                     aicc_dim_is_const(dims, a->q->type.dims[1], &a->heads) &&
+                     aicc_dim_is_const(dims, a->k->type.dims[1], &groups);
+  if (!known || a->d < 1 || a->e < 1 || groups < 1 || a->heads % groups != 0 ||
+      lk_compute_type(a->q->type.dtype) != AICC_F32) {
+    return false;
+  }
+  a->per_group = a->heads / groups;
+  a->scale = a->scale == 0 ? 1 / sqrt((double)a->d) : a->scale;
+  return true;
+}
+
+void own_lower_attention(own *o) {
+  aicc_dims *dims = o->dims;
+  attend a = {.lw = o->lw, .group = o->group, .node = o->node};
+  if (!read_node(&a)) {
+    aicc_lower_unsupported(o->lw, o->node,
+                           "attention needs known numbers of heads and head sizes, and f32 or "
+                           "16-bit floats");
+    return;
+  }
+  const aicc_slot result = aicc_lower_result(o->lw, o->group->out[0]);
+  pick_blocks(&a);
+  lower_kernel *lk = &a.lk;
+  lk_begin(lk, o->lw, aicc_arena_printf(o->arena, "attention_%u", o->group->id), "own", o->group);
+  const aicc_dim s = a.q->type.dims[2], t = a.k->type.dims[2];
+  const aicc_dim blocks = aicc_dim_ceildiv(dims, s, own_const(o, a.rows));
+  place_task(&a, blocks);
+  emit_blocks(&a, result);
+  const aicc_dim tasks[] = {a.q->type.dims[0], own_const(o, a.heads), blocks};
+  const aicc_dim work[] = {a.q->type.dims[0], own_const(o, a.heads * (a.d + a.e + 32)), s, t};
+  lk_launch(lk, aicc_dim_product(dims, tasks, 3),
+            aicc_dim_floordiv(dims, aicc_dim_product(dims, work, 4), own_const(o, 24)));
+}
