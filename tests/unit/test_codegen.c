@@ -182,6 +182,72 @@ START_TEST(compiled_graphs_compute_what_the_interpreter_does) {
 }
 END_TEST
 
+// For the CPU (unless |host_only|), sm_80 and gfx942. PTX alone: the test does not ask for ptxas.
+static void compile_for_gpus(const char *text, bool host_only) {
+  setenv("AICC_PTXAS", "", 1);
+  const cg_target *cpu = cg_target_find("native");
+  aicc_codegen_gpu gpus[] = {{.target = cg_target_find("sm_80")},
+                             {.target = cg_target_find("gfx942")}};
+  aicc_module *module = parse(text);
+  const aicc_pass_options passes = {.machine = &cpu->machine, .check = true};
+  ok(aicc_run_passes(module, aicc_pipeline_default, &passes, &diags));
+  aicc_plan *plans[3] = {aicc_lower_module(module, &cpu->machine, NULL, &diags)};
+  for (int i = 0; i < 2; i++) {
+    plans[i + 1] = aicc_lower_module(module, &gpus[i].target->machine, NULL, &diags);
+    gpus[i].plan = plans[i + 1];
+    ck_assert_ptr_nonnull(gpus[i].plan);
+  }
+  const aicc_codegen_options options = {.target = cpu, .path = path, .opt_level = 2, .gpus = gpus,
+                                        .gpu_count = 2, .host_only = host_only};
+  ok(aicc_codegen(host_only ? gpus[0].plan : plans[0], &options, &diags));
+  for (int i = 0; i < 3; i++) {
+    aicc_plan_destroy(plans[i]);
+  }
+  aicc_module_destroy(module);
+}
+
+static void check_images(const aicc_rt_model *model, const char *const *formats, uint32_t count) {
+  const aicc_rt_model_info *info = aicc_rt_model_describe(model);
+  ck_assert_uint_ge(info->image_count, count);
+  uint32_t at = 0;
+  for (uint32_t i = 0; i < info->image_count; i++) {  // kernels may be spread over several
+    at += at + 1 < count && strcmp(info->images[i].format, formats[at]) != 0;
+    ck_assert_str_eq(info->images[i].format, formats[at]);
+  }
+  ck_assert_uint_eq(at + 1, count);
+}
+
+START_TEST(one_file_holds_code_for_several_machines) {
+  static const char *const formats[] = {"cpu", "ptx", "hsaco"};
+  compile_for_gpus(graphs[_i], false);
+  aicc_rt_error error;
+  aicc_rt_model *model = aicc_rt_model_open(path, NULL, &error);
+  ck_assert_msg(model != NULL, "%s", error.text);
+  check_images(model, formats, 3);
+  aicc_rt_session *session = aicc_rt_session_create(model, "cpu", NULL, &error);
+  ck_assert_msg(session != NULL, "%s", error.text);
+  aicc_module *module = parse(graphs[_i]);
+  run_both(module, session, 5);
+  aicc_module_destroy(module);
+  aicc_rt_session_destroy(session);
+  aicc_rt_model_close(model);
+}
+END_TEST
+
+START_TEST(a_model_for_gpus_is_refused_by_the_cpu) {
+  static const char *const formats[] = {"ptx", "hsaco"};
+  compile_for_gpus(graphs[0], true);
+  aicc_rt_error error;
+  aicc_rt_model *model = aicc_rt_model_open(path, NULL, &error);
+  ck_assert_msg(model != NULL, "%s", error.text);
+  check_images(model, formats, 2);
+  ck_assert_ptr_null(aicc_rt_session_create(model, "cpu", NULL, &error));
+  ck_assert_int_eq(error.code, AICC_RT_UNAVAILABLE);
+  ck_assert_ptr_nonnull(strstr(error.text, "no code for device 'cpu'"));
+  aicc_rt_model_close(model);
+}
+END_TEST
+
 static char *slurp(const char *name, size_t *size) {
   FILE *file = fopen(name, "rb");
   ck_assert_ptr_nonnull(file);
@@ -212,6 +278,8 @@ static Suite *make_suite(void) {
   tcase_set_timeout(tcase, 120);
   tcase_add_checked_fixture(tcase, set_up, tear_down);
   tcase_add_loop_test(tcase, compiled_graphs_compute_what_the_interpreter_does, 0, GRAPHS);
+  tcase_add_loop_test(tcase, one_file_holds_code_for_several_machines, 0, GRAPHS);
+  tcase_add_test(tcase, a_model_for_gpus_is_refused_by_the_cpu);
   tcase_add_test(tcase, bytes_do_not_depend_on_processes);
   suite_add_tcase(suite, tcase);
   return suite;
