@@ -74,7 +74,8 @@ bool rp_small(generator *g, const aicc_dim *dims, int rank) {
 
 int64_t rp_some_extent(generator *g) {
   static const int64_t extents[] = {1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17, 31, 33, 6, 3, 0};
-  return extents[rp_below(&g->r, 16)];
+  static const int64_t large[] = {48, 63, 64, 65, 96, 100, 127, 130, 256, 257};
+  return rp_chance(&g->r, 10) ? large[rp_below(&g->r, 10)] : extents[rp_below(&g->r, 16)];
 }
 
 aicc_dtype rp_some_float(generator *g) {
