@@ -1,6 +1,8 @@
 // Fixed mutations of the fuzz seeds, the same on every run: truncations, bit flips, lengths changed,
 // pieces moved. What counts is that nothing crashes, and that status and diagnostics agree.
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "check_main.h"
 #include "fuzz/model_target.h"
@@ -92,6 +94,21 @@ static aicc_buf *read_model(const char *name) {
   return aicc_buf_create_copy(bytes, size);
 }
 
+// AICC_FUZZ_SECONDS in the environment: how long each model goes on, on top of the fixed edits.
+static double seconds_for_each(void) {
+  const char *text = getenv("AICC_FUZZ_SECONDS");
+  return text ? strtod(text, NULL) / MODELS : 0;
+}
+
+static void more_edits(const uint8_t *model, size_t size, uint8_t *bytes, uint64_t *state) {
+  const time_t until = time(NULL) + (time_t)seconds_for_each();
+  while (time(NULL) < until) {
+    memcpy(bytes, model, size);
+    mutate(bytes, size, state);
+    aicc_fuzz_compile(bytes, size);
+  }
+}
+
 START_TEST(models_with_edits_compile_or_are_refused) {
   aicc_buf *model = read_model(models[_i]);
   const size_t size = aicc_buf_size(model);
@@ -106,6 +123,7 @@ START_TEST(models_with_edits_compile_or_are_refused) {
   }
   ck_assert_int_gt(compiled, 0);
   ck_assert_int_lt(compiled, COMPILES);
+  more_edits(aicc_buf_data(model), size, bytes, &state);
   free(bytes);
   aicc_buf_release(model);
 }

@@ -36,3 +36,12 @@ if(AICC_FUZZ)
   math(EXPR limit "${AICC_FUZZ_SECONDS} + 120")
   set_tests_properties(fuzz/model PROPERTIES TIMEOUT ${limit})
 endif()
+
+# A build of its own with the sanitizers, and what meets foreign data run in it: minutes on 2 cores
+# the first time. Not inside such a build itself.
+if(NOT AICC_SANITIZE)
+  add_test(NAME sanitize/all
+           COMMAND ${CMAKE_SOURCE_DIR}/tests/sanitize.sh ${CMAKE_BINARY_DIR}/sanitize)
+  set_tests_properties(sanitize/all PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1700 LABELS slow
+                       PROCESSORS 2 ENVIRONMENT "AICC_ONNX_CASES=${CMAKE_BINARY_DIR}/onnx-cases")
+endif()

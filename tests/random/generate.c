@@ -121,9 +121,7 @@ aicc_value *rp_constant(generator *g, aicc_dtype dtype, const int64_t *shape, in
       aicc_set_i64(dtype, data, (size_t)i, dtype == AICC_BOOL ? whole & 1 : whole);
     }
   }
-  const aicc_tensor tensor = {.dtype = dtype, .rank = rank, .data = data,
-                              .shape = aicc_arena_memdup(&g->module->arena, shape,
-                                                         sizeof(int64_t) * (size_t)(rank + 1))};
+  const aicc_tensor tensor = {.dtype = dtype, .rank = rank, .data = data, .shape = shape};
   return aicc_b_const(&g->b, &tensor);
 }
 
