@@ -436,6 +436,6 @@ void cg_emit_variable(cg_kernel *k, const kir_inst *inst) {
              cg_use_as(k, inst->args[2], varying), varying);
       return;
     }
-    default: AICC_ASSERT(!"every instruction has an emitter");
+    default: AICC_ASSERT(false && "every instruction has an emitter");
   }
 }

@@ -73,25 +73,32 @@ static bool holds_float(aicc_dtype dtype) {
   return aicc_dtype_is_float(dtype) || aicc_dtype_kind_of(dtype) == AICC_KIND_FLOAT8;
 }
 
+// The address of an element. Kernels on strings follow pointers through a buffer at address 0, so
+// this is no pointer arithmetic.
+static void *element(aicc_dtype dtype, const void *data, size_t index) {
+  return (void *)((uintptr_t)data + index * aicc_dtype_size(dtype));
+}
+
 static cell read_cell(aicc_dtype dtype, const void *data, size_t index) {
+  const void *at = element(dtype, data, index);
   if (aicc_dtype_kind_of(dtype) > AICC_KIND_FLOAT8) {
     cell bytes = {.words = {0, 0}};
     const size_t size = aicc_dtype_size(dtype);
-    memcpy(bytes.words, (const char *)data + index * size, size);
+    memcpy(bytes.words, at, size);
     return bytes;
   }
-  return holds_float(dtype) ? (cell){.f = aicc_get_f64(dtype, data, index)}
-                            : (cell){.i = aicc_get_i64(dtype, data, index)};
+  return holds_float(dtype) ? (cell){.f = aicc_get_f64(dtype, at, 0)}
+                            : (cell){.i = aicc_get_i64(dtype, at, 0)};
 }
 
 static void write_cell(aicc_dtype dtype, void *data, size_t index, cell value) {
-  const size_t size = aicc_dtype_size(dtype);
+  void *at = element(dtype, data, index);
   if (aicc_dtype_kind_of(dtype) > AICC_KIND_FLOAT8) {
-    memcpy((char *)data + index * size, value.words, size);
+    memcpy(at, value.words, aicc_dtype_size(dtype));
   } else if (holds_float(dtype)) {
-    aicc_set_f64(dtype, data, index, value.f);
+    aicc_set_f64(dtype, at, 0, value.f);
   } else {
-    aicc_set_i64(dtype, data, index, value.i);
+    aicc_set_i64(dtype, at, 0, value.i);
   }
 }
 

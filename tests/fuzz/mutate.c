@@ -1,11 +1,17 @@
 // Fixed mutations of the fuzz seeds, the same on every run: truncations, bit flips, lengths changed,
 // pieces moved. What counts is that nothing crashes, and that status and diagnostics agree.
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "check_main.h"
 #include "fuzz/model_target.h"
 
-enum { SEEDS = 3, FLIPS = 2000 };
+enum { SEEDS = 3, FLIPS = 2000, COMPILES = 250 };
+
+static const char *const models[] = {"detector_head", "digits", "lstm_tagger", "newton_loop",
+                                     "residual_cnn", "transformer"};
+enum { MODELS = sizeof models / sizeof *models };
 
 static uint64_t next_random(uint64_t *state) {
   *state ^= *state << 13;
@@ -76,6 +82,53 @@ START_TEST(random_edits) {
 }
 END_TEST
 
+static aicc_buf *read_model(const char *name) {
+  char path[512];
+  snprintf(path, sizeof path, AICC_SOURCE_DIR "/models/%s/model.onnx", name);
+  FILE *file = fopen(path, "rb");
+  ck_assert_msg(file != NULL, "cannot read %s", path);
+  uint8_t bytes[1 << 16];
+  const size_t size = fread(bytes, 1, sizeof bytes, file);
+  fclose(file);
+  ck_assert(size > 0 && size < sizeof bytes);
+  return aicc_buf_create_copy(bytes, size);
+}
+
+// AICC_FUZZ_SECONDS in the environment: how long each model goes on, on top of the fixed edits.
+static double seconds_for_each(void) {
+  const char *text = getenv("AICC_FUZZ_SECONDS");
+  return text ? strtod(text, NULL) / MODELS : 0;
+}
+
+static void more_edits(const uint8_t *model, size_t size, uint8_t *bytes, uint64_t *state) {
+  const time_t until = time(NULL) + (time_t)seconds_for_each();
+  while (time(NULL) < until) {
+    memcpy(bytes, model, size);
+    mutate(bytes, size, state);
+    aicc_fuzz_compile(bytes, size);
+  }
+}
+
+START_TEST(models_with_edits_compile_or_are_refused) {
+  aicc_buf *model = read_model(models[_i]);
+  const size_t size = aicc_buf_size(model);
+  uint8_t *bytes = malloc(size);
+  uint64_t state = 0x5851F42D4C957F2Du - (unsigned)_i;
+  int compiled = 0;
+  ck_assert(aicc_fuzz_compile(aicc_buf_data(model), size));
+  for (int i = 0; i < COMPILES; i++) {
+    memcpy(bytes, aicc_buf_data(model), size);
+    mutate(bytes, size, &state);
+    compiled += aicc_fuzz_compile(bytes, size);
+  }
+  ck_assert_int_gt(compiled, 0);
+  ck_assert_int_lt(compiled, COMPILES);
+  more_edits(aicc_buf_data(model), size, bytes, &state);
+  free(bytes);
+  aicc_buf_release(model);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("mutate");
   TCase *t = tcase_create("model");
@@ -83,6 +136,7 @@ static Suite *suite(void) {
   tcase_add_loop_test(t, seeds_open, 0, SEEDS);
   tcase_add_loop_test(t, every_truncation_of_the_structure, 0, SEEDS);
   tcase_add_loop_test(t, random_edits, 0, SEEDS);
+  tcase_add_loop_test(t, models_with_edits_compile_or_are_refused, 0, MODELS);
   suite_add_tcase(s, t);
   return s;
 }

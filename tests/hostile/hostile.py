@@ -438,8 +438,8 @@ def interrupted(check, folder, path, before):
             os.killpg(child.pid, stop)
             text = child.communicate(timeout=60)[1].decode()
             left = set(os.listdir(folder)) - before
-            if child.returncode == 0 and left == {"out.so"}:
-                os.unlink(os.path.join(folder, "out.so"))  # it was done before
+            if left == {"out.so"}:  # it was done before: renamed into place, so whole
+                os.unlink(os.path.join(folder, "out.so"))
                 continue
             check.count += 1
             if left or child.returncode == 0:

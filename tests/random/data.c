@@ -47,8 +47,8 @@ bool rp_has_symbols(const aicc_module *module) {
 }
 
 int64_t rp_symbol_value(const rp_run *run, const char *symbol) {
-  static const int64_t values[] = {1, 2, 3, 4, 5, 7, 8, 13, 17, 0, 1, 2, 3, 5, 9, 16};
-  return values[rp_hash(run->seed + 977u * (uint64_t)run->number, symbol) % 16];
+  static const int64_t values[] = {1, 2, 3, 4, 5, 7, 8, 13, 17, 0, 1, 2, 3, 5, 9, 16, 33, 65};
+  return values[rp_hash(run->seed + 977u * (uint64_t)run->number, symbol) % 18];
 }
 
 static bool lookup(void *context, const char *symbol, int64_t *value) {

@@ -74,7 +74,8 @@ bool rp_small(generator *g, const aicc_dim *dims, int rank) {
 
 int64_t rp_some_extent(generator *g) {
   static const int64_t extents[] = {1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17, 31, 33, 6, 3, 0};
-  return extents[rp_below(&g->r, 16)];
+  static const int64_t large[] = {48, 63, 64, 65, 96, 100, 127, 130, 256, 257};
+  return rp_chance(&g->r, 10) ? large[rp_below(&g->r, 10)] : extents[rp_below(&g->r, 16)];
 }
 
 aicc_dtype rp_some_float(generator *g) {
@@ -120,9 +121,7 @@ aicc_value *rp_constant(generator *g, aicc_dtype dtype, const int64_t *shape, in
       aicc_set_i64(dtype, data, (size_t)i, dtype == AICC_BOOL ? whole & 1 : whole);
     }
   }
-  const aicc_tensor tensor = {.dtype = dtype, .rank = rank, .data = data,
-                              .shape = aicc_arena_memdup(&g->module->arena, shape,
-                                                         sizeof(int64_t) * (size_t)(rank + 1))};
+  const aicc_tensor tensor = {.dtype = dtype, .rank = rank, .data = data, .shape = shape};
   return aicc_b_const(&g->b, &tensor);
 }
 

@@ -11,7 +11,7 @@
 
 #include "ir/eval.h"
 
-enum { RP_RUNS = 3, RP_MAX_ELEMENTS = 3000, RP_TEXT = 6000,
+enum { RP_RUNS = 3, RP_MAX_ELEMENTS = 12000, RP_TEXT = 6000,
        RP_LISTED = 64 };
 
 // --- numbers by hashing ---------------------------------------------------------------------------
