@@ -187,6 +187,11 @@ kir_val kir_cast(kir_builder *b, kir_val x, aicc_dtype to, bool saturate) {
 
 kir_val kir_bitcast(kir_builder *b, kir_val x, aicc_dtype to) {
   AICC_ASSERT(aicc_dtype_size(dtype_of(b, x)) == aicc_dtype_size(to));
+  // A bool is one bit in registers and the byte 0 or 1 in memory, which is what is meant here.
+  if (to == AICC_BOOL && dtype_of(b, x) != AICC_BOOL) {
+    return kir_cast(b, kir_bitcast(b, x, AICC_U8), AICC_BOOL, false);
+  }
+  x = dtype_of(b, x) == AICC_BOOL && to != AICC_BOOL ? kir_cast(b, x, AICC_U8, false) : x;
   return dtype_of(b, x) == to ? x : scalar(b, AICC_OP_BITCAST, &x, 1, to, false);
 }
 
