@@ -10,6 +10,9 @@
 //     local sums[E][rows] += v[key, :] * scores      values are scalars, broadcast
 //   result[row, :] = sums[:, row] / sum of exponentials
 //
+// Fewer than FEW_QUERIES queries would leave most lanes idle: there lanes run along the heads' sizes,
+// a task is one query of one head, and only softmax has its lanes along the keys.
+//
 // Rows beyond the last query repeat it and are not stored; keys beyond the last repeat it and are not
 // summed. Statistics and sums are f32; scores of 16-bit types round where a bias is added, as the
 // operators one by one would. q and the bias may be computed inside (their elements are read once,
@@ -19,7 +22,11 @@
 
 #include "passes/lower_own.h"
 
-enum { MAX_KEYS = 96 };
+enum {
+  MAX_KEYS = 96,     // of a block
+  FEW_QUERIES = 8,   // fewer have a kernel of their own, of blocks of
+  FEW_KEYS = 256
+};
 
 typedef struct attend {
   aicc_lower *lw;
@@ -224,24 +231,21 @@ static void load_bias(attend *a, kir_val t0, kir_val count) {
   transpose_raw(a, a->bias_tile, a->keys, count);
 }
 
-// What happens to a score of (row of vector v, key t0 + t) before softmax.
-static kir_val finish_score(attend *a, kir_val score, int v, kir_val t0, kir_val t) {
+// What happens to the score of (query, key) before softmax.
+static kir_val finish_score(attend *a, kir_val score, kir_val bias, kir_val query, kir_val key) {
   lower_kernel *lk = &a->lk;
   kir_builder *b = &lk->b;
   if (a->softcap > 0) {
     const kir_val part = kir_mul(b, score, number(a, 1 / a->softcap));
     score = kir_mul(b, kir_scalar1(b, AICC_OP_TANH, part), number(a, a->softcap));
   }
-  if (a->bias) {
+  if (bias) {
     const aicc_dtype type = a->q->type.dtype;
-    const kir_val bias = bias_varies(a) ? kir_load(b, a->bias_tile, place_of(a, t, v))
-                                        : bias_of(a, 0, kir_add(b, t0, t));
     score = lk_round(lk, type, kir_add(b, lk_round(lk, type, score), bias));
   }
   if (a->causal) {
-    const kir_val limit = kir_add(b, a->row[v], kir_sub(b, a->t_size, a->s_size));
-    score = kir_select(b, kir_scalar2(b, AICC_OP_LE, kir_add(b, t0, t), limit), score,
-                       number(a, -INFINITY));
+    const kir_val limit = kir_add(b, query, kir_sub(b, a->t_size, a->s_size));
+    score = kir_select(b, kir_scalar2(b, AICC_OP_LE, key, limit), score, number(a, -INFINITY));
   }
   return score;
 }
@@ -257,7 +261,11 @@ static void finish_scores(attend *a, kir_val t0, kir_val count) {
   const kir_val t = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), count);
   for (int v = 0; v < a->nv; v++) {
     const kir_val place = place_of(a, t, v);
-    const kir_val score = finish_score(a, kir_load(b, a->scores, place), v, t0, t);
+    const kir_val key = kir_add(b, t0, t);
+    const kir_val bias = !a->bias ? 0
+                         : bias_varies(a) ? kir_load(b, a->bias_tile, place)
+                                          : bias_of(a, 0, key);
+    const kir_val score = finish_score(a, kir_load(b, a->scores, place), bias, a->row[v], key);
     kir_store(b, a->scores, place, score);
     kir_set(b, a->found[v], kir_scalar2(b, AICC_OP_MAX, kir_get(b, a->found[v]), score));
   }
@@ -360,6 +368,15 @@ static kir_val inverse_of(attend *a, kir_val total) {
              : kir_select(b, kir_scalar2(b, AICC_OP_EQ, total, zero), zero, inverse);
 }
 
+static kir_val scaled_sum(attend *a, kir_val sum, kir_val total, kir_val inverse) {
+  kir_builder *b = &a->lk.b;
+  if (strcmp(a->mode, "guard") == 0) {  // sums of NaN rows are NaN: 0 * NaN would stay one
+    const kir_val zero = number(a, 0);
+    sum = kir_select(b, kir_scalar2(b, AICC_OP_GT, total, zero), sum, zero);
+  }
+  return kir_mul(b, sum, inverse);
+}
+
 // Stores (batch, head, query, e) of the result, which may be a transpose of the operator's.
 static void store_element(attend *a, kir_val out, const kir_val *index, kir_val value) {
   const aicc_value *result = a->group->regions[0]->results[0];
@@ -386,14 +403,134 @@ static void store_rows(attend *a, aicc_slot result) {
   kir_store(b, a->raw, e, kir_load(b, a->sums, at));
   lk_end(lk);
   e = lk_for(lk, KIR_LANES, lk_i64(lk, 0), lk_i64(lk, a->e));
-  kir_val sum = kir_load(b, a->raw, e);
-  if (strcmp(a->mode, "guard") == 0) {  // sums of NaN rows are NaN: 0 * NaN would stay one
-    sum = kir_select(b, kir_scalar2(b, AICC_OP_GT, total, number(a, 0)), sum, number(a, 0));
-  }
   const kir_val index[] = {a->b, a->h, kir_add(b, a->s0, row), e};
-  store_element(a, out, index, kir_mul(b, sum, inverse));
+  store_element(a, out, index, scaled_sum(a, kir_load(b, a->raw, e), total, inverse));
   lk_end(lk);
   lk_end(lk);
+}
+
+// --- few queries: lanes along the heads' sizes ------------------------------------------------------
+
+typedef struct single_row {
+  kir_val query, scores;      // local: of a block of keys
+  kir_val q, sums;            // arrays of vectors: [D / width], [E / width]
+  kir_val most, total;        // variables
+} single_row;
+
+// Vector j of row t of k or v.
+static kir_val vector_of(attend *a, const aicc_value *value, kir_val t, int j) {
+  const kir_val index[] = {a->b, a->g, t, lane_of(a, j)};
+  return lk_elem(&a->lk, value, index);
+}
+
+static void score_row(attend *a, const single_row *r, kir_val t0, kir_val count) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  const size_t mark = lk_mark(lk);
+  const kir_val t = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), count);
+  kir_val sum = 0;
+  for (int j = 0; j < (int)a->d / a->width; j++) {
+    const kir_val k = vector_of(a, a->k, kir_add(b, t0, t), j);
+    const kir_val q = kir_aget(b, r->q, lk_i64(lk, j));
+    sum = sum ? kir_fma(b, k, q, sum) : kir_mul(b, k, q);
+  }
+  kir_store(b, r->scores, t, kir_reduce(b, AICC_OP_ADD, sum));
+  lk_end(lk);
+  lk_forget(lk, mark);
+}
+
+// Softmax of a block of keys, lanes along the keys. Returns what earlier sums are multiplied by.
+static kir_val soften_row(attend *a, const single_row *r, kir_val t0, kir_val count) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  const size_t mark = lk_mark(lk);
+  const kir_val most = kir_var(b, number(a, -INFINITY), true);
+  kir_val t = lk_for(lk, KIR_LANES, lk_i64(lk, 0), count);
+  const kir_val key = kir_add(b, t0, t);
+  const kir_val bias = a->bias ? bias_of(a, r->query, key) : 0;
+  const kir_val score = finish_score(a, kir_load(b, r->scores, t), bias, r->query, key);
+  kir_store(b, r->scores, t, score);
+  kir_set(b, most, kir_scalar2(b, AICC_OP_MAX, kir_get(b, most), score));
+  lk_end(lk);
+  lk_forget(lk, mark);
+  const kir_val before = kir_get(b, r->most);
+  const kir_val here = kir_reduce(b, AICC_OP_MAX, kir_get(b, most));
+  const kir_val found = kir_scalar2(b, AICC_OP_MAX, before, here);
+  const kir_val none = kir_scalar2(b, AICC_OP_EQ, found, number(a, -INFINITY));
+  const kir_val shift = kir_select(b, none, number(a, 0), found);
+  const kir_val sum = kir_var(b, number(a, 0), true);
+  t = lk_for(lk, KIR_LANES, lk_i64(lk, 0), count);
+  const kir_val term = kir_scalar1(b, AICC_OP_EXP, kir_sub(b, kir_load(b, r->scores, t), shift));
+  kir_store(b, r->scores, t, term);
+  kir_set(b, sum, kir_add(b, kir_get(b, sum), term));
+  lk_end(lk);
+  const kir_val correction = kir_scalar1(b, AICC_OP_EXP, kir_sub(b, before, shift));
+  kir_set(b, r->total, kir_fma(b, kir_get(b, r->total), correction,
+                               kir_reduce(b, AICC_OP_ADD, kir_get(b, sum))));
+  kir_set(b, r->most, found);
+  return correction;
+}
+
+static void sum_row(attend *a, const single_row *r, kir_val t0, kir_val count,
+                    kir_val correction) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  const int vectors = (int)a->e / a->width;
+  for (int j = 0; j < vectors; j++) {
+    const kir_val sum = kir_aget(b, r->sums, lk_i64(lk, j));
+    kir_aset(b, r->sums, lk_i64(lk, j), kir_mul(b, sum, correction));
+  }
+  const size_t mark = lk_mark(lk);
+  const kir_val t = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), count);
+  const kir_val weight = kir_load(b, r->scores, t);
+  for (int j = 0; j < vectors; j++) {
+    const kir_val sum = kir_aget(b, r->sums, lk_i64(lk, j));
+    const kir_val item = vector_of(a, a->v, kir_add(b, t0, t), j);
+    kir_aset(b, r->sums, lk_i64(lk, j), kir_fma(b, weight, item, sum));
+  }
+  lk_end(lk);
+  lk_forget(lk, mark);
+}
+
+static void begin_row(attend *a, single_row *r) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  r->scores = kir_local(b, AICC_F32, a->keys);
+  r->q = kir_array(b, AICC_F32, a->d / a->width, true);
+  r->sums = kir_array(b, AICC_F32, a->e / a->width, true);
+  r->most = kir_var(b, number(a, -INFINITY), false);
+  r->total = kir_var(b, number(a, 0), false);
+  for (int j = 0; j < (int)a->d / a->width; j++) {
+    const kir_val index[] = {a->b, a->h, r->query, lane_of(a, j)};
+    const kir_val item = kir_mul(b, lk_elem(lk, a->q, index), number(a, a->scale));
+    kir_aset(b, r->q, lk_i64(lk, j), item);
+  }
+  for (int j = 0; j < (int)a->e / a->width; j++) {
+    kir_aset(b, r->sums, lk_i64(lk, j), number(a, 0));
+  }
+}
+
+// A task is one query of one head.
+static void emit_row(attend *a, aicc_slot result) {
+  lower_kernel *lk = &a->lk;
+  kir_builder *b = &lk->b;
+  single_row r = {.query = a->s0};
+  begin_row(a, &r);
+  const size_t mark = lk_mark(lk);
+  const kir_val t0 = kir_for(b, KIR_SERIAL, lk_i64(lk, 0), a->t_size, lk_i64(lk, a->keys));
+  const kir_val count = least(a, kir_sub(b, a->t_size, t0), lk_i64(lk, a->keys));
+  score_row(a, &r, t0, count);
+  const kir_val correction = soften_row(a, &r, t0, count);
+  sum_row(a, &r, t0, count, correction);
+  lk_end(lk);
+  lk_forget(lk, mark);
+  const kir_val out = lk_buffer(lk, result, KIR_WRITE);
+  const kir_val total = kir_get(b, r.total), inverse = inverse_of(a, total);
+  for (int j = 0; j < (int)a->e / a->width; j++) {
+    const kir_val index[] = {a->b, a->h, r.query, lane_of(a, j)};
+    store_element(a, out, index,
+                  scaled_sum(a, kir_aget(b, r.sums, lk_i64(lk, j)), total, inverse));
+  }
 }
 
 // --- the kernel -----------------------------------------------------------------------------------
@@ -499,6 +636,35 @@ static bool read_node(attend *a) {
   return true;
 }
 
+// Whether one row's vectors are whole, for the kernel of few queries.
+static bool row_fits(const attend *a) {
+  return a->d % a->width == 0 && a->e % a->width == 0 && a->d / a->width <= 16 &&
+         a->e / a->width <= 16;
+}
+
+// One of the two kernels, over |s| queries: for as many as the model has, or none where the other
+// one runs.
+static void launch(attend *a, own *o, aicc_slot result, aicc_dim s, bool few) {
+  aicc_dims *dims = o->dims;
+  lower_kernel *lk = &a->lk;
+  const char *name = few ? "attention_row" : "attention";
+  lk_begin(lk, o->lw, aicc_arena_printf(o->arena, "%s_%u", name, o->group->id), "own", o->group);
+  if (few) {
+    a->rows = 1;
+    a->nv = 0;
+    a->keys = FEW_KEYS;
+  }
+  const aicc_dim blocks = aicc_dim_ceildiv(dims, s, own_const(o, a->rows));
+  const aicc_dim all = aicc_dim_ceildiv(dims, a->q->type.dims[2], own_const(o, a->rows));
+  place_task(a, all);
+  (few ? emit_row : emit_blocks)(a, result);
+  const aicc_dim tasks[] = {a->q->type.dims[0], own_const(o, a->heads), blocks};
+  const aicc_dim work[] = {a->q->type.dims[0], own_const(o, a->heads * (a->d + a->e + 32)), s,
+                           a->k->type.dims[2]};
+  lk_launch(lk, aicc_dim_product(dims, tasks, 3),
+            aicc_dim_floordiv(dims, aicc_dim_product(dims, work, 4), own_const(o, 24)));
+}
+
 void own_lower_attention(own *o) {
   aicc_dims *dims = o->dims;
   attend a = {.lw = o->lw, .group = o->group, .node = o->node};
@@ -510,14 +676,12 @@ void own_lower_attention(own *o) {
   }
   const aicc_slot result = aicc_lower_result(o->lw, o->group->out[0]);
   pick_blocks(&a);
-  lower_kernel *lk = &a.lk;
-  lk_begin(lk, o->lw, aicc_arena_printf(o->arena, "attention_%u", o->group->id), "own", o->group);
-  const aicc_dim s = a.q->type.dims[2], t = a.k->type.dims[2];
-  const aicc_dim blocks = aicc_dim_ceildiv(dims, s, own_const(o, a.rows));
-  place_task(&a, blocks);
-  emit_blocks(&a, result);
-  const aicc_dim tasks[] = {a.q->type.dims[0], own_const(o, a.heads), blocks};
-  const aicc_dim work[] = {a.q->type.dims[0], own_const(o, a.heads * (a.d + a.e + 32)), s, t};
-  lk_launch(lk, aicc_dim_product(dims, tasks, 3),
-            aicc_dim_floordiv(dims, aicc_dim_product(dims, work, 4), own_const(o, 24)));
+  const aicc_dim s = a.q->type.dims[2], zero = own_const(o, 0);
+  const aicc_dim is_few = row_fits(&a) ? aicc_dim_lt(dims, s, own_const(o, FEW_QUERIES)) : zero;
+  if (!aicc_dim_is(dims, is_few, 1)) {
+    launch(&a, o, result, aicc_dim_select(dims, is_few, zero, s), false);
+  }
+  if (!aicc_dim_is(dims, is_few, 0)) {
+    launch(&a, o, result, aicc_dim_select(dims, is_few, s, zero), true);
+  }
 }
