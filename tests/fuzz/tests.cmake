@@ -38,8 +38,9 @@ if(AICC_FUZZ)
 endif()
 
 # A build of its own with the sanitizers, and what meets foreign data run in it: minutes on 2 cores
-# the first time. Not inside such a build itself.
-if(NOT AICC_SANITIZE)
+# the first time, so it is asked for: cmake -DAICC_SLOW_TESTS=ON. Not inside such a build itself.
+option(AICC_SLOW_TESTS "Tests of many minutes: the sanitizer build" OFF)
+if(AICC_SLOW_TESTS AND NOT AICC_SANITIZE)
   add_test(NAME sanitize/all
            COMMAND ${CMAKE_SOURCE_DIR}/tests/sanitize.sh ${CMAKE_BINARY_DIR}/sanitize)
   set_tests_properties(sanitize/all PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1700 LABELS slow
