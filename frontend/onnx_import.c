@@ -474,9 +474,14 @@ aicc_status aicc_import(aicc_onnx_file *file, const aicc_import_options *options
   aicc_arena_init(&im.scratch);
   import_model(&im);
   aicc_arena_deinit(&im.scratch);
-  if (im.status != AICC_OK) {
+  // What the importer of an operator did not ask of its operands, the rules of the graph do.
+  aicc_status status = im.status;
+  if (status == AICC_OK) {
+    status = aicc_verify(module, diags);
+  }
+  if (status != AICC_OK) {
     aicc_module_destroy(module);
-    return im.status;
+    return status;
   }
   *out = module;
   return AICC_OK;

@@ -26,7 +26,8 @@ if(AICC_FUZZ)
   add_custom_command(TARGET make_seeds POST_BUILD
                      COMMAND ${CMAKE_COMMAND} -E make_directory ${seeds} ${seeds}-found
                      COMMAND make_seeds ${seeds})
-  file(GLOB fuzz_models CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/models/*)
+  file(GLOB fuzz_models CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/models/*/model.onnx)
+  list(TRANSFORM fuzz_models REPLACE "/model.onnx$" "")
   set(AICC_FUZZ_SECONDS 60 CACHE STRING "Time each fuzz target runs as a test")
   add_test(NAME fuzz/model
            COMMAND fuzz_model -max_total_time=${AICC_FUZZ_SECONDS} -max_len=49152

@@ -120,6 +120,14 @@ def attr_of_wrong_type():
     return one_node(node, value("x", [2, 3]))
 
 
+def loop_with_condition_of_ints():
+    body = h.make_graph([h.make_node("Identity", ["c"], ["d"]), h.make_node("Relu", ["a"], ["b"])],
+                        "body", [value("i", [], T.INT64), value("c", [], T.BOOL),
+                                 value("a", [2])], [value("d", [], T.BOOL), value("b", [2])])
+    return one_node(h.make_node("Loop", ["n", "k", "x"], ["y"], name="again", body=body),
+                    value("n", [], T.INT64), value("k", [], T.UINT8), value("x", [2]))
+
+
 def loop_without_body():
     return one_node(h.make_node("Loop", ["n", "", "x"], ["y"], name="again"),
                     value("n", [], T.INT64), value("x", [2]))
@@ -234,6 +242,7 @@ def node_cases():
             [value("y", None), value("z", None)],
             [numpy_helper.from_array(np.array([9]), "k")]), INVALID, "best"),
         bad("loop without body", loop_without_body(), INVALID, "again"),
+        bad("loop with a condition of integers", loop_with_condition_of_ints(), INVALID, "again"),
         bad("einsum of nonsense", one_node(
             h.make_node("Einsum", ["x"], ["y"], name="sum", equation="ij->->k"),
             value("x", [2, 3])), INVALID, "sum"),
