@@ -173,6 +173,9 @@ aicc_status import_if(aicc_importer *im, const aicc_onnx_node *n, int payload) {
     return aicc_invalid(im, n, "the branches do not yield what the node has outputs");
   }
   AICC_TRY(need_scalar(im, n, 0));
+  if (aicc_in(n, 0)->type.dtype != AICC_BOOL) {
+    return aicc_invalid(im, n, "the condition is no bool");
+  }
   bool truth;
   if (aicc_known_truth(im, aicc_in(n, 0), &truth)) {
     return import_known(im, n, truth ? then : other);

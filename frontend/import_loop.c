@@ -141,6 +141,10 @@ static void begin_pass(plan *p, aicc_value **index) {
   }
 }
 
+static bool is_condition(const aicc_value *x) {
+  return x->type.kind == AICC_TYPE_TENSOR && x->type.dtype == AICC_BOOL;
+}
+
 static aicc_status check_results(plan *p) {
   for (int i = 0; i < p->loop->states + p->loop->scans; i++) {
     if (!p->results[1 + i]) {
@@ -168,6 +172,10 @@ static aicc_status run_pass(plan *p) {
   aicc_status status = p->loop->body(p->loop->context, index, p->states, p->results);
   if (status == AICC_OK) {
     aicc_value *go = p->results[0];
+    if (go && !is_condition(go)) {
+      im->b = outer;
+      return aicc_invalid(im, p->loop->n, "the body's condition is no bool");
+    }
     p->results[0] = go ? aicc_as_scalar(im, go) : aicc_b_scalar_i64(&im->b, AICC_BOOL, 1);
     status = p->results[0] ? check_results(p) : AICC_INVALID;
   }
@@ -318,6 +326,9 @@ aicc_status aicc_build_loop(aicc_importer *im, const aicc_loop *loop, aicc_value
   const int states = loop->states;
   aicc_value *trips, *condition = loop->condition;
   AICC_TRY(read_trips(&p, &trips));
+  if (condition && !is_condition(condition)) {
+    return aicc_invalid(im, loop->n, "the condition is no bool");
+  }
   condition = condition ? aicc_as_scalar(im, condition) : aicc_b_scalar_i64(&im->b, AICC_BOOL, 1);
   if (!condition) {
     return AICC_INVALID;

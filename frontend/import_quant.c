@@ -216,5 +216,8 @@ aicc_status import_qlinear_matmul(aicc_importer *im, const aicc_onnx_node *n, in
                                of_matrix(b, aicc_in(n, 4), z, false));
   scale = aicc_div(b, scale, of_matrix(b, aicc_in(n, 6), z, true));
   z = aicc_mul(b, z, scale ? aicc_b_cast(b, scale, AICC_F32) : NULL);
+  if (!z) {
+    return AICC_INVALID;
+  }
   return aicc_set_out(im, n, 0, aicc_requantise(b, z, of_matrix(b, zero, z, true), to));
 }

@@ -139,27 +139,6 @@ static const char *range_text(aicc_importer *im, int least, int most) {
                            : aicc_arena_printf(&im->scratch, "%d to %d", least, most);
 }
 
-static aicc_status check_counts(aicc_importer *im, const aicc_onnx_node *n,
-                                const aicc_onnx_op *row) {
-  if (n->in_count < row->in_least || (row->in_most >= 0 && n->in_count > row->in_most)) {
-    AICC_EMIT(im->diags, E0335, aicc_import_loc(im), n->type,
-              range_text(im, row->in_least, row->in_most), "inputs", n->in_count);
-    return AICC_INVALID;
-  }
-  if (n->out_count < row->out_least || (row->out_most >= 0 && n->out_count > row->out_most)) {
-    AICC_EMIT(im->diags, E0335, aicc_import_loc(im), n->type,
-              range_text(im, row->out_least, row->out_most), "outputs", n->out_count);
-    return AICC_INVALID;
-  }
-  for (int i = 0; i < row->in_least; i++) {
-    if (!n->in[i]) {
-      AICC_EMIT(im->diags, E0336, aicc_import_loc(im), i, n->proto->input[i], n->type);
-      return AICC_INVALID;
-    }
-  }
-  return AICC_OK;
-}
-
 // All importers but these read tensors only, and need not look.
 static bool takes_any_type(aicc_import_fn import) {
   static const aicc_import_fn any[] = {
@@ -174,6 +153,28 @@ static bool takes_any_type(aicc_import_fn import) {
     }
   }
   return false;
+}
+
+static aicc_status check_counts(aicc_importer *im, const aicc_onnx_node *n,
+                                const aicc_onnx_op *row) {
+  if (n->in_count < row->in_least || (row->in_most >= 0 && n->in_count > row->in_most)) {
+    AICC_EMIT(im->diags, E0335, aicc_import_loc(im), n->type,
+              range_text(im, row->in_least, row->in_most), "inputs", n->in_count);
+    return AICC_INVALID;
+  }
+  if (n->out_count < row->out_least || (row->out_most >= 0 && n->out_count > row->out_most)) {
+    AICC_EMIT(im->diags, E0335, aicc_import_loc(im), n->type,
+              range_text(im, row->out_least, row->out_most), "outputs", n->out_count);
+    return AICC_INVALID;
+  }
+  const bool needs_all = row->in_most < 0 && !takes_any_type(row->import);
+  for (int i = 0; i < (needs_all ? n->in_count : row->in_least); i++) {
+    if (!n->in[i]) {
+      AICC_EMIT(im->diags, E0336, aicc_import_loc(im), i, n->proto->input[i], n->type);
+      return AICC_INVALID;
+    }
+  }
+  return AICC_OK;
 }
 
 static aicc_status check_types(aicc_importer *im, const aicc_onnx_node *n,
