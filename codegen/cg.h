@@ -37,8 +37,8 @@ AICC_MUST_USE aicc_status cg_emit(cg *c, bool assembly, LLVMMemoryBufferRef *out
 
 // What the emitted kernel needs of its launcher.
 typedef struct cg_kernel_info {
-  uint32_t arg_bytes, scratch_bytes;  // scratch: per thread (CPU), per warp (GPU)
-  uint32_t block_threads, shared_bytes;  // GPU
+  uint32_t arg_bytes, scratch_bytes;  // scratch: per thread (CPU), per worker (GPU; aicc/abi.h)
+  uint32_t block_threads, task_warps, shared_bytes, dynamic_shared_bytes;  // GPU
 } cg_kernel_info;
 
 // The same for every emission of |kernel| for |target|.

@@ -133,10 +133,12 @@ static LLVMValueRef kernel_table(cg *c, const aicc_plan *plan, const cg_kernel_i
                               u32(c, info->arg_bytes),
                               u32(c, info->scratch_bytes),
                               u32(c, info->block_threads),
+                              u32(c, info->task_warps),
                               u32(c, info->shared_bytes),
+                              u32(c, info->dynamic_shared_bytes),
                               kernel_function(c, symbols, i),
                               text_or_null(c, gpu_symbols != NULL ? gpu_symbols[i] : NULL)};
-    items[i] = record(c, members, 10, sizeof(aicc_abi_kernel));
+    items[i] = record(c, members, 12, sizeof(aicc_abi_kernel));
   }
   return records(c, items, plan->kernel_count);
 }

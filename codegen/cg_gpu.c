@@ -31,6 +31,7 @@ cg_kernel_info cg_gpu_kernel_info(const cg_target *target, const kir_kernel *ker
       .arg_bytes = (uint32_t)kernel->param_count * 8,
       .scratch_bytes = shared ? 0 : (uint32_t)local_bytes,
       .block_threads = CG_GPU_WARPS * (uint32_t)target->machine.width,
+      .task_warps = 1,
       .shared_bytes = shared ? (uint32_t)local_bytes * CG_GPU_WARPS : 0,
   };
 }

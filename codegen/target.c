@@ -18,23 +18,37 @@ static const char *const no_needs[] = {NULL};
    .family = CG_FAMILY_X86, .triple = "x86_64-unknown-linux-gnu", .cpu = name_, .features = "", \
    .needs = needs_}
 
-#define GPU(name_, family_, triple_, features_, width_, shared)                                \
+#define GPU(name_, cpu_, family_, triple_, features_, width_, shared, async, mma_)              \
   {.machine = {.name = name_, .kind = AICC_MACHINE_GPU, .width = width_, .registers = 255,     \
                .l1_bytes = shared, .l2_bytes = 4 << 20, .flops_per_ns = 100,                   \
-               .bytes_per_ns = 20},                                                            \
-   .family = family_, .triple = triple_, .cpu = name_, .features = features_, .needs = no_needs}
+               .bytes_per_ns = 20, .shared_bytes = shared, .warps_max = 8,                     \
+               .async_copy = async, .mma = mma_},                                              \
+   .family = family_, .triple = triple_, .cpu = cpu_, .features = features_, .needs = no_needs}
 
-#define NVPTX(name, ptx, shared) \
-  GPU(name, CG_FAMILY_NVPTX, "nvptx64-nvidia-cuda", ptx, 32, shared)
+// Shared memory: what a block may have on every GPU that shares the plan.
+#define NVPTX(name, ptx, shared, async, mma) \
+  GPU(name, name, CG_FAMILY_NVPTX, "nvptx64-nvidia-cuda", ptx, 32, shared, async, mma)
 #define AMDGPU(name, features, width) \
-  GPU(name, CG_FAMILY_AMDGPU, "amdgcn-amd-amdhsa", features, width, 64 << 10)
+  GPU(name, name, CG_FAMILY_AMDGPU, "amdgcn-amd-amdhsa", features, width, 64 << 10, false, 0)
+
+#define BIT(kind) (1u << KIR_MMA_##kind)
+#define TURING_MMA BIT(F16_K8)
+#define AMPERE_MMA (BIT(F16_K8) | BIT(F16) | BIT(BF16) | BIT(TF32) | BIT(S8) | \
+                    BIT(U8) | BIT(S8U8) | BIT(U8S8))
 
 // CPU rows from the most able to the least: "native" takes the first that fits.
 static const cg_target targets[] = {
     X86("x86-64-v4", 16, 80, v4_needs),
     X86("x86-64-v3", 8, 40, v3_needs),
-    NVPTX("sm_80", "+ptx70", 164 << 10),
-    NVPTX("sm_90", "+ptx78", 228 << 10),
+    NVPTX("sm_75", "+ptx65", 64 << 10, false, TURING_MMA),
+    NVPTX("sm_80", "+ptx70", 99 << 10, true, AMPERE_MMA),
+    NVPTX("sm_86", "+ptx71", 99 << 10, true, AMPERE_MMA),
+    NVPTX("sm_89", "+ptx78", 99 << 10, true, AMPERE_MMA),
+    NVPTX("sm_90", "+ptx78", 99 << 10, true, AMPERE_MMA),
+    NVPTX("sm_90a", "+ptx80", 99 << 10, true, AMPERE_MMA),
+    NVPTX("sm_100", "+ptx86", 99 << 10, true, AMPERE_MMA),
+    NVPTX("sm_100a", "+ptx86", 99 << 10, true, AMPERE_MMA),
+    NVPTX("sm_120", "+ptx87", 99 << 10, true, AMPERE_MMA),
     AMDGPU("gfx942", "", 64),
     AMDGPU("gfx1100", "", 32),
 };

@@ -7,6 +7,10 @@
 // as such and must be cast to f32 before arithmetic. Strings and complex numbers are moved only
 // (loaded, stored, selected; their one constant is zero, of strings the empty one).
 //
+// A kernel with `warps` N > 1 runs each task by N warps that share its LOCAL buffers (a block of a
+// GPU). Values are then uniform per warp; `warp` tells which one, `barrier` makes all of them meet, and
+// what one warp wrote to a LOCAL another may read only behind a barrier. CPUs have no such kernels.
+//
 // Control flow: `for` bounds and `while` conditions are uniform. FOR kinds: SERIAL; UNROLL (constant
 // bounds; the emitter repeats the body); LANES (variable = start + k * width + lane: the body runs
 // with lanes beyond the end inactive; step is 1). An `if` with a varying condition runs both blocks
@@ -20,6 +24,7 @@
 #define AICC_IR_KIR_H
 
 #include "ir/graph.h"
+#include "ir/kir_mma.h"
 
 typedef enum kir_op {
 #define KIR_OP(name, mnemonic, operands, result, blocks) KIR_##name,
@@ -82,6 +87,7 @@ typedef struct kir_kernel {
   const char *name;
   const char *kind;       // "map", "contract", ...
   int width;              // lanes the kernel was scheduled for; 0: any
+  int warps;              // warps that run one task together; 1: one
   kir_param *params;
   int param_count;
   size_t param_capacity;
@@ -142,6 +148,36 @@ void kir_else(kir_builder *b);
 void kir_while(kir_builder *b);                  // opens the condition block
 void kir_while_cond(kir_builder *b, kir_val condition);  // closes it, opens the body
 void kir_barrier(kir_builder *b);
+
+// --- blocks of warps, vectors, matrices (GPUs) ----------------------------------------------------
+// Arrays take |at| as a constant element number. Buffers are aligned to 16 bytes.
+
+kir_val kir_warp(kir_builder *b);  // i64: 0 .. warps - 1
+// |count| neighbouring elements at |index|, a multiple of |count|, in one access per lane of 4, 8 or 16
+// bytes (less where count is 1); the elements are the array's type. Inactive lanes touch nothing.
+void kir_vload(kir_builder *b, kir_val array, int64_t at, int64_t count, kir_val buffer,
+               kir_val index);
+void kir_vstore(kir_builder *b, kir_val buffer, kir_val index, kir_val array, int64_t at,
+                int64_t count);
+// Starts a copy of |count| elements (4, 8 or 16 bytes in all; indices are multiples of count) from a
+// parameter to a LOCAL, zeros where |guard| (0: none) is false. `commit` closes the group of a lane's
+// copies since the last one; `wait N` waits until at most N groups of the lane are under way. Others
+// may read what arrived behind a barrier that follows the wait.
+void kir_copy_async(kir_builder *b, kir_val local, kir_val local_index, kir_val source,
+                    kir_val source_index, int64_t count, kir_val guard);
+void kir_commit(kir_builder *b);
+void kir_wait(kir_builder *b, int64_t pending);
+// Loads |matrices| (1, 2, 4) 8 x 8 matrices of 16-bit elements into as many u32 array elements from
+// |at| on. Row i % 8 of matrix i / 8 are the 16 bytes of LOCAL |buffer| at the |index| (of elements of
+// its type; 16-byte aligned) that lane i gives. Lane l receives elements 2 * (l % 4) and + 1 of row
+// l / 4 of each matrix; transposed: of column l / 4. All lanes are active.
+void kir_ldmatrix(kir_builder *b, kir_val array, int64_t at, int matrices, bool transposed,
+                  kir_val buffer, kir_val index);
+// d[d_at ..] += a[a_at ..] . b[b_at ..], arrays as ir/kir_mma.def has it. All lanes are active.
+void kir_mma(kir_builder *b, kir_mma_kind kind, kir_val d, int64_t d_at, kir_val a, int64_t a_at,
+             kir_val b_array, int64_t b_at);
+// Of lane |lane| ^ distance (distance a constant power of two below the width). All lanes active.
+kir_val kir_exchange(kir_builder *b, kir_val x, int64_t distance);
 
 static inline kir_val kir_add(kir_builder *b, kir_val x, kir_val y) {
   return kir_scalar2(b, AICC_OP_ADD, x, y);

@@ -18,6 +18,7 @@ kir_kernel *kir_kernel_create(aicc_arena *arena, const char *name, const char *k
   kernel->name = aicc_arena_strdup(arena, name);
   kernel->kind = aicc_arena_strdup(arena, kind);
   kernel->width = width;
+  kernel->warps = 1;
   add_value(kernel, (kir_value_info){.kind = KIR_VALUE});  // id 0 is none
   return kernel;
 }

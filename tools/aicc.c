@@ -278,9 +278,7 @@ typedef struct plans {
 static const aicc_plan *lower_for(compile *c, aicc_module *module, const aicc_machine *machine,
                                   plans *all) {
   for (int i = 0; i < all->count; i++) {
-    const aicc_machine *other = all->machines[i];
-    if (other->kind == machine->kind && other->width == machine->width &&
-        other->registers == machine->registers) {
+    if (aicc_machine_alike(all->machines[i], machine)) {
       return all->items[i];
     }
   }

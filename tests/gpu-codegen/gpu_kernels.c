@@ -28,7 +28,7 @@
 #include "passes/lower.h"
 #include "passes/pass.h"
 
-enum { CHUNK = 8, MOST_LANE_COUNTS = 2, MOST_EXCEPTIONS = 256 };
+enum { CHUNK = 8, MOST_PLANS = 4, MOST_EXCEPTIONS = 256 };
 
 typedef struct entry {
   const kir_kernel *kernel;
@@ -60,7 +60,7 @@ typedef struct exception {
 
 typedef struct state {
   aicc_arena arena;
-  kernel_list lists[MOST_LANE_COUNTS];
+  kernel_list lists[MOST_PLANS];
   int list_count;
   unit *units;
   size_t unit_count, unit_capacity;
@@ -332,7 +332,7 @@ static void add_targets(state *s, cg_family family) {
   const cg_target *target;
   for (size_t i = 0; (target = cg_target_at(i)); i++) {
     int at = 0;
-    while (at < s->list_count && s->lists[at].machine->width != target->machine.width) {
+    while (at < s->list_count && !aicc_machine_alike(s->lists[at].machine, &target->machine)) {
       at++;
     }
     if (target->family == family && at == s->list_count) {
@@ -346,7 +346,7 @@ static void add_units(state *s, cg_family family) {
   for (size_t i = 0; (target = cg_target_at(i)); i++) {
     for (int l = 0; l < s->list_count && target->family == family; l++) {
       const kernel_list *list = &s->lists[l];
-      for (size_t k = 0; list->machine->width == target->machine.width && k < list->count;
+      for (size_t k = 0; aicc_machine_alike(list->machine, &target->machine) && k < list->count;
            k += CHUNK) {
         const size_t rest = list->count - k;
         const unit u = {.target = target, .list = list, .first = k,

@@ -33,7 +33,7 @@ static const aicc_abi_tensor inputs[] = {{"x", 1, AICC_ABI_KIND_TENSOR, 1, dims,
 static const aicc_abi_tensor outputs[] = {{"z", 1, AICC_ABI_KIND_TENSOR, 1, dims, NULL}};
 static const aicc_abi_origin origins[] = {{"add", "Add"}};
 static const aicc_abi_kernel kernels[] = {
-    {"add", "map", origins, 1, sizeof(add_args), 0, 0, 0, add, NULL}};
+    {"add", "map", origins, 1, sizeof(add_args), 0, 0, 0, 0, 0, add, NULL}};
 #ifdef ADD_WEIGHTS_BYTES
 static const aicc_abi_weights weights = {ADD_WEIGHTS_BYTES, NULL};
 #define WEIGHTS &weights

@@ -220,10 +220,10 @@ static const aicc_abi_origin origin_add[] = {{"node_add", "Add"}};
 static const aicc_abi_origin origin_affine[] = {{"node_mul", "Mul"}, {"node_bias", "Add"}};
 static const aicc_abi_origin origin_pick[] = {{"#3", "Compress"}};
 static const aicc_abi_kernel kernels[] = {
-    {"add", "map", origin_add, 1, sizeof(kernel_args), 0, 0, 0, kernel_add, NULL},
-    {"scale", "map", origin_affine, 2, sizeof(kernel_args), 256, 0, 0, kernel_scale, NULL},
-    {"bias", "map", origin_affine, 2, sizeof(kernel_args), 0, 0, 0, kernel_bias, NULL},
-    {"pick", "scan", origin_pick, 1, sizeof(kernel_args), 0, 0, 0, kernel_pick, NULL},
+    {"add", "map", origin_add, 1, sizeof(kernel_args), 0, 0, 0, 0, 0, kernel_add, NULL},
+    {"scale", "map", origin_affine, 2, sizeof(kernel_args), 256, 0, 0, 0, 0, kernel_scale, NULL},
+    {"bias", "map", origin_affine, 2, sizeof(kernel_args), 0, 0, 0, 0, 0, kernel_bias, NULL},
+    {"pick", "scan", origin_pick, 1, sizeof(kernel_args), 0, 0, 0, 0, 0, kernel_pick, NULL},
 };
 static const aicc_abi_image images[] = {{.kind = AICC_ABI_IMAGE_CPU, .kernel_count = 4, .target = "x86-64"}};
 static const aicc_abi_buffer planned[] = {

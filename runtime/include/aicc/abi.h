@@ -62,19 +62,23 @@ typedef struct aicc_abi_origin {
 typedef void (*aicc_abi_cpu_kernel)(const void *args, int64_t begin, int64_t end, void *scratch);
 
 // GPU kernels: functions |symbol| of the images. Their arguments are the argument block of the
-// launch (arg_bytes) and three more slots of 8 bytes: the number of tasks; the number of warps
-// launched; and scratch_bytes for each of these warps (any address where that is 0), aligned to 64.
-// Blocks have block_threads threads in one dimension, block_threads / aicc_abi_plan.width warps; any
-// number of blocks runs all tasks. Shared memory is declared by the functions themselves.
+// launch (arg_bytes) and three more slots of 8 bytes: the number of tasks; the number of workers
+// launched; and scratch_bytes for each of these workers (any address where that is 0), aligned to 64.
+// A worker is a warp where task_warps is 1, else a block. Blocks have block_threads threads in one
+// dimension, block_threads / aicc_abi_plan.width warps; any number of blocks runs all tasks. Buffers
+// are aligned to 16 bytes. Shared memory: shared_bytes are declared by the functions themselves,
+// dynamic_shared_bytes are asked for by the launch.
 typedef struct aicc_abi_kernel {
   const char *name;
   const char *kind;                // "map", "contract", ...: for reports
   const aicc_abi_origin *origins;  // the ONNX nodes it computes
   uint32_t origin_count;
   uint32_t arg_bytes;       // of its argument block
-  uint32_t scratch_bytes;   // per thread (CPU), per warp (GPU)
+  uint32_t scratch_bytes;   // per thread (CPU), per worker (GPU)
   uint32_t block_threads;   // per block (GPU)
-  uint32_t shared_bytes;    // per block (GPU)
+  uint32_t task_warps;      // that run one task together (GPU)
+  uint32_t shared_bytes;    // per block (GPU), declared
+  uint32_t dynamic_shared_bytes;  // per block (GPU), beyond these
   aicc_abi_cpu_kernel cpu;  // NULL: not in this model
   const char *symbol;       // in the images of a GPU; NULL: not in this model
 } aicc_abi_kernel;
