@@ -101,6 +101,7 @@ void cg_gpu_ldmatrix(cg_kernel *k, const kir_inst *inst);
 void cg_gpu_mma(cg_kernel *k, const kir_inst *inst);
 void cg_gpu_exchange(cg_kernel *k, const kir_inst *inst);
 void cg_gpu_end_task(cg_kernel *k);  // before the same worker's next task
+bool cg_gpu_tasks_meet(const kir_kernel *kernel);  // there is a barrier then
 bool cg_gpu_has_mma(const kir_kernel *kernel);
 
 #endif
