@@ -260,11 +260,12 @@ static void emit_tasks(cg_kernel *k, LLVMValueRef worker) {
   if (c->failed) {
     return;
   }
+  cg_gpu_end_task(k);
   LLVMValueRef next = LLVMBuildAdd(b, counter, workers, "");
   LLVMBasicBlockRef again = cg_block(c, "again");
   LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, tasks, ""), again, leave);
   LLVMPositionBuilderAtEnd(b, again);
-  cg_gpu_end_task(k);
+  cg_gpu_next_task(k);
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
   LLVMAddIncoming(counter, &next, &latch, 1);
   LLVMBuildBr(b, loop);

@@ -101,7 +101,8 @@ void cg_gpu_barrier(cg_kernel *k);
 void cg_gpu_ldmatrix(cg_kernel *k, const kir_inst *inst);
 void cg_gpu_mma(cg_kernel *k, const kir_inst *inst);
 void cg_gpu_exchange(cg_kernel *k, const kir_inst *inst);
-void cg_gpu_end_task(cg_kernel *k);  // before the same worker's next task
+void cg_gpu_end_task(cg_kernel *k);   // no copy is under way after it
+void cg_gpu_next_task(cg_kernel *k);  // before it all warps of a block are done with its LOCALs
 bool cg_gpu_tasks_meet(const kir_kernel *kernel);  // there is a barrier then
 bool cg_gpu_has_mma(const kir_kernel *kernel);
 

@@ -239,7 +239,7 @@ static const char copied[] =
 START_TEST(copies_are_loads_and_stores_where_there_are_none) {
   compile(copied, "sm_80");
   ck_assert_int_eq(count_of("cp.async.cg.shared.global"), 1);
-  ck_assert_int_eq(count_of("cp.async.wait_all"), 1);  // before the next task
+  ck_assert_int_eq(count_of("cp.async.wait_all"), 1);  // at the end of a task
   ck_assert_int_eq(count_of("bar.warp.sync"), 2);      // behind the wait, and before the next task
   check_ptxas("sm_80", false);
   compile(copied, "sm_75");
