@@ -12,6 +12,9 @@ void ki_fail(ki_state *t, const char *format, ...) {
     va_start(args, format);
     const char *text = aicc_arena_vprintf(&t->arena, format, args);
     va_end(args);
+    if (t->kernel->warps > 1) {
+      text = aicc_arena_printf(&t->arena, "warp %d: %s", t->w->number, text);
+    }
     const aicc_loc loc = {0};
     AICC_EMIT(t->diags, E0713, &loc, t->kernel->name, (long long)t->task, text);
   }

@@ -221,6 +221,9 @@ START_TEST(barriers_order_what_warps_share) {
   ck_assert_uint_eq(fixture.info.shared_bytes, 4096);
   ck_assert_uint_eq(fixture.info.block_threads, 64);
   check_ptxas("sm_80", false);
+  compile(through_local, "gfx942");
+  ck_assert_int_eq(count_of("s_barrier"), 2);
+  ck_assert_uint_eq(fixture.info.block_threads, 128);
   compile(through_local, "gfx1100");
   ck_assert_int_eq(count_of("s_barrier"), 2);
   ck_assert_int_eq(count_of("ds_store_b128"), 1);
