@@ -163,7 +163,7 @@ void ki_run_reduce(ki_state *t, const kir_inst *inst) {
 void ki_run_exchange(ki_state *t, const kir_inst *inst) {
   const ki_cell *x = ki_cells(t, inst->args[0]);
   ki_cell *out = ki_cells(t, inst->result);
-  if (inst->imm >= (uint64_t)t->width) {
+  if (inst->imm >= (uint64_t)t->width || (t->width & (t->width - 1)) != 0) {
     ki_fail(t, "exchange by %llu of %d lanes", (unsigned long long)inst->imm, t->width);
     return;
   }
