@@ -20,3 +20,20 @@ if(AICC_CUDA_INCLUDE)
   add_test(NAME emu/abi COMMAND ${CMAKE_C_COMPILER} -std=c17 -fsyntax-only -D_GNU_SOURCE -Werror
            -Wno-deprecated-declarations -DAICC_EMU_CUDA_H -I${AICC_CUDA_INCLUDE} ${cuda_sources})
 endif()
+
+if(TARGET aicc_emu)
+  emu_driver(cuda_emu emu)
+  target_link_libraries(cuda_emu PRIVATE aicc_emu)
+
+  # Instructions, one by one, against what the ISA's definitions say.
+  function(emu_program name source)
+    add_executable(${name} ${emu}/${source})
+    target_link_libraries(${name} PRIVATE aicc_emu m)
+    target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+    aicc_warnings(${name})
+  endfunction()
+  emu_program(emu_cases test_cases.c)
+  add_test(NAME emu/instructions COMMAND ${emu}/instructions.sh ${CMAKE_BINARY_DIR}
+           $<TARGET_FILE:emu_cases>)
+  set_tests_properties(emu/instructions PROPERTIES TIMEOUT 120)
+endif()
