@@ -36,4 +36,13 @@ if(TARGET aicc_emu)
   add_test(NAME emu/instructions COMMAND ${emu}/instructions.sh ${CMAKE_BINARY_DIR}
            $<TARGET_FILE:emu_cases>)
   set_tests_properties(emu/instructions PROPERTIES TIMEOUT 120)
+
+  foreach(name kernels faults)
+    emu_program(emu_test_${name} test_${name}.c)
+    target_link_libraries(emu_test_${name} PRIVATE PkgConfig::CHECK)
+    target_compile_definitions(emu_test_${name} PRIVATE AICC_EMU_PTX="${emu}/ptx")
+    target_compile_options(emu_test_${name} PRIVATE -Wno-gnu-zero-variadic-macro-arguments)
+    add_test(NAME emu/${name} COMMAND emu_test_${name})
+    set_tests_properties(emu/${name} PROPERTIES TIMEOUT 120)
+  endforeach()
 endif()
