@@ -14,6 +14,20 @@ endfunction()
 emu_driver(cuda_null emu-null ${emu}/null_device.c)
 target_compile_definitions(cuda_null PRIVATE AICC_EMU_NULL)
 
+# emu_driver_test(NAME DRIVER): the driver's own tests over one of the two.
+function(emu_driver_test name driver)
+  add_executable(${name} ${emu}/test_driver.c)
+  target_link_libraries(${name} PRIVATE PkgConfig::CHECK Threads::Threads ${CMAKE_DL_LIBS})
+  target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  target_compile_definitions(${name} PRIVATE AICC_EMU_LIBRARY="$<TARGET_FILE:${driver}>")
+  aicc_warnings(${name})
+  target_compile_options(${name} PRIVATE -Wno-gnu-zero-variadic-macro-arguments)
+  add_dependencies(${name} ${driver})
+endfunction()
+emu_driver_test(emu_test_driver_null cuda_null)
+target_compile_definitions(emu_test_driver_null PRIVATE EMU_DRIVER_NULL)
+add_test(NAME emu/driver_null COMMAND emu_test_driver_null)
+
 # Our statement of the interface against cuda.h, where a toolkit is installed.
 find_path(AICC_CUDA_INCLUDE cuda.h HINTS $ENV{CUDA_PATH}/include /usr/local/cuda/include)
 if(AICC_CUDA_INCLUDE)
@@ -24,6 +38,8 @@ endif()
 if(TARGET aicc_emu)
   emu_driver(cuda_emu emu)
   target_link_libraries(cuda_emu PRIVATE aicc_emu)
+  emu_driver_test(emu_test_driver cuda_emu)
+  add_test(NAME emu/driver COMMAND emu_test_driver)
 
   # Instructions, one by one, against what the ISA's definitions say.
   function(emu_program name source)
