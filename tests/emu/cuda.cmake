@@ -60,3 +60,12 @@ foreach(name kernels faults)
   add_test(NAME emu/${name} COMMAND emu_test_${name})
   set_tests_properties(emu/${name} PROPERTIES TIMEOUT 120)
 endforeach()
+
+# What the environment switches on, in a program that finds the driver by LD_LIBRARY_PATH.
+add_executable(emu_leaky ${emu}/leaky.c)
+target_link_libraries(emu_leaky PRIVATE ${CMAKE_DL_LIBS})
+target_include_directories(emu_leaky PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+aicc_warnings(emu_leaky)
+add_dependencies(emu_leaky cuda_emu cuda_null)
+add_test(NAME emu/settings COMMAND ${emu}/settings.sh $<TARGET_FILE:emu_leaky>
+         $<TARGET_FILE_DIR:cuda_emu> $<TARGET_FILE_DIR:cuda_null>)
