@@ -63,6 +63,106 @@ static u8 *unwritten(emu_warp *warp, int lane, ptx_space space, u64 address, con
   return NULL;
 }
 
+// ---- races in shared memory --------------------------------------------------------------------
+
+static u8 byte_mask(u32 offset, u32 bytes) {
+  return bytes >= 4 ? 15 : (u8)(((1u << bytes) - 1) << (offset & 3));
+}
+
+static void race(emu_warp *warp, int lane, u32 offset, const char *mine, const char *theirs,
+                 u32 thread) {
+  bool same = thread / EMU_LANES == warp->id;
+  emu_fault(warp, lane, "race in shared memory at 0x%x: this %s, and the %s of thread %u of the "
+            "block, with no %s between them", offset + EMU_SHARED_BASE, mine, theirs, thread,
+            same ? "bar.warp.sync" : "barrier");
+}
+
+// Did thread |thread|, at |time|, what this lane cannot know to be done?
+static bool unordered(const emu_warp *warp, u32 me, u32 thread, u32 time, u32 epoch) {
+  u32 other = thread / EMU_LANES;
+  if (other == warp->id) {
+    return thread != me && epoch == warp->epoch;
+  }
+  return time >= warp->seen[other];
+}
+
+static void check_reads(emu_warp *warp, int lane, u32 offset, const emu_word_record *r, u32 me) {
+  if (r->read_warps >> warp->id & 1 && r->read_epoch == warp->epoch &&
+      r->read_thread / EMU_LANES == warp->id && (r->read_many || r->read_thread != me)) {
+    race(warp, lane, offset, "write", "read", r->read_thread);
+    return;
+  }
+  for (u32 rest = r->read_warps & ~(1u << warp->id); rest; rest &= rest - 1) {
+    u32 other = (u32)__builtin_ctz(rest);
+    if (r->read_time >= warp->seen[other]) {
+      u32 thread = r->read_thread / EMU_LANES == other ? r->read_thread : other * EMU_LANES;
+      race(warp, lane, offset, "write", "read", thread);
+      return;
+    }
+  }
+}
+
+static void note_read(emu_warp *warp, emu_word_record *r, u32 me, u8 mask) {
+  u32 now = warp->block->time;
+  bool same_warp = r->read_thread / EMU_LANES == warp->id && r->read_epoch == warp->epoch;
+  if (r->read_time == now && same_warp && r->read_mask == mask) {
+    r->read_many |= r->read_thread != me;
+    return;
+  }
+  if (!(r->read_mask & mask) || r->read_time < warp->block->began) {
+    r->read_warps = 0;
+  } else if (r->read_time != now) {
+    for (u32 rest = r->read_warps; rest; rest &= rest - 1) {
+      u32 other = (u32)__builtin_ctz(rest);
+      if (other != warp->id && r->read_time < warp->seen[other]) {
+        r->read_warps &= ~(1u << other);
+      }
+    }
+  }
+  r->read_many = same_warp && r->read_warps && (r->read_many || r->read_thread != me);
+  r->read_warps |= 1u << warp->id;
+  r->read_thread = (u16)me;
+  r->read_mask = mask;
+  r->read_epoch = warp->epoch;
+  r->read_time = now;
+}
+
+static void check_shared(emu_warp *warp, int lane, u32 offset, u32 bytes, u32 access) {
+  u32 me = warp->id * EMU_LANES + (u32)lane;
+  u8 mask = byte_mask(offset, bytes);
+  bool atomic = access & (EMU_ATOMIC | EMU_STRONG);
+  for (u32 at = 0; at < bytes; at += 4) {
+    emu_word_record *r = &warp->block->words[(offset + at) >> 2];
+    bool clash = r->write_time >= warp->block->began && r->write_mask & mask &&
+                 r->write_thread != me && !(atomic && r->write_atomic) &&
+                 unordered(warp, me, r->write_thread, r->write_time, r->write_epoch);
+    if (clash && access & (EMU_READ | EMU_ATOMIC)) {
+      race(warp, lane, offset + at, "read", "write", r->write_thread);
+      return;
+    }
+    if (clash && r->write_thread / EMU_LANES != warp->id) {
+      race(warp, lane, offset + at, "write", "write", r->write_thread);
+      return;
+    }
+    if (access & EMU_WRITE) {
+      if (r->read_mask & mask && r->read_time >= warp->block->began && !atomic) {
+        check_reads(warp, lane, offset + at, r, me);
+      }
+      r->write_mask = r->write_thread == me && r->write_time == warp->block->time
+                          ? r->write_mask | mask
+                          : mask;
+      r->write_thread = (u16)me;
+      r->write_time = warp->block->time;
+      r->write_epoch = warp->epoch;
+      r->write_atomic = atomic;
+    } else if (!atomic) {
+      note_read(warp, r, me, mask);
+    }
+  }
+}
+
+// ---- spaces ------------------------------------------------------------------------------------
+
 static u8 *at_global(emu_warp *warp, int lane, u64 address, u32 bytes, u32 access) {
   emu_memory *m = &warp->block->device->memory;
   u64 offset = address - m->base;
@@ -117,7 +217,7 @@ static u8 *at_shared(emu_warp *warp, int lane, u64 address, u32 bytes, u32 acces
   if (access & (EMU_READ | EMU_ATOMIC) && !all_written(block->shared_written + offset, bytes)) {
     return unwritten(warp, lane, PTX_SHARED, address, block->shared_written + offset, bytes);
   }
-  emu_check_shared(warp, lane, offset, bytes, access);
+  check_shared(warp, lane, offset, bytes, access);
   if (access & EMU_WRITE) {
     memset(block->shared_written + offset, 1, bytes);
   }
@@ -183,96 +283,67 @@ u8 *emu_at(emu_warp *warp, int lane, ptx_space space, u64 address, u32 bytes, u3
   }
 }
 
-// ---- races in shared memory --------------------------------------------------------------------
-
-static u8 byte_mask(u32 offset, u32 bytes) {
-  return bytes >= 4 ? 15 : (u8)(((1u << bytes) - 1) << (offset & 3));
-}
-
-static void race(emu_warp *warp, int lane, u32 offset, const char *mine, const char *theirs,
-                 u32 thread) {
-  bool same = thread / EMU_LANES == warp->id;
-  emu_fault(warp, lane, "race in shared memory at 0x%x: this %s, and the %s of thread %u of the "
-            "block, with no %s between them", offset + EMU_SHARED_BASE, mine, theirs, thread,
-            same ? "bar.warp.sync" : "barrier");
-}
-
-// Did thread |thread|, at |time|, what this lane cannot know to be done?
-static bool unordered(const emu_warp *warp, u32 me, u32 thread, u32 time, u32 epoch) {
-  u32 other = thread / EMU_LANES;
-  if (other == warp->id) {
-    return thread != me && epoch == warp->epoch;
-  }
-  return time >= warp->seen[other];
-}
-
-static void check_reads(emu_warp *warp, int lane, u32 offset, const emu_word_record *r, u32 me) {
-  if (r->read_warps >> warp->id & 1 && r->read_epoch == warp->epoch &&
-      r->read_thread / EMU_LANES == warp->id && (r->read_many || r->read_thread != me)) {
-    race(warp, lane, offset, "write", "read", r->read_thread);
-    return;
-  }
-  for (u32 rest = r->read_warps & ~(1u << warp->id); rest; rest &= rest - 1) {
-    u32 other = (u32)__builtin_ctz(rest);
-    if (r->read_time >= warp->seen[other]) {
-      u32 thread = r->read_thread / EMU_LANES == other ? r->read_thread : other * EMU_LANES;
-      race(warp, lane, offset, "write", "read", thread);
-      return;
+// A read of what the lane before has just read. Only where no lane of this warp wrote since they met.
+static bool read_again(emu_warp *warp, u64 address, u32 bytes) {
+  emu_word_record *r = &warp->block->words[(address - EMU_SHARED_BASE) >> 2];
+  for (u32 i = 0; i < (bytes + 3) / 4; i++) {
+    if (r[i].write_epoch == warp->epoch) {
+      return false;
     }
   }
+  for (u32 i = 0; i < (bytes + 3) / 4; i++) {
+    r[i].read_many = 1;
+  }
+  return true;
 }
 
-static void note_read(emu_warp *warp, emu_word_record *r, u32 me, u8 mask) {
-  u32 now = warp->block->time;
-  if (!(r->read_mask & mask) || r->read_time < warp->block->began) {
-    r->read_warps = 0;
-  }
-  for (u32 rest = r->read_warps & ~(1u << warp->id); rest; rest &= rest - 1) {
-    u32 other = (u32)__builtin_ctz(rest);
-    if (r->read_time < warp->seen[other]) {
-      r->read_warps &= ~(1u << other);
+static bool shared_lanes(emu_warp *warp, const u64 *addresses, u32 mask, u32 bytes, u32 access,
+                         u8 **at) {
+  for (u32 rest = mask; rest; rest &= rest - 1) {
+    int l = __builtin_ctz(rest);
+    if (addresses[l] & (bytes - 1)) {
+      return emu_at(warp, l, PTX_SHARED, addresses[l], bytes, access) != NULL;
+    }
+    bool again = access == EMU_READ && l && at[l - 1] && addresses[l] == addresses[l - 1] &&
+                 read_again(warp, addresses[l], bytes);
+    at[l] = again ? at[l - 1] : at_shared(warp, l, addresses[l], bytes, access);
+    if (!at[l] || warp->block->fault) {
+      return false;
     }
   }
-  bool mine = r->read_warps >> warp->id & 1 && r->read_epoch == warp->epoch;
-  r->read_many = mine && (r->read_many || r->read_thread != me) &&
-                 r->read_thread / EMU_LANES == warp->id;
-  r->read_warps |= 1u << warp->id;
-  r->read_thread = (u16)me;
-  r->read_mask = mask;
-  r->read_epoch = warp->epoch;
-  r->read_time = now;
+  return true;
 }
 
-void emu_check_shared(emu_warp *warp, int lane, u32 offset, u32 bytes, u32 access) {
-  u32 me = warp->id * EMU_LANES + (u32)lane;
-  u8 mask = byte_mask(offset, bytes);
-  bool atomic = access & (EMU_ATOMIC | EMU_STRONG);
-  for (u32 at = 0; at < bytes; at += 4) {
-    emu_word_record *r = &warp->block->words[(offset + at) >> 2];
-    bool clash = r->write_mask & mask && r->write_time >= warp->block->began &&
-                 !(atomic && r->write_atomic) &&
-                 unordered(warp, me, r->write_thread, r->write_time, r->write_epoch);
-    if (clash && access & (EMU_READ | EMU_ATOMIC)) {
-      race(warp, lane, offset + at, "read", "write", r->write_thread);
-      return;
+static bool global_lanes(emu_warp *warp, const u64 *addresses, u32 mask, u32 bytes, u32 access,
+                         u8 **at) {
+  for (u32 rest = mask; rest; rest &= rest - 1) {
+    int l = __builtin_ctz(rest);
+    if (addresses[l] & (bytes - 1)) {
+      return emu_at(warp, l, PTX_GLOBAL, addresses[l], bytes, access) != NULL;
     }
-    if (clash && r->write_thread / EMU_LANES != warp->id) {
-      race(warp, lane, offset + at, "write", "write", r->write_thread);
-      return;
-    }
-    if (access & EMU_WRITE) {
-      if (r->read_mask & mask && r->read_time >= warp->block->began && !atomic) {
-        check_reads(warp, lane, offset + at, r, me);
-      }
-      r->write_mask = r->write_thread == me && r->write_time == warp->block->time
-                          ? r->write_mask | mask
-                          : mask;
-      r->write_thread = (u16)me;
-      r->write_time = warp->block->time;
-      r->write_epoch = warp->epoch;
-      r->write_atomic = atomic;
-    } else if (!atomic) {
-      note_read(warp, r, me, mask);
+    bool again = access == EMU_READ && l && at[l - 1] && addresses[l] == addresses[l - 1];
+    at[l] = again ? at[l - 1] : at_global(warp, l, addresses[l], bytes, access);
+    if (!at[l] || warp->block->fault) {
+      return false;
     }
   }
+  return true;
+}
+
+bool emu_at_lanes(emu_warp *warp, ptx_space space, const u64 *addresses, u32 mask, u32 bytes,
+                  u32 access, u8 **at) {
+  if (space == PTX_SHARED) {
+    return shared_lanes(warp, addresses, mask, bytes, access, at);
+  }
+  if (space == PTX_GLOBAL) {
+    return global_lanes(warp, addresses, mask, bytes, access, at);
+  }
+  for (u32 rest = mask; rest; rest &= rest - 1) {
+    int l = __builtin_ctz(rest);
+    at[l] = emu_at(warp, l, space, addresses[l], bytes, access);
+    if (!at[l] || warp->block->fault) {
+      return false;
+    }
+  }
+  return true;
 }

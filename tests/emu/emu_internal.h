@@ -205,7 +205,7 @@ typedef struct emu_memory {
   u8 *data;
   u8 *written;       // a byte for each byte: 1 written
   u16 *valid;        // bytes that are allocated of each granule of 256
-  u64 *writer, *reader;  // of each word of 4: see emu_race.c
+  u32 *writer, *reader;  // of each word of 4: see emu_race.c
   struct emu_allocation { u64 address, bytes; } *list;  // by address
   u32 count, room;
   u64 used;
@@ -213,13 +213,14 @@ typedef struct emu_memory {
 } emu_memory;
 
 bool emu_memory_create(emu_memory *memory, u64 bytes);
+void emu_memory_forget_races(emu_memory *memory);
 void emu_memory_destroy(emu_memory *memory);
 
 struct emu_device {
   emu_memory memory;
   emu_options options;
   emu_counters counters;
-  u32 launch;  // number of the launch, for race records
+  u32 launch;  // number of the launch
   u32 shared_limit, dynamic_limit;
 };
 
@@ -265,14 +266,13 @@ struct emu_warp {
   u64 random;
 };
 
-typedef struct emu_word_record {  // of a word of shared memory
+typedef struct emu_word_record {  // of a word of shared memory: the last write and the last reads
   u32 write_time, write_epoch;
   u16 write_thread;
   u8 write_mask, write_atomic;
   u32 read_time, read_epoch, read_warps;
   u16 read_thread;
-  u8 read_mask, read_many;
-  u32 pad;
+  u8 read_mask, read_many;  // many: lanes of the warp of read_thread, in its epoch
 } emu_word_record;
 
 typedef struct emu_barrier {
@@ -357,8 +357,10 @@ typedef enum emu_access { EMU_READ = 1, EMU_WRITE = 2, EMU_ATOMIC = 4, EMU_STRON
 // Where |bytes| (a power of two, to 32) at |address| of |space| are for |lane|, all checks made, or
 // NULL after a fault. A write has the bytes marked written.
 u8 *emu_at(emu_warp *warp, int lane, ptx_space space, u64 address, u32 bytes, u32 access);
-void emu_check_shared(emu_warp *warp, int lane, u32 address, u32 bytes, u32 access);
 
+// The same for the lanes of |mask|, where memory is |at|. False after a fault.
+bool emu_at_lanes(emu_warp *warp, ptx_space space, const u64 *addresses, u32 mask, u32 bytes,
+                  u32 access, u8 **at);
 // The same for 32 lanes, each |bytes| behind the one before, in global memory. NULL: to be done lane by
 // lane, which finds what is wrong.
 u8 *emu_at_row(emu_warp *warp, u64 address, u32 bytes, u32 access);
@@ -376,6 +378,7 @@ void emu_observe(emu_warp *warp);
 void emu_race(emu_warp *warp, int lane, u64 offset, u32 bytes, u32 access);
 bool emu_race_row(emu_warp *warp, u64 offset, u32 bytes, u32 access);  // false: look closer
 void emu_release(emu_warp *warp);
+void emu_race_new_launch(emu_device *device);
 void emu_acquire(emu_warp *warp);
 
 static inline u32 *emu_u32(const emu_warp *warp, u32 cell) {

@@ -219,7 +219,7 @@ emu_status emu_launch(emu_device *device, emu_function *function, const u32 grid
     emu_report_text(report, function, 0, "the emulator has no memory for the launch");
     return EMU_NO_MEMORY;
   }
-  device->launch++;
+  emu_race_new_launch(device);
   order(&launch);
   run_all(&launch);
   pthread_mutex_destroy(&launch.lock);

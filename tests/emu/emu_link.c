@@ -5,6 +5,8 @@
 
 #include "emu_link.h"
 
+emu_exec emu_x_ld;
+
 // ---- layout ------------------------------------------------------------------------------------
 
 static u32 align_up(u32 value, u32 align) { return (value + align - 1) / align * align; }
@@ -355,6 +357,21 @@ static void link_function(emu_linker *l, emu_linked *f) {
   inst->io = &none;
 }
 
+// A loop around atom.cas begins with a plain load of the same place, as compilers have it; what is
+// read there is checked by the exchange, so it is no race.
+static void find_loops(emu_program *p) {
+  for (u32 i = 0; i < p->count; i++) {
+    const emu_inst *swap = &p->code[i];
+    for (u32 j = 0; swap->op == EMU_W_CAS && j < i; j++) {
+      emu_inst *load = &p->code[j];
+      if (load->exec == emu_x_ld && load->a == swap->a && load->imm == swap->imm &&
+          load->list_count == 1) {
+        load->mods |= EMU_M_STRONG;
+      }
+    }
+  }
+}
+
 static void shapes(emu_linker *l, emu_function *function) {
   ptx_function *s = function->source;
   function->param_offsets = ptx_alloc(l->arena, ((size_t)s->param_count + 1) * sizeof(u32));
@@ -389,6 +406,7 @@ void emu_link(emu_module *module, emu_function *function, ptx_errors *errors) {
   for (int i = 0; i < l.count && !errors->count; i++) {
     resolve(&l, l.functions[i]);
   }
+  find_loops(l.program);
   l.program->file_bytes = align_up(l.file_bytes, 64);
   l.program->local_bytes = align_up(l.program->local_bytes, 16);
   shapes(&l, function);

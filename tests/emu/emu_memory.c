@@ -30,6 +30,11 @@ bool emu_memory_create(emu_memory *m, u64 bytes) {
   return true;
 }
 
+void emu_memory_forget_races(emu_memory *m) {
+  madvise(m->writer, m->bytes / 4 * sizeof *m->writer, MADV_DONTNEED);
+  madvise(m->reader, m->bytes / 4 * sizeof *m->reader, MADV_DONTNEED);
+}
+
 static void unmap(void *at, u64 bytes) {
   if (at) {
     munmap(at, bytes);

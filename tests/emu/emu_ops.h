@@ -8,6 +8,10 @@
 
 #include "emu_internal.h"
 
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
+
 #if defined(__clang__)
 #define EMU_INDEPENDENT _Pragma("clang loop vectorize(enable)")
 #else
@@ -94,6 +98,13 @@ static inline float emu_flush(float x) {
 float emu_from_f16(u16 bits);
 u16 emu_to_f16(double value, emu_round round);
 u16 emu_to_bf16(double value, emu_round round);
+static inline float emu_widen_f16(u16 bits) {
+#if defined(__F16C__)
+  return _cvtsh_ss(bits);
+#else
+  return emu_from_f16(bits);
+#endif
+}
 static inline float emu_from_bf16(u16 bits) { return emu_f32((u32)bits << 16); }
 // a * b + c rounded so that rounding it again to a narrow type is the same as rounding once.
 double emu_fma_odd(double a, double b, double c);

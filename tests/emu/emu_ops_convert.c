@@ -1,10 +1,6 @@
 // cvt, in all its forms.
 #include "emu_ops.h"
 
-#if defined(__F16C__)
-#include <immintrin.h>
-#endif
-
 // ---- one value ---------------------------------------------------------------------------------
 
 typedef struct number {  // of either kind

@@ -6,6 +6,21 @@ static u64 address_of(const emu_warp *warp, const emu_inst *inst, int lane) {
                                       : emu_u64(warp, inst->a)[lane] + (u64)inst->imm;
 }
 
+static void addresses_of(const emu_warp *warp, const emu_inst *inst, u64 *addresses) {
+  const u64 *wide = emu_u64(warp, inst->a);
+  const u32 *narrow = emu_u32(warp, inst->a);
+  u64 offset = (u64)inst->imm;
+  if (inst->mods & EMU_M_ADDRESS32) {
+    for (u32 l = 0; l < EMU_LANES; l++) {
+      addresses[l] = narrow[l] + (u32)offset;
+    }
+  } else {
+    for (u32 l = 0; l < EMU_LANES; l++) {
+      addresses[l] = wide[l] + offset;
+    }
+  }
+}
+
 static u64 load_value(const u8 *at, u32 bytes) {
   u64 value = 0;
   memcpy(&value, at, bytes);
@@ -106,13 +121,11 @@ void emu_x_ld(emu_warp *warp, const emu_inst *inst, u32 mask) {
     return;
   }
   // Addresses are read before results are written: a result may be the address.
-  const u8 *at[EMU_LANES];
-  for (u32 rest = mask; rest; rest &= rest - 1) {
-    int l = __builtin_ctz(rest);
-    at[l] = emu_at(warp, l, (ptx_space)inst->space, address_of(warp, inst, l), stride, access);
-    if (!at[l]) {
-      return;
-    }
+  u64 addresses[EMU_LANES];
+  u8 *at[EMU_LANES] = {0};
+  addresses_of(warp, inst, addresses);
+  if (!emu_at_lanes(warp, (ptx_space)inst->space, addresses, mask, stride, access, at)) {
+    return;
   }
   for (u32 i = 0; i < count; i++) {
     u32 entry = inst->list[i];
@@ -130,17 +143,19 @@ void emu_x_ld(emu_warp *warp, const emu_inst *inst, u32 mask) {
 void emu_x_st(emu_warp *warp, const emu_inst *inst, u32 mask) {
   u32 count = inst->list_count, stride = count * inst->size, access = EMU_WRITE | strength(inst);
   order_before(warp, inst);
-  u8 *row = together(warp, inst, mask, stride, access);
-  for (u32 rest = mask; rest; rest &= rest - 1) {
-    int l = __builtin_ctz(rest);
-    u8 *at = row ? row + (u32)l * stride
-                 : emu_at(warp, l, (ptx_space)inst->space, address_of(warp, inst, l), stride,
-                          access);
-    if (!at) {
+  u64 addresses[EMU_LANES];
+  u8 *row = together(warp, inst, mask, stride, access), *at[EMU_LANES] = {0};
+  if (!row) {
+    addresses_of(warp, inst, addresses);
+    if (!emu_at_lanes(warp, (ptx_space)inst->space, addresses, mask, stride, access, at)) {
       return;
     }
+  }
+  for (u32 rest = mask; rest; rest &= rest - 1) {
+    int l = __builtin_ctz(rest);
+    u8 *to = row ? row + (u32)l * stride : at[l];
     for (u32 i = 0; i < count; i++) {
-      store_fixed(at + i * inst->size, get_listed(warp, inst->list[i], l), inst->size);
+      store_fixed(to + i * inst->size, get_listed(warp, inst->list[i], l), inst->size);
     }
   }
 }
@@ -153,7 +168,7 @@ static u32 add_halves(u32 old, u32 value, bool bf16, bool pair) {
     u16 x = (u16)(old >> (16 * i)), y = (u16)(value >> (16 * i));
     u16 r = bf16 ? emu_to_bf16(emu_fma_odd((double)emu_from_bf16(x), 1, (double)emu_from_bf16(y)),
                                EMU_RN)
-                 : emu_to_f16(emu_fma_odd((double)emu_from_f16(x), 1, (double)emu_from_f16(y)),
+                 : emu_to_f16(emu_fma_odd((double)emu_widen_f16(x), 1, (double)emu_widen_f16(y)),
                               EMU_RN);
     result |= (u32)r << (16 * i);
   }

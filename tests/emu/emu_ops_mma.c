@@ -23,7 +23,7 @@ typedef union matrices {
 
 static float widen(u32 bits, u32 index, u8 type) {
   switch (type) {
-    case EMU_W_F16: return emu_from_f16((u16)(bits >> (16 * index)));
+    case EMU_W_F16: return emu_widen_f16((u16)(bits >> (16 * index)));
     case EMU_W_BF16: return emu_from_bf16((u16)(bits >> (16 * index)));
     default: return emu_f32(bits & ~0x1fffu);  // tf32: what is below its digits is not read
   }
@@ -93,8 +93,8 @@ static void load_sums(emu_warp *warp, const emu_inst *inst, shape s, matrices *m
     for (u32 l = 0; l < EMU_LANES; l++) {
       u32 row = row_of(l, r, halves), column = column_of(l, r, halves);
       if (halves) {
-        m->f.c[row][column] = emu_from_f16((u16)x[l]);
-        m->f.c[row][column + 1] = emu_from_f16((u16)(x[l] >> 16));
+        m->f.c[row][column] = emu_widen_f16((u16)x[l]);
+        m->f.c[row][column + 1] = emu_widen_f16((u16)(x[l] >> 16));
       } else if (integers) {
         m->i.c[row][column] = (s32)x[l];
       } else {

@@ -72,7 +72,7 @@ static double half_value(u32 bits, bool bf16, bool flush) {
   if (flush && !(x & (bf16 ? 0x7f80 : 0x7c00))) {
     x &= 0x8000;
   }
-  return (double)(bf16 ? emu_from_bf16(x) : emu_from_f16(x));
+  return (double)(bf16 ? emu_from_bf16(x) : emu_widen_f16(x));
 }
 
 static u32 compare_half(emu_warp *warp, const emu_inst *inst, u32 mask, emu_word type, int shift) {

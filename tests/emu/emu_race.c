@@ -1,9 +1,9 @@
 // Races between blocks in global memory: two blocks touch a byte, one writes, not both atomically.
 //
 // Each word of 4 bytes has a record of who wrote it last and one of who read it last:
-//   launch (20 bits) | atomic (1) | mask of bytes (4) | block + 1 (39 bits; READERS: several)
-// Records of other launches mean nothing. One record forgets earlier ones, so a race may be missed;
-// none is reported that is not there.
+//   launch (7 bits) | atomic (1) | mask of bytes (4) | block + 1 (20 bits; READERS: several)
+// Records of other launches mean nothing. One record forgets earlier ones, and of blocks the number
+// modulo READERS - 1 is known, so a race may be missed; none is reported that is not there.
 //
 // Blocks can wait for each other all the same: a fence (or a release) and an atomic on one side, an
 // atomic (or an acquire) on the other. A conflict with a block that has fenced is no race for a block
@@ -12,39 +12,51 @@
 
 #include "emu_internal.h"
 
-#define BLOCK_MASK (((u64)1 << 39) - 1)
+enum { BLOCK_BITS = 20, MASK_SHIFT = 20, ATOMIC_SHIFT = 24, LAUNCH_SHIFT = 25, LAUNCHES = 127 };
+#define BLOCK_MASK ((1u << BLOCK_BITS) - 1)
 #define READERS BLOCK_MASK
 
-static u64 record(const emu_warp *warp, u8 mask, bool atomic) {
-  return (u64)(warp->block->device->launch & 0xfffff) << 44 | (u64)atomic << 43 | (u64)mask << 39 |
-         ((u64)warp->block->number + 1);
+static u32 launch_of(const emu_warp *warp) { return warp->block->device->launch % LAUNCHES + 1; }
+static u32 block_of(const emu_warp *warp) { return warp->block->number % (READERS - 1); }
+static u32 mask_of(u32 record) { return record >> MASK_SHIFT & 15; }
+static bool is_atomic(u32 record) { return record >> ATOMIC_SHIFT & 1; }
+
+void emu_race_new_launch(emu_device *device) {
+  if (!(++device->launch % LAUNCHES)) {
+    emu_memory_forget_races(&device->memory);
+  }
 }
 
-static bool current(const emu_warp *warp, u64 r) {
-  return r >> 44 == (warp->block->device->launch & 0xfffff) && r & BLOCK_MASK;
+static u32 record(const emu_warp *warp, u32 mask, bool atomic) {
+  return launch_of(warp) << LAUNCH_SHIFT | (u32)atomic << ATOMIC_SHIFT | mask << MASK_SHIFT |
+         (block_of(warp) + 1);
 }
 
-static bool knows(const emu_warp *warp, u64 block) {
+static bool current(const emu_warp *warp, u32 r) { return r >> LAUNCH_SHIFT == launch_of(warp); }
+
+// Of |block|, or one that cannot be told from it, all is known that matters.
+static bool knows(const emu_warp *warp, u32 block) {
   emu_launch_state *launch = warp->block->launch;
-  if (block >= launch->block_count) {
-    return false;
+  if (launch->block_count >= READERS) {
+    return true;
   }
   u32 released = __atomic_load_n(&launch->released[block], __ATOMIC_ACQUIRE);
   u32 acquired = __atomic_load_n(&launch->acquired[warp->block->number], __ATOMIC_ACQUIRE);
   return released && released <= acquired;
 }
 
-static bool conflict(const emu_warp *warp, u64 r, u8 mask, bool atomic) {
-  if (!current(warp, r) || !((r >> 39 & 15) & mask) || (atomic && r >> 43 & 1)) {
+static bool conflict(const emu_warp *warp, u32 r, u32 mask, bool atomic) {
+  if (!current(warp, r) || !(mask_of(r) & mask) || (atomic && is_atomic(r))) {
     return false;
   }
-  u64 block = (r & BLOCK_MASK) - 1;
-  return block != warp->block->number && ((r & BLOCK_MASK) == READERS || !knows(warp, block));
+  u32 block = (r & BLOCK_MASK) - 1;
+  return block != block_of(warp) && ((r & BLOCK_MASK) == READERS || !knows(warp, block));
 }
 
-static void report(emu_warp *warp, int lane, u64 offset, u64 r, const char *mine,
+static void report(emu_warp *warp, int lane, u64 offset, u32 r, const char *mine,
                    const char *theirs) {
-  u64 address = warp->block->device->memory.base + offset, block = (r & BLOCK_MASK) - 1;
+  u64 address = warp->block->device->memory.base + offset;
+  u32 block = (r & BLOCK_MASK) - 1;
   if ((r & BLOCK_MASK) == READERS) {
     emu_fault(warp, lane, "race in global memory at 0x%" PRIx64 ": this %s, and the %s of other "
               "blocks of the same launch", address, mine, theirs);
@@ -52,17 +64,16 @@ static void report(emu_warp *warp, int lane, u64 offset, u64 r, const char *mine
   }
   const u32 *grid = warp->block->grid;
   emu_fault(warp, lane, "race in global memory at 0x%" PRIx64 ": this %s, and the %s of block "
-            "(%u, %u, %u) of the same launch", address, mine, theirs, (u32)(block % grid[0]),
-            (u32)(block / grid[0] % grid[1]), (u32)(block / grid[0] / grid[1]));
+            "(%u, %u, %u) of the same launch", address, mine, theirs, block % grid[0],
+            block / grid[0] % grid[1], block / grid[0] / grid[1]);
 }
 
-static void note_reader(const emu_warp *warp, u64 *to, u64 old, u8 mask) {
-  u64 mine = record(warp, mask, false);
+static void note_reader(const emu_warp *warp, u32 *to, u32 old, u32 mask) {
+  u32 mine = record(warp, mask, false);
   if (old == mine) {
     return;
   }
-  if (current(warp, old) && (old >> 39 & 15) == mask && !(old >> 43 & 1) &&
-      (old & BLOCK_MASK) != (mine & BLOCK_MASK)) {
+  if (current(warp, old) && mask_of(old) == mask && (old & BLOCK_MASK) != (mine & BLOCK_MASK)) {
     mine = (mine & ~BLOCK_MASK) | READERS;
     if (old == mine) {
       return;
@@ -73,11 +84,11 @@ static void note_reader(const emu_warp *warp, u64 *to, u64 old, u8 mask) {
 
 void emu_race(emu_warp *warp, int lane, u64 offset, u32 bytes, u32 access) {
   emu_memory *m = &warp->block->device->memory;
-  u8 mask = bytes >= 4 ? 15 : (u8)(((1u << bytes) - 1) << (offset & 3));
+  u32 mask = bytes >= 4 ? 15 : ((1u << bytes) - 1) << (offset & 3);
   bool atomic = access & (EMU_ATOMIC | EMU_STRONG);
   for (u64 word = offset >> 2; word <= (offset + bytes - 1) >> 2; word++) {
-    u64 writer = __atomic_load_n(&m->writer[word], __ATOMIC_RELAXED);
-    u64 reader = __atomic_load_n(&m->reader[word], __ATOMIC_RELAXED);
+    u32 writer = __atomic_load_n(&m->writer[word], __ATOMIC_RELAXED);
+    u32 reader = __atomic_load_n(&m->reader[word], __ATOMIC_RELAXED);
     if (writer && conflict(warp, writer, mask, atomic)) {
       report(warp, lane, word * 4, writer, access & EMU_WRITE ? "write" : "read", "write");
       return;
@@ -87,8 +98,8 @@ void emu_race(emu_warp *warp, int lane, u64 offset, u32 bytes, u32 access) {
         report(warp, lane, word * 4, reader, "write", "read");
         return;
       }
-      u64 mine = record(warp, mask, atomic);
-      if ((writer & ~((u64)15 << 39)) == (mine & ~((u64)15 << 39))) {
+      u32 mine = record(warp, mask, atomic), all = 15u << MASK_SHIFT;
+      if ((writer & ~all) == (mine & ~all)) {
         mine |= writer;  // other bytes of the word, by the same block
       }
       if (mine != writer) {
@@ -106,14 +117,15 @@ bool emu_race_row(emu_warp *warp, u64 offset, u32 bytes, u32 access) {
   if ((offset | bytes) & 3 || access & (EMU_ATOMIC | EMU_STRONG)) {
     return false;
   }
-  u64 *writer = m->writer + (offset >> 2), *reader = m->reader + (offset >> 2);
+  u32 *writer = m->writer + (offset >> 2), *reader = m->reader + (offset >> 2);
   u32 count = bytes >> 2;
-  u64 mine = record(warp, 15, false), launch = mine >> 44, others = 0;
+  u32 mine = record(warp, 15, false), launch = mine >> LAUNCH_SHIFT, others = 0;
   if (access & EMU_WRITE) {
     for (u32 i = 0; i < count; i++) {
-      u64 w = __atomic_load_n(&writer[i], __ATOMIC_RELAXED);
-      u64 r = __atomic_load_n(&reader[i], __ATOMIC_RELAXED);
-      others |= (u64)(w != mine && w >> 44 == launch) | (u64)(r != mine && r >> 44 == launch);
+      u32 w = __atomic_load_n(&writer[i], __ATOMIC_RELAXED);
+      u32 r = __atomic_load_n(&reader[i], __ATOMIC_RELAXED);
+      others |= (u32)(w != mine && w >> LAUNCH_SHIFT == launch) |
+                (u32)(r != mine && r >> LAUNCH_SHIFT == launch);
     }
     for (u32 i = 0; i < count && !others; i++) {
       __atomic_store_n(&writer[i], mine, __ATOMIC_RELAXED);
@@ -121,8 +133,8 @@ bool emu_race_row(emu_warp *warp, u64 offset, u32 bytes, u32 access) {
     return !others;
   }
   for (u32 i = 0; i < count; i++) {
-    u64 w = __atomic_load_n(&writer[i], __ATOMIC_RELAXED);
-    others |= (u64)(w != mine && w >> 44 == launch);
+    u32 w = __atomic_load_n(&writer[i], __ATOMIC_RELAXED);
+    others |= (u32)(w != mine && w >> LAUNCH_SHIFT == launch);
   }
   for (u32 i = 0; i < count && !others; i++) {
     note_reader(warp, &reader[i], __atomic_load_n(&reader[i], __ATOMIC_RELAXED), 15);

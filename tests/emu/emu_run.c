@@ -157,45 +157,52 @@ static void block_lanes(emu_warp *warp, u32 mask) {
   warp->blocked |= mask;
 }
 
-static bool same_members(emu_warp *warp, const emu_inst *inst, u32 mask, u32 *members) {
+// The lanes of |mask| that name the same members as its first one. 0 after a fault.
+static u32 group_of(emu_warp *warp, const emu_inst *inst, u32 mask, u32 *members) {
   const u32 *cell = emu_u32(warp, inst->members);
+  u32 group = 0;
   *members = cell[__builtin_ctz(mask)];
   for (u32 rest = mask; rest; rest &= rest - 1) {
     int lane = __builtin_ctz(rest);
-    if (cell[lane] != *members) {
-      emu_fault(warp, lane, "lanes that meet here have different member masks, 0x%x and 0x%x",
-                *members, cell[lane]);
-      return false;
-    }
+    group |= (u32)(cell[lane] == *members) << lane;
   }
-  if (mask & ~*members) {
-    emu_fault(warp, __builtin_ctz(mask & ~*members), "the lane is not in the member mask 0x%x",
+  if (group & ~*members) {
+    emu_fault(warp, __builtin_ctz(group & ~*members), "the lane is not in its member mask 0x%x",
               *members);
-    return false;
+    return 0;
   }
-  return true;
+  return group;
 }
 
+// Groups of lanes may meet at one place, each by itself. What is complete goes on.
 static void meet(emu_warp *warp, const emu_inst *inst, u32 mask) {
-  u32 members = EMU_FULL;
-  if (!mask) {
-    warp->pc++;
-    return;
-  }
-  if (inst->members && !same_members(warp, inst, mask, &members)) {
-    return;
-  }
-  if (!inst->members && warp->live != EMU_FULL) {
+  u32 done = 0, members = EMU_FULL;
+  if (!inst->members && mask && warp->live != EMU_FULL) {
     emu_fault(warp, __builtin_ctz(~warp->live), "the instruction needs all 32 lanes of a warp, and "
               "lanes 0x%x are not running any more", ~warp->live);
     return;
   }
-  if (members & warp->live & ~mask) {
-    block_lanes(warp, mask);
+  for (u32 rest = mask; rest;) {
+    u32 group = inst->members ? group_of(warp, inst, rest, &members) : rest;
+    if (!group) {
+      return;
+    }
+    rest &= ~group;
+    if (!(members & warp->live & ~group)) {
+      inst->exec(warp, inst, group);
+      done |= group;
+    }
+  }
+  if (done == mask) {
+    warp->pc++;
     return;
   }
-  inst->exec(warp, inst, mask);
-  warp->pc++;
+  u32 pc = warp->pc;
+  block_lanes(warp, mask & ~done);
+  for (u32 rest = done; rest; rest &= rest - 1) {
+    warp->lane_pc[__builtin_ctz(rest)] = pc + 1;
+  }
+  warp->moved |= done != 0;
 }
 
 static void barrier(emu_warp *warp, const emu_inst *inst, u32 mask) {
@@ -291,11 +298,8 @@ static void flow(emu_warp *warp, const emu_inst *inst, u32 mask) {
 }
 
 static void flow_unproven(emu_warp *warp, const emu_inst *inst, u32 mask) {
-  u32 before = warp->blocked;
   flow(warp, inst, mask);
-  if (warp->blocked == before) {
-    mark_writes(warp, inst, mask);
-  }
+  mark_writes(warp, inst, mask & ~warp->blocked);
 }
 
 // The lanes that the guard lets through; all reads are checked where it is not proven that they may.

@@ -154,14 +154,15 @@ ptx_token ptx_next(ptx_lexer *lexer) {
     if (!is_word(c)) {
       return token(lexer, PTX_MARK, from);
     }
-    bool number = isdigit(c) != 0;
+    bool number = isdigit(c) != 0, directive = c == '.';  // .reg.b16 is two
     while (lexer->at < lexer->end) {
       bool scoped = lexer->end - lexer->at > 2 && lexer->at[0] == ':' && lexer->at[1] == ':' &&
                     is_word((unsigned char)lexer->at[2]);
       bool exponent = number && (*lexer->at == '+' || *lexer->at == '-') && from[1] != 'x' &&
                       (lexer->at[-1] == 'e' || lexer->at[-1] == 'E') && from[1] != 'f' &&
                       from[1] != 'd';
-      if (!scoped && !exponent && !is_word((unsigned char)*lexer->at)) {
+      if ((directive && *lexer->at == '.') ||
+          (!scoped && !exponent && !is_word((unsigned char)*lexer->at))) {
         break;
       }
       lexer->at += scoped ? 2 : 1;
