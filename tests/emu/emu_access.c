@@ -163,6 +163,16 @@ static void check_shared(emu_warp *warp, int lane, u32 offset, u32 bytes, u32 ac
 
 // ---- spaces ------------------------------------------------------------------------------------
 
+static bool is_const(const emu_warp *warp, u64 address) {
+  const emu_module *module = warp->block->function->module;
+  for (u32 i = 0; i < module->const_count; i++) {
+    if (address >= module->consts[i].from && address < module->consts[i].to) {
+      return true;
+    }
+  }
+  return false;
+}
+
 static u8 *at_global(emu_warp *warp, int lane, u64 address, u32 bytes, u32 access) {
   emu_memory *m = &warp->block->device->memory;
   u64 offset = address - m->base;
@@ -171,6 +181,10 @@ static u8 *at_global(emu_warp *warp, int lane, u64 address, u32 bytes, u32 acces
   }
   if (access & (EMU_READ | EMU_ATOMIC) && !all_written(m->written + offset, bytes)) {
     return unwritten(warp, lane, PTX_GLOBAL, address, m->written + offset, bytes);
+  }
+  if (access & EMU_WRITE && is_const(warp, address)) {
+    emu_fault(warp, lane, "write of %u bytes at 0x%" PRIx64 " to a .const variable", bytes, address);
+    return NULL;
   }
   if (!warp->block->device->options.no_races) {
     emu_race(warp, lane, offset, bytes, access);
@@ -185,7 +199,8 @@ u8 *emu_at_row(emu_warp *warp, u64 address, u32 bytes, u32 access) {
   emu_memory *m = &warp->block->device->memory;
   u64 offset = address - m->base;
   u32 all = bytes * EMU_LANES;
-  if (address & (bytes - 1) || offset >= m->bytes || m->bytes - offset < all) {
+  if (address & (bytes - 1) || offset >= m->bytes || m->bytes - offset < all ||
+      (access & EMU_WRITE && is_const(warp, address))) {
     return NULL;
   }
   for (u64 at = offset; at < offset + all;) {

@@ -70,7 +70,6 @@ static void complete(emu_block *block, u32 id) {
       give_result(w, lanes, &b);
     }
     w->waiting &= ~lanes;
-    w->moved |= lanes != 0;
   }
 }
 

@@ -252,7 +252,7 @@ struct emu_warp {
   const emu_inst *barrier_inst;  // where it began to
   u32 depth[EMU_LANES];
   u32 *stack;            // [EMU_CALL_DEPTH][EMU_LANES] return addresses
-  bool moved;            // since blocked lanes were last looked at
+  bool moved;            // lanes have exited since blocked ones were last looked at
   u32 carry;             // lanes
   u64 executed;
   const emu_inst *inst;  // the one being executed

@@ -293,23 +293,21 @@ static void link_stmt(emu_linker *l, emu_linked *f, const ptx_stmt *s) {
   *emu_new_inst(l, s->line) = inst;
 }
 
-static u32 label_at(emu_linker *l, emu_linked *f, const char *name, u32 at, int line) {
-  const ptx_label *best = NULL;
-  for (int i = 0; i < f->source->label_count; i++) {
-    const ptx_label *label = &f->source->labels[i];
-    if (!strcmp(label->name, name) && !label->targets &&
-        (!best || abs(label->at - (int)at) < abs(best->at - (int)at))) {
-      best = label;
+// The label of the innermost braces around |s| that have one of this name.
+static u32 label_at(emu_linker *l, emu_linked *f, const char *name, const ptx_stmt *s) {
+  for (int scope = s->scope; scope >= 0; scope = f->source->parents[scope]) {
+    for (int i = 0; i < f->source->label_count; i++) {
+      const ptx_label *label = &f->source->labels[i];
+      if (label->scope == scope && !label->targets && !strcmp(label->name, name)) {
+        return f->starts[label->at];
+      }
     }
   }
-  if (!best) {
-    ptx_error(l->errors, line, "there is no label '%s'", name);
-    return 0;
-  }
-  return f->starts[best->at];
+  ptx_error(l->errors, s->line, "there is no label '%s'", name);
+  return 0;
 }
 
-static void branch_targets(emu_linker *l, emu_linked *f, emu_inst *inst, const ptx_stmt *s, u32 at) {
+static void branch_targets(emu_linker *l, emu_linked *f, emu_inst *inst, const ptx_stmt *s) {
   for (int i = 0; i < f->source->label_count; i++) {
     const ptx_label *label = &f->source->labels[i];
     if (!label->targets || strcmp(label->name, s->args[1].name)) {
@@ -317,7 +315,7 @@ static void branch_targets(emu_linker *l, emu_linked *f, emu_inst *inst, const p
     }
     u32 *list = ptx_alloc(l->arena, ((size_t)label->target_count + 1) * sizeof *list);
     for (int j = 0; j < label->target_count; j++) {
-      list[j] = label_at(l, f, label->targets[j], at, s->line);
+      list[j] = label_at(l, f, label->targets[j], s);
     }
     inst->list = list;
     inst->list_count = (u32)label->target_count;
@@ -335,9 +333,9 @@ static void resolve(emu_linker *l, emu_linked *f) {
     }
     emu_inst *inst = &l->program->code[end - 1];
     if (inst->flow == EMU_BRA) {
-      inst->target = label_at(l, f, s->args[0].name, (u32)i, s->line);
+      inst->target = label_at(l, f, s->args[0].name, s);
     } else if (inst->flow == EMU_BRX) {
-      branch_targets(l, f, inst, s, (u32)i);
+      branch_targets(l, f, inst, s);
     } else if (inst->flow == EMU_CALL) {
       inst->target = l->functions[inst->target]->start;
     }

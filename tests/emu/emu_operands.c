@@ -204,7 +204,7 @@ static void address(decoder *d, const ptx_arg *arg) {
     return;
   }
   if (d->addresses++) {
-    inst->b = cell;
+    add_source(d, cell);
     inst->imm2 = (s64)offset;
     inst->mods |= narrow ? EMU_M_SECOND32 : 0;
   } else {

@@ -335,7 +335,7 @@ void emu_x_cp_async(emu_warp *warp, const emu_inst *inst, u32 mask) {
     int l = __builtin_ctz(rest);
     u64 source = inst->mods & EMU_M_SECOND32 ? emu_u32(warp, inst->b)[l] + (u64)inst->imm2
                                              : emu_u64(warp, inst->b)[l] + (u64)inst->imm2;
-    u32 take = inst->e ? (u32)emu_get(warp, inst->e, PTX_32, l) : bytes;
+    u32 take = inst->c ? emu_u32(warp, inst->c)[l] : bytes;
     if ((bytes != 4 && bytes != 8 && bytes != 16) || take > bytes) {
       emu_fault(warp, l, "cp.async copies %u of %u bytes: 4, 8 or 16, and no more than these",
                 take, bytes);

@@ -142,6 +142,7 @@ static void ret(emu_warp *warp, u32 mask) {
     warp->lane_pc[lane] = back;
   }
   warp->live &= ~outer;
+  warp->moved |= outer != 0;
 }
 
 // ---- meeting -----------------------------------------------------------------------------------
@@ -153,7 +154,6 @@ static void block_lanes(emu_warp *warp, u32 mask) {
   for (u32 rest = skip; rest; rest &= rest - 1) {
     warp->lane_pc[__builtin_ctz(rest)] = pc + 1;
   }
-  warp->moved |= skip != 0;
   warp->blocked |= mask;
 }
 
@@ -202,7 +202,6 @@ static void meet(emu_warp *warp, const emu_inst *inst, u32 mask) {
   for (u32 rest = done; rest; rest &= rest - 1) {
     warp->lane_pc[__builtin_ctz(rest)] = pc + 1;
   }
-  warp->moved |= done != 0;
 }
 
 static void barrier(emu_warp *warp, const emu_inst *inst, u32 mask) {
@@ -284,7 +283,6 @@ static void mark_writes(emu_warp *warp, const emu_inst *inst, u32 mask) {
 // ---- the loop ----------------------------------------------------------------------------------
 
 static void flow(emu_warp *warp, const emu_inst *inst, u32 mask) {
-  warp->moved = true;
   switch ((emu_flow)inst->flow) {
     case EMU_BRA: jump(warp, mask, inst->target); break;
     case EMU_BRX: jump_table(warp, inst, mask); break;

@@ -74,6 +74,7 @@ typedef struct ptx_stmt {
   const char *opcode;   // with its modifiers; "implicit-def" for a register that LLVM left undefined
   ptx_arg *args;
   int count, line;
+  int scope;            // braces that it is in
   int pred;             // guard, -1: none
   bool pred_negated;
 } ptx_stmt;
@@ -106,6 +107,8 @@ typedef struct ptx_function {
   int var_count;
   ptx_label *labels;
   int label_count;
+  int *parents;         // of scopes: the one around it, -1: none
+  int scope_count;
   uint32_t reqntid[3], maxntid[3];  // 0: not given
 } ptx_function;
 

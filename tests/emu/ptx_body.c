@@ -11,13 +11,15 @@ typedef struct reg_range {
   int first, scope;
 } reg_range;
 
+enum { MOST_DEPTH = 64 };
+
 typedef struct body {
   ptx_parser *p;
   ptx_function *f;
   reg_range *ranges;
   int range_count;
-  int *scopes;        // scopes that are open, innermost last
-  int depth, scopes_made;
+  int scopes[MOST_DEPTH];  // that are open, innermost last
+  int depth;
   int *var_scopes;    // of f->vars
 } body;
 
@@ -49,8 +51,10 @@ static bool is_open(const body *b, int scope) {
 }
 
 static void open_scope(body *b) {
-  b->scopes = ptx_grow(b->p->arena, b->scopes, b->depth, sizeof *b->scopes);
-  b->scopes[b->depth++] = b->scopes_made++;
+  ptx_function *f = b->f;
+  f->parents = ptx_grow(b->p->arena, f->parents, f->scope_count, sizeof *f->parents);
+  f->parents[f->scope_count] = b->depth ? b->scopes[b->depth - 1] : -1;
+  b->scopes[b->depth++] = f->scope_count++;
 }
 
 static int find_reg(const body *b, const char *name, size_t size) {
@@ -270,7 +274,7 @@ static ptx_stmt *add_stmt(body *b) {
   ptx_function *f = b->f;
   f->body = ptx_grow(b->p->arena, f->body, f->count, sizeof *f->body);
   ptx_stmt *stmt = &f->body[f->count++];
-  *stmt = (ptx_stmt){.line = b->p->token.line, .pred = -1};
+  *stmt = (ptx_stmt){.line = b->p->token.line, .scope = b->scopes[b->depth - 1], .pred = -1};
   return stmt;
 }
 
@@ -288,7 +292,7 @@ static void implicit_def(body *b) {
 
 static void instruction(body *b) {
   ptx_parser *p = b->p;
-  ptx_stmt stmt = {.pred = -1};
+  ptx_stmt stmt = {.scope = b->scopes[b->depth - 1], .pred = -1};
   int line = p->token.line;
   if (ptx_accept(p, "@")) {
     stmt.pred_negated = ptx_accept(p, "!");
@@ -324,6 +328,8 @@ static void statement(body *b) {
   ptx_space space;
   if (p->token.kind == PTX_UNDEF) {
     implicit_def(b);
+  } else if (b->depth == MOST_DEPTH) {
+    ptx_fail(p, "expected fewer braces in each other");
   } else if (ptx_accept(p, "{")) {
     open_scope(b);
   } else if (ptx_accept(p, "}")) {
