@@ -52,7 +52,7 @@ add_test(NAME emu/instructions COMMAND ${emu}/instructions.sh ${CMAKE_BINARY_DIR
          $<TARGET_FILE:emu_cases>)
 set_tests_properties(emu/instructions PROPERTIES TIMEOUT 120)
 
-foreach(name kernels faults)
+foreach(name kernels faults bad_ptx)
   emu_program(emu_test_${name} test_${name}.c)
   target_link_libraries(emu_test_${name} PRIVATE PkgConfig::CHECK)
   target_compile_definitions(emu_test_${name} PRIVATE AICC_EMU_PTX="${emu}/ptx")
