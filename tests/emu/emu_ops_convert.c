@@ -33,13 +33,13 @@ static number read_number(u64 bits, emu_word type, bool flush) {
   return n;
 }
 
-// A float to an integer: rounded, NaN to 0 (of 64 bits: to the least or greatest), out of range to
-// the nearest.
-static u64 to_integer(double x, emu_word type, emu_round round) {
+// A float to an integer: rounded, out of range to the nearest; NaN to 0, but where 64 bits are on
+// either side to the highest bit alone.
+static u64 to_integer(double x, emu_word type, emu_word from, emu_round round) {
   u32 bits = emu_type_size(type) * 8;
   bool is_signed = emu_type_is_signed(type);
   if (isnan(x)) {
-    return bits == 64 ? (u64)1 << 63 : 0;
+    return bits == 64 || from == EMU_W_F64 ? (u64)1 << (bits - 1) : 0;
   }
   x = emu_round_integral(x, round);
   double low = is_signed ? -ldexp(1, (int)bits - 1) : 0;
@@ -136,7 +136,7 @@ static u64 convert(const emu_inst *inst, u64 bits) {
   if (is_float_type(to)) {
     return to_float(inst, n, to);
   }
-  u64 r = n.is_float ? to_integer(n.f, to, (emu_round)inst->round)
+  u64 r = n.is_float ? to_integer(n.f, to, from, (emu_round)inst->round)
                      : integer_to_integer(n, to, inst->mods & EMU_M_SAT);
   switch (to) {  // signed results fill the register with their sign
     case EMU_W_U8: return (u8)r;
