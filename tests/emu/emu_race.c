@@ -73,7 +73,9 @@ static void note_reader(const emu_warp *warp, u32 *to, u32 old, u32 mask) {
   if (old == mine) {
     return;
   }
-  if (current(warp, old) && mask_of(old) == mask && (old & BLOCK_MASK) != (mine & BLOCK_MASK)) {
+  u32 other = old & BLOCK_MASK;
+  if (current(warp, old) && mask_of(old) == mask && other != (mine & BLOCK_MASK) &&
+      (other == READERS || !knows(warp, other - 1))) {
     mine = (mine & ~BLOCK_MASK) | READERS;
     if (old == mine) {
       return;
