@@ -230,6 +230,7 @@ static void describe(emu_inst *inst, const emu_matched *m, const char *opcode) {
   if (!strncmp(opcode, "addc", 4) || !strncmp(opcode, "subc", 4) || !strncmp(opcode, "madc", 4)) {
     inst->mods |= EMU_M_X;
   }
+  inst->constant = emu_has(words, EMU_W_NC) || !strncmp(opcode, "ldu", 3);
   if (!strncmp(opcode, "sub", 3)) {
     inst->mods |= EMU_M_NEGATE;
   }

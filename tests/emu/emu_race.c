@@ -95,6 +95,11 @@ void emu_race(emu_warp *warp, int lane, u64 offset, u32 bytes, u32 access) {
       report(warp, lane, word * 4, writer, access & EMU_WRITE ? "write" : "read", "write");
       return;
     }
+    if (access & EMU_CONSTANT && current(warp, writer) && mask_of(writer) & mask) {
+      emu_fault(warp, lane, "ld.global.nc of 0x%" PRIx64 ", which this launch has written: .nc says "
+                "that nobody does", m->base + word * 4);
+      return;
+    }
     if (access & EMU_WRITE) {
       if (reader && conflict(warp, reader, mask, atomic)) {
         report(warp, lane, word * 4, reader, "write", "read");
@@ -136,7 +141,7 @@ bool emu_race_row(emu_warp *warp, u64 offset, u32 bytes, u32 access) {
   }
   for (u32 i = 0; i < count; i++) {
     u32 w = __atomic_load_n(&writer[i], __ATOMIC_RELAXED);
-    others |= (u32)(w != mine && w >> LAUNCH_SHIFT == launch);
+    others |= (u32)((w != mine || access & EMU_CONSTANT) && w >> LAUNCH_SHIFT == launch);
   }
   for (u32 i = 0; i < count && !others; i++) {
     note_reader(warp, &reader[i], __atomic_load_n(&reader[i], __ATOMIC_RELAXED), 15);
