@@ -207,6 +207,7 @@ typedef struct emu_memory {
   u8 *written;       // a byte for each byte: 1 written
   u16 *valid;        // bytes that are allocated of each granule of 256
   u32 *writer, *reader;  // of each word of 4: see emu_race.c
+  u64 *who;
   struct emu_allocation { u64 address, bytes; } *list;  // by address
   u32 count, room;
   u64 used;
