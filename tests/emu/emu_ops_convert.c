@@ -252,6 +252,18 @@ void emu_x_cvt_pack(emu_warp *warp, const emu_inst *inst, u32 mask) {
            d[l] = (u32)to_float(inst, low, type) | (u32)to_float(inst, high, type) << 16);
 }
 
+// Two s32 to the lower half (8 bits) or the whole (16 bits) of a register; |a| is the upper one.
+void emu_x_cvt_integers(emu_warp *warp, const emu_inst *inst, u32 mask) {
+  u32 *d = EMU_CELL(u32, d), *a = EMU_CELL(u32, a), *b = EMU_CELL(u32, b), *c = EMU_CELL(u32, c);
+  emu_word type = (emu_word)inst->types[0];
+  u32 bits = emu_type_size(type) * 8, part = (1u << bits) - 1;
+  EMU_EACH(number high = read_number(a[l], EMU_W_S32, false);
+           number low = read_number(b[l], EMU_W_S32, false);
+           u32 both = ((u32)integer_to_integer(high, type, true) & part) << bits |
+                      ((u32)integer_to_integer(low, type, true) & part);
+           d[l] = bits == 8 ? c[l] << 16 | both : both);
+}
+
 void emu_x_cvt_tf32(emu_warp *warp, const emu_inst *inst, u32 mask) {
   const u32 *a = EMU_CELL(u32, a);
   u32 *d = EMU_CELL(u32, d);
