@@ -114,7 +114,8 @@ static void load_row(emu_warp *warp, const emu_inst *inst, const u8 *row, u32 co
 }
 
 void emu_x_ld(emu_warp *warp, const emu_inst *inst, u32 mask) {
-  u32 count = inst->list_count, stride = count * inst->size, access = EMU_READ | strength(inst);
+  u32 count = inst->list_count, stride = count * inst->size;
+  u32 access = EMU_READ | strength(inst) | (inst->constant ? EMU_CONSTANT : 0);
   const u8 *row = together(warp, inst, mask, stride, access);
   if (row && !(inst->size == 4 && inst->list[0] & EMU_LIST_64)) {
     load_row(warp, inst, row, count, stride);
@@ -140,6 +141,32 @@ void emu_x_ld(emu_warp *warp, const emu_inst *inst, u32 mask) {
   order_after(warp, inst);
 }
 
+// Lanes that store different values to one place at once: which one stays is not defined.
+static bool stores_clash(emu_warp *warp, const emu_inst *inst, u32 mask, u8 *const *at) {
+  const u8 *last = NULL;
+  bool ascending = true;
+  for (u32 rest = mask; rest; rest &= rest - 1) {
+    const u8 *here = at[__builtin_ctz(rest)];
+    ascending &= !last || here > last;
+    last = here;
+  }
+  for (u32 rest = ascending ? 0 : mask; rest; rest &= rest - 1) {
+    int l = __builtin_ctz(rest);
+    for (u32 others = rest & (rest - 1); others; others &= others - 1) {
+      int o = __builtin_ctz(others);
+      for (u32 i = 0; at[o] == at[l] && i < inst->list_count; i++) {
+        u64 differ = get_listed(warp, inst->list[i], l) ^ get_listed(warp, inst->list[i], o);
+        if (inst->size == 8 ? differ != 0 : differ & (((u64)1 << (inst->size * 8)) - 1)) {
+          emu_fault(warp, o, "race: lanes %d and %d of the warp store different values to one place "
+                    "with one instruction", l, o);
+          return true;
+        }
+      }
+    }
+  }
+  return false;
+}
+
 void emu_x_st(emu_warp *warp, const emu_inst *inst, u32 mask) {
   u32 count = inst->list_count, stride = count * inst->size, access = EMU_WRITE | strength(inst);
   order_before(warp, inst);
@@ -147,7 +174,8 @@ void emu_x_st(emu_warp *warp, const emu_inst *inst, u32 mask) {
   u8 *row = together(warp, inst, mask, stride, access), *at[EMU_LANES] = {0};
   if (!row) {
     addresses_of(warp, inst, addresses);
-    if (!emu_at_lanes(warp, (ptx_space)inst->space, addresses, mask, stride, access, at)) {
+    if (!emu_at_lanes(warp, (ptx_space)inst->space, addresses, mask, stride, access, at) ||
+        (!(inst->mods & EMU_M_STRONG) && stores_clash(warp, inst, mask, at))) {
       return;
     }
   }
