@@ -184,14 +184,14 @@ static aicc_status host_module(const compile *job, cg *c, cg_reply *reply) {
       .images = job->images, .image_count = job->image_count, .weights_size = job->weights.size,
       .weights_file = file != NULL ? cg_model_file_name(file) : NULL};
   LLVMValueRef run = NULL;
-  AICC_TRY(cg_emit_run(c, own->plan, own->offsets, &run));
+  AICC_TRY(cg_emit_run(c, own->plan, own->offsets, job->options->host_only, &run));
   cg_plan_table *others = AICC_NEW_ARRAY(c->arena, cg_plan_table, job->plan_count);
   for (size_t i = 1; i < job->plan_count; i++) {
     const plan_code *code = &job->plans[i];
     others[i - 1] = (cg_plan_table){.plan = code->plan, .offsets = code->offsets,
                                     .infos = code->infos, .symbols = code->symbols,
                                     .width = code->width};
-    AICC_TRY(cg_emit_run(c, code->plan, code->offsets, &others[i - 1].run));
+    AICC_TRY(cg_emit_run(c, code->plan, code->offsets, true, &others[i - 1].run));
   }
   tables.others = others;
   tables.other_count = job->plan_count - 1;
