@@ -7,21 +7,19 @@
 // Streams that are no objects: the legacy default stream, and that of a thread.
 #define LAST_SPECIAL_STREAM 2
 
-aicc_rt_status aicc_cuda_fail(aicc_rt_device *device, cu_result result, const char *doing,
-                              aicc_rt_error *error) {
-  device->lost = device->lost || aicc_rt_cuda_is_fault(result);
-  return aicc_rt_cuda_fail(device->cuda, result, device->name, doing, error);
-}
-
 // ---- memory ------------------------------------------------------------------------------------
 
-// Frees wait: what is queued may use it. The context is current here and below.
+// Frees wait: what is queued may use it. The context is current here and below; where it is lost, all
+// that was in it goes with it.
 static void *memory_resize(void *user, void *pointer, size_t old_size, size_t new_size,
                            size_t alignment) {
   aicc_rt_device *device = user;
   (void)old_size;
   (void)alignment;  // the driver's is 256
   if (new_size == 0) {
+    if (device->lost) {
+      return NULL;
+    }
     (void)device->cuda->stream_wait(device->stream);
     (void)device->cuda->memory_free(aicc_cuda_address(pointer));
     return NULL;
@@ -36,6 +34,9 @@ static void *pinned_resize(void *user, void *pointer, size_t old_size, size_t ne
   (void)old_size;
   (void)alignment;  // whole pages
   if (new_size == 0) {
+    if (device->lost) {
+      return NULL;
+    }
     (void)device->cuda->stream_wait(device->stream);
     (void)device->cuda->pinned_free(pointer);
     return NULL;

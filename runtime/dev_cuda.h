@@ -83,7 +83,8 @@ struct aicc_rt_device {
   uint64_t block[AICC_CUDA_ARGS_MAX / 8];  // parameters of a launch
 };
 
-// dev_cuda.c: |result| of |doing| as a message. Notes whether the context is lost.
+// dev_cuda_launch.c: |result| of |doing| as a message; a fault, which may come to light in any call, is
+// told of the kernels launched since the last wait. Notes whether the context is lost.
 aicc_rt_status aicc_cuda_fail(aicc_rt_device *device, cu_result result, const char *doing,
                               aicc_rt_error *error);
 
@@ -104,9 +105,6 @@ void aicc_cuda_set_timing(aicc_rt_device *device, bool on);
 aicc_rt_status aicc_cuda_collect(aicc_rt_device *device, aicc_rt_trace *trace,
                                  const aicc_rt_kernel_info *kernels, aicc_rt_error *error);
 void aicc_cuda_timing_deinit(aicc_rt_device *device);
-// |result| of waiting for what was launched.
-aicc_rt_status aicc_cuda_launches_fail(aicc_rt_device *device, cu_result result,
-                                       aicc_rt_error *error);
 
 // dev_cuda_copy.c
 aicc_rt_status aicc_cuda_wait(aicc_rt_device *device, aicc_rt_error *error);

@@ -8,7 +8,7 @@ enum { STAGING_BYTES = 4 << 20, STAGING_ALIGN = 64 };
 aicc_rt_status aicc_cuda_wait(aicc_rt_device *device, aicc_rt_error *error) {
   const cu_result result = device->cuda->stream_wait(device->stream);
   const aicc_rt_status status =
-      result == CU_OK ? AICC_RT_OK : aicc_cuda_launches_fail(device, result, error);
+      result == CU_OK ? AICC_RT_OK : aicc_cuda_fail(device, result, "waiting for the device", error);
   device->staged = 0;
   device->launched = 0;
   device->repeated = false;
@@ -17,11 +17,7 @@ aicc_rt_status aicc_cuda_wait(aicc_rt_device *device, aicc_rt_error *error) {
 
 static aicc_rt_status moved(aicc_rt_device *device, cu_result result, const char *doing,
                             aicc_rt_error *error) {
-  if (result == CU_OK) {
-    return AICC_RT_OK;
-  }
-  return aicc_rt_cuda_is_fault(result) ? aicc_cuda_launches_fail(device, result, error)
-                                       : aicc_cuda_fail(device, result, doing, error);
+  return result == CU_OK ? AICC_RT_OK : aicc_cuda_fail(device, result, doing, error);
 }
 
 aicc_rt_status aicc_cuda_copy(aicc_rt_device *device, void *to, const void *from, int64_t bytes,

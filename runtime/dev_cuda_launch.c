@@ -17,37 +17,42 @@ static void name_kernel(const aicc_rt_device *device, uint32_t index, aicc_rt_te
   }
 }
 
-aicc_rt_status aicc_cuda_launches_fail(aicc_rt_device *device, cu_result result,
-                                       aicc_rt_error *error) {
-  char words[700] = "";
-  aicc_rt_text text = {words, sizeof words, 0};
+// The kernels that may have met the fault.
+static void name_launched(const aicc_rt_device *device, aicc_rt_text *text) {
   const uint64_t shown = device->launched < AICC_CUDA_RECENT ? device->launched : AICC_CUDA_RECENT;
-  if (!aicc_rt_cuda_is_fault(result) || (shown == 0 && !device->repeated)) {
-    return aicc_cuda_fail(device, result, "waiting for the device", error);
+  if (device->repeated) {
+    aicc_rt_text_add(text, "one of the kernels of a recorded run (check_kernels, or aicc-run "
+                           "--check-kernels, tells which)");
+    return;
   }
-  if (device->launched == 1 && !device->repeated) {
-    aicc_rt_text_add(&text, "kernel ");
-    name_kernel(device, device->recent[0], &text);
-  } else if (device->repeated) {
-    aicc_rt_text_add(&text, "one of the kernels of a recorded run (check_kernels, or aicc-run "
-                            "--check-kernels, tells which)");
+  if (device->launched == 1) {
+    aicc_rt_text_add(text, "kernel ");
   } else {
-    aicc_rt_text_add(&text, "one of %llu kernels (check_kernels, or aicc-run --check-kernels, tells "
-                            "which), the last of them ", (unsigned long long)device->launched);
-    for (uint64_t i = device->launched - shown; i < device->launched; i++) {
-      name_kernel(device, device->recent[i % AICC_CUDA_RECENT], &text);
-      aicc_rt_text_add(&text, i + 1 < device->launched ? ", " : "");
-    }
+    aicc_rt_text_add(text, "one of %llu kernels (check_kernels, or aicc-run --check-kernels, tells "
+                           "which), the last of them ", (unsigned long long)device->launched);
   }
-  return aicc_cuda_fail(device, result, words, error);
+  for (uint64_t i = device->launched - shown; i < device->launched; i++) {
+    name_kernel(device, device->recent[i % AICC_CUDA_RECENT], text);
+    aicc_rt_text_add(text, i + 1 < device->launched ? ", " : "");
+  }
 }
 
-// The launch itself was refused; or, after an earlier kernel's fault, that one's result came here.
+aicc_rt_status aicc_cuda_fail(aicc_rt_device *device, cu_result result, const char *doing,
+                              aicc_rt_error *error) {
+  char words[700] = "";
+  aicc_rt_text text = {words, sizeof words, 0};
+  const bool fault = aicc_rt_cuda_is_fault(result);
+  if (fault && (device->launched > 0 || device->repeated)) {
+    name_launched(device, &text);
+  } else {
+    aicc_rt_text_add(&text, "%s", doing);
+  }
+  device->lost = device->lost || fault;
+  return aicc_rt_cuda_fail(device->cuda, result, device->name, words, error);
+}
+
 static aicc_rt_status launch_failed(aicc_rt_device *device, cu_result result, uint32_t kernel,
                                     aicc_rt_error *error) {
-  if (aicc_rt_cuda_is_fault(result)) {
-    return aicc_cuda_launches_fail(device, result, error);
-  }
   char words[300] = "";
   aicc_rt_text text = {words, sizeof words, 0};
   aicc_rt_text_add(&text, "launching kernel ");

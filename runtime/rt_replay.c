@@ -9,6 +9,7 @@ typedef struct aicc_rt_replay_output {
   void *data;
   int64_t bytes;
   int32_t rank;
+  bool absent;
   int64_t dims[AICC_RT_MAX_RANK];
 } replay_output;
 
@@ -98,7 +99,8 @@ static void save_outputs(const aicc_rt_session *session, aicc_rt_replay_entry *e
   for (uint32_t i = 0; i < output_count(session); i++) {
     const aicc_rt_output *from = &session->outputs[i];
     replay_output *to = &entry->outputs[i];
-    *to = (replay_output){.data = from->data, .bytes = from->bytes, .rank = from->rank};
+    *to = (replay_output){.data = from->data, .bytes = from->bytes, .rank = from->rank,
+                          .absent = from->absent};
     memcpy(to->dims, from->dims, sizeof to->dims);
   }
 }
@@ -112,7 +114,7 @@ static void restore_outputs(aicc_rt_session *session, const aicc_rt_replay_entry
     to->rank = from->rank;
     memcpy(to->dims, from->dims, sizeof to->dims);
     to->made = true;
-    to->absent = false;
+    to->absent = from->absent;
     to->sequence = NULL;
   }
 }

@@ -20,7 +20,7 @@ static aicc_rt_status no_host_memory(aicc_rt_session *session, int64_t bytes) {
                       (long long)bytes);
 }
 
-enum { ONNX_STRING = 8 };
+enum { ONNX_STRING = 8, HOME_STEP = 512 };
 static bool is_string(const aicc_abi_tensor *tensor) { return tensor->dtype == ONNX_STRING; }
 
 // ---- strings to the device -----------------------------------------------------------------------
@@ -68,7 +68,7 @@ static void *input_home(aicc_rt_session *session, uint32_t index, int64_t bytes)
     return input->home;
   }
   aicc_rt_delete(memory, input->home, (size_t)input->room, 1);
-  input->room = bytes > 64 ? bytes : 64;
+  input->room = (bytes + HOME_STEP) / HOME_STEP * HOME_STEP;  // seldom another address
   input->home = aicc_rt_new_bytes(memory, (size_t)input->room);
   if (input->home == NULL) {
     input->room = 0;
