@@ -60,6 +60,7 @@ bool cu_settings_read(cu_settings *settings) {
                   read_int("AICC_EMU_THREADS", 0, 1024, &emu->threads) &
                   read_int("AICC_EMU_ULP", 0, 1024, &emu->ulp_noise) &
                   read_flag("AICC_EMU_NO_RACES", &emu->no_races) &
+                  read_number("AICC_EMU_LIMIT", 0, UINT64_MAX, &emu->instruction_limit) &
                   read_number("AICC_EMU_MEMORY", 1, UINT64_C(1) << 40, &emu->memory_bytes) &
                   read_int("AICC_EMU_DEVICES", 0, CU_MAX_DEVICES, &settings->devices) &
                   read_int("AICC_EMU_MULTIPROCESSORS", 1, 1024, &settings->multiprocessors) &

@@ -55,7 +55,9 @@ static CUresult run_launch(cu_context *context, const cu_op *op) {
     report("emulator: %s: the module of a kernel in a graph was unloaded", op->call);
     return CUDA_ERROR_INVALID_HANDLE;
   }
-  emu_report fault = {.status = EMU_OK};
+  emu_report fault;  // not cleared: 2 KiB, for every launch
+  fault.status = EMU_OK;
+  fault.text[0] = 0;
   const emu_status status =
       emu_launch(context->emu, function->emu, op->as.launch.grid, op->as.launch.block,
                  op->as.launch.shared, op->data, op->data_bytes, &fault);
@@ -252,14 +254,13 @@ static CUresult launch(const cu_call *call, CUfunction handle, const uint32_t gr
   if (result != CUDA_SUCCESS) {
     return result;
   }
-  unsigned char params[CU_MAX_PARAM_BYTES];
-  result = pack_params(call, function, parameters, extra, params);
+  result = pack_params(call, function, parameters, extra, cu.params);
   if (result != CUDA_SUCCESS) {
     return result;
   }
   cu_op op = {.kind = CU_OP_LAUNCH,
               .call = call->name,
-              .data = params,
+              .data = cu.params,
               .data_bytes = function->param_bytes};
   op.as.launch.function = function;
   memcpy(op.as.launch.grid, grid, sizeof op.as.launch.grid);

@@ -24,7 +24,8 @@ static inline char *fix_read_file(const char *path) {
 }
 
 static inline emu_device *fix_device(int sm, uint64_t seed) {
-  const emu_options options = {.sm = sm, .seed = seed, .threads = 2};
+  const emu_options options = {
+      .sm = sm, .seed = seed, .threads = 2, .instruction_limit = 1 << 20};
   emu_device *device = emu_device_create(&options);
   ck_assert_ptr_nonnull(device);
   return device;

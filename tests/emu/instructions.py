@@ -6,6 +6,7 @@ described in test_cases.c, which runs the tables.
 
 import sys
 
+import ptx_other_cases
 import ptx_scalar_cases
 import ptx_warp_cases
 
@@ -46,6 +47,7 @@ def main():
         table = Table(file, sys.argv[2] if len(sys.argv) > 2 else "")
         ptx_scalar_cases.write(table)
         ptx_warp_cases.write(table)
+        ptx_other_cases.write(table)
     print(f"{table.count} instructions")
 
 

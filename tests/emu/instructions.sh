@@ -9,7 +9,7 @@ table=$build/emu/cases.txt
 "$here/../python.sh" "$build" "$here/instructions.py" "$table" "${3:-}"
 ptxas=$(command -v ptxas || echo /usr/local/cuda/bin/ptxas)
 if [ -x "$ptxas" ]; then
-  for sm in 75 80 89 90; do
+  for sm in 75 80 86 89 90; do
     "$cases" --ptx $sm "$table" > "$build/emu/cases_$sm.ptx" || continue  # none of this target
     "$ptxas" -O0 -arch=sm_$sm -o /dev/null "$build/emu/cases_$sm.ptx"
   done

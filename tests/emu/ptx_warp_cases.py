@@ -252,6 +252,16 @@ def async_copies(table, rng):
                      "mov.b64 %u0, 0x5555555555555555; st.shared.v2.b64 [%slot], {%u0, %u0}; "
                      f"cp.async.{how}.shared.global [%slot], [%in], {count}{size}; {wait}"
                      "ld.shared.v2.b64 {$0, $1}, [%slot];")
+    for count in (4, 8, 16):  # the same with a register
+        rows = []
+        for given in range(count + 1):
+            a, b = rng.getrandbits(64), rng.getrandbits(64)
+            copied = (b << 64 | a) & (1 << 8 * given) - 1
+            rows.append(((a, b, given, 0), (copied & (1 << 64) - 1, copied >> 64)))
+        table.op(f"cp.async.ca {count} of a register", ["b64", "b64"], ["b64", "b64", "b32", "b32"], rows,
+                 "mov.b64 %u0, 0; st.shared.v2.b64 [%slot], {%u0, %u0}; "
+                 f"cp.async.ca.shared.global [%slot], [%in], {count}, $4; {wait}"
+                 "ld.shared.v2.b64 {$0, $1}, [%slot];")
     rows = [((i, i + 5), (i, i + 5)) for i in range(8)]
     table.op("cp.async of two groups", ["b64", "b64"], ["b64", "b64"], rows,
              "cp.async.ca.shared.global [%slot], [%in], 8; cp.async.commit_group; "

@@ -1,5 +1,6 @@
-// Correct kernels and their mutants, ptx/faults.ptx: the correct form must raise no alarm under several
-// orders of blocks and warps, each mutant must be caught, in the right line, every time.
+// Kernels written by hand, ptx/programs.ptx, and correct kernels and their mutants, ptx/faults.ptx: the
+// correct form must raise no alarm under several orders of blocks and warps, and write what its "//="
+// lines say; each mutant must be caught, in the right line, every time.
 #include <ctype.h>
 
 #include "check_main.h"
@@ -19,8 +20,8 @@ static char *head;  // the directives in front of the first kernel
 static kernel kernels[64];
 static int kernel_count;
 
-static void read_kernels(void) {
-  char *text = fix_read_file(AICC_EMU_PTX "/faults.ptx");
+static void read_kernels(const char *path) {
+  char *text = fix_read_file(path);
   char *at = strstr(text, "\n//: ");
   int line = 1;
   for (const char *c = text; c <= at; ++c) {
@@ -89,7 +90,9 @@ static char *make_text(const kernel *k, const char *mutant, bool *accepted) {
   return out;
 }
 
-static emu_status run(const kernel *k, const char *text, uint64_t seed, emu_report *report) {
+// |result|: the first words that were written, |count| of them; may be 0.
+static emu_status run(const kernel *k, const char *text, uint64_t seed, uint32_t *result, int count,
+                      emu_report *report) {
   emu_device *device = fix_device(80, seed);
   emu_module *module = fix_load(device, text);
   uint32_t words[WORDS];
@@ -98,25 +101,55 @@ static emu_status run(const kernel *k, const char *text, uint64_t seed, emu_repo
   }
   fix_launch launch = fix_shape(k->grid, 1, k->block, 1, k->shared);
   fix_pointer(&launch, fix_upload(device, words, sizeof words));
-  fix_pointer(&launch, fix_upload(device, NULL, sizeof words));
+  const uint64_t out = fix_upload(device, NULL, sizeof words);
+  fix_pointer(&launch, out);
   fix_int(&launch, k->n);
   const emu_status status =
       emu_launch(device, emu_module_function(module, k->name), launch.grid, launch.block,
                  launch.shared, launch.params, launch.param_bytes, report);
+  if (status == EMU_OK && count > 0) {
+    fix_download(device, out, result, (size_t)count * 4);
+  }
   emu_module_unload(module);
   emu_device_destroy(device);
   return status;
 }
 
+// The numbers of all "//=" lines, hex or decimal; negative ones as 32 bits.
+static int read_expected(const kernel *k, uint32_t *values) {
+  int count = 0;
+  for (const char *at = k->text; (at = strstr(at, "//=")) != NULL;) {
+    at += strlen("//=");
+    while (*at != '\n' && count < WORDS) {
+      char *end;
+      const long long value = strtoll(at, &end, 0);
+      if (end == at) {
+        break;
+      }
+      values[count++] = (uint32_t)value;
+      at = end;
+    }
+  }
+  return count;
+}
+
+static const char *const files[] = {AICC_EMU_PTX "/programs.ptx", AICC_EMU_PTX "/faults.ptx"};
+
 START_TEST(test_no_alarm) {
-  read_kernels();
+  read_kernels(files[_i]);
   static bool accepted[4096];
+  static uint32_t expected[WORDS], result[WORDS];
   for (int i = 0; i < kernel_count; ++i) {
     char *text = make_text(&kernels[i], "", accepted);
+    const int count = read_expected(&kernels[i], expected);
     for (uint64_t seed = 0; seed < 6; ++seed) {
       emu_report report = {0};
-      const emu_status status = run(&kernels[i], text, seed, &report);
+      const emu_status status = run(&kernels[i], text, seed, result, count, &report);
       ck_assert_msg(status == EMU_OK, "%s, seed %d: %s", kernels[i].name, (int)seed, report.text);
+      for (int k = 0; k < count; ++k) {
+        ck_assert_msg(result[k] == expected[k], "%s, seed %d: word %d is 0x%x, not 0x%x",
+                      kernels[i].name, (int)seed, k, result[k], expected[k]);
+      }
     }
     free(text);
   }
@@ -167,7 +200,7 @@ static int check_report(const kernel *k, const char *mutant, const emu_report *r
 }
 
 START_TEST(test_mutants) {
-  read_kernels();
+  read_kernels(files[1]);
   static bool accepted[4096];
   int mutants = 0, wrong = 0;
   for (int i = 0; i < kernel_count; ++i) {
@@ -178,7 +211,7 @@ START_TEST(test_mutants) {
       char *text = make_text(&kernels[i], mutant, accepted);
       for (uint64_t seed = 0; seed < 3; ++seed) {
         emu_report report = {0};
-        report.status = run(&kernels[i], text, seed, &report);
+        report.status = run(&kernels[i], text, seed, NULL, 0, &report);
         wrong += check_report(&kernels[i], mutant, &report, words, accepted);
       }
       ++mutants;
@@ -196,7 +229,7 @@ static Suite *make_suite(void) {
   Suite *suite = suite_create("faults");
   TCase *tests = tcase_create("faults");
   tcase_set_timeout(tests, 60);
-  tcase_add_test(tests, test_no_alarm);
+  tcase_add_loop_test(tests, test_no_alarm, 0, 2);
   tcase_add_test(tests, test_mutants);
   suite_add_tcase(suite, tests);
   return suite;
