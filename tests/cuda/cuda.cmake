@@ -59,3 +59,13 @@ if(TARGET aicc AND TARGET aicc-run)
            ${CMAKE_SOURCE_DIR}/models/external_weights/model.onnx ${CMAKE_BINARY_DIR}/emu-null)
   set_tests_properties(cuda/errors PROPERTIES TIMEOUT 120)
 endif()
+
+# Compiled models as emulated PTX, through the same programs: control flow, sequences, sizes from data.
+if(TARGET cuda_emu AND TARGET aicc AND TARGET aicc-run)
+  add_test(NAME cuda/models
+           COMMAND ${CMAKE_SOURCE_DIR}/tests/python.sh ${CMAKE_BINARY_DIR}
+                   ${CMAKE_SOURCE_DIR}/tests/models/run.py --build ${CMAKE_BINARY_DIR}
+                   --target sm_80 --device cuda "models/*")
+  set_tests_properties(cuda/models PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600 PROCESSORS 2
+                       ENVIRONMENT LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/emu)
+endif()
