@@ -184,14 +184,14 @@ static aicc_status host_module(const compile *job, cg *c, cg_reply *reply) {
       .images = job->images, .image_count = job->image_count, .weights_size = job->weights.size,
       .weights_file = file != NULL ? cg_model_file_name(file) : NULL};
   LLVMValueRef run = NULL;
-  AICC_TRY(cg_emit_run(c, own->plan, own->offsets, &run));
+  AICC_TRY(cg_emit_run(c, own->plan, own->offsets, job->options->host_only, &run));
   cg_plan_table *others = AICC_NEW_ARRAY(c->arena, cg_plan_table, job->plan_count);
   for (size_t i = 1; i < job->plan_count; i++) {
     const plan_code *code = &job->plans[i];
     others[i - 1] = (cg_plan_table){.plan = code->plan, .offsets = code->offsets,
                                     .infos = code->infos, .symbols = code->symbols,
                                     .width = code->width};
-    AICC_TRY(cg_emit_run(c, code->plan, code->offsets, &others[i - 1].run));
+    AICC_TRY(cg_emit_run(c, code->plan, code->offsets, true, &others[i - 1].run));
   }
   tables.others = others;
   tables.other_count = job->plan_count - 1;
@@ -365,6 +365,30 @@ static size_t add_plan(compile *job, aicc_arena *arena, const aicc_plan *plan,
   return index;
 }
 
+// "sm_80: PTX, 45678 bytes; cubin, 12345 bytes": a line for each GPU target.
+static void report_images(const compile *job, FILE *out) {
+  static const char *const kinds[] = {[AICC_ABI_IMAGE_CUBIN] = "cubin", [AICC_ABI_IMAGE_PTX] = "PTX",
+                                      [AICC_ABI_IMAGE_HSACO] = "code object",
+                                      [AICC_ABI_IMAGE_SPIRV] = "SPIR-V"};
+  for (size_t g = 0; g < job->options->gpu_count; g++) {
+    const char *target = job->options->gpus[g].target->machine.name;
+    const char *before = ":";
+    fprintf(out, "%s", target);
+    for (uint32_t kind = AICC_ABI_IMAGE_PTX; kind <= AICC_ABI_IMAGE_SPIRV; kind++) {
+      size_t bytes = 0;
+      for (size_t i = 0; i < job->image_count; i++) {
+        const cg_image *image = &job->images[i];
+        bytes += image->kind == kind && strcmp(image->target, target) == 0 ? image->size : 0;
+      }
+      if (bytes > 0) {
+        fprintf(out, "%s %s, %zu bytes", before, kinds[kind], bytes);
+        before = ";";
+      }
+    }
+    fputs(strcmp(before, ":") == 0 ? ": no kernels\n" : "\n", out);
+  }
+}
+
 static aicc_status generate(const aicc_plan *plan, const aicc_codegen_options *options,
                             aicc_arena *arena, aicc_diags *diags) {
   compile job = {.options = options};
@@ -384,7 +408,11 @@ static aicc_status generate(const aicc_plan *plan, const aicc_codegen_options *o
   cg_object *objects = NULL;
   AICC_TRY(compile_all(&job, &objects, &file.object_count, arena, diags));
   file.objects = objects;
-  return cg_model_file_write(&file, diags);
+  AICC_TRY(cg_model_file_write(&file, diags));
+  if (options->report != NULL) {
+    report_images(&job, options->report);
+  }
+  return AICC_OK;
 }
 
 aicc_status aicc_codegen(const aicc_plan *plan, const aicc_codegen_options *options,

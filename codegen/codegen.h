@@ -9,6 +9,8 @@
 #ifndef AICC_CODEGEN_CODEGEN_H
 #define AICC_CODEGEN_CODEGEN_H
 
+#include <stdio.h>
+
 #include "codegen/target.h"
 #include "ir/plan.h"
 
@@ -29,6 +31,7 @@ typedef struct aicc_codegen_options {
   unsigned processes;        // 0: one per CPU
   int opt_level;             // 0..3, of LLVM's code generator
   bool unhashed;             // leaves out the hash of the weights
+  FILE *report;              // says there what images of GPUs the file holds; NULL: nowhere
 } aicc_codegen_options;
 
 // E05xx, E06xx; AICC_UNSUPPORTED where a kernel cannot be expressed on the target.

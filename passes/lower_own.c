@@ -253,7 +253,7 @@ static bool takes_strings(const aicc_node *node) {
 // The type that keeps this operator from having a kernel; NULL: none does.
 static const char *refused_type(const own *o) {
   const aicc_node *node = o->node;
-  const bool strings = takes_strings(node) && o->lw->machine->kind == AICC_MACHINE_CPU;
+  const bool strings = takes_strings(node);
   for (int i = 0; i < node->in_count + node->out_count; i++) {
     const aicc_value *value = i < node->in_count ? node->in[i] : node->out[i - node->in_count];
     const aicc_dtype dtype = value != NULL ? value->type.dtype : AICC_F32;

@@ -317,6 +317,7 @@ static aicc_status generate(compile *c, aicc_module *module, const aicc_codegen_
   aicc_status status = lower_all(c, module, wanted, gpus, &all) ? AICC_OK : AICC_UNSUPPORTED;
   stage_done(c, "lowering");
   o.gpus = gpus;
+  o.report = args_has(&c->a, "--quiet") ? NULL : stderr;
   if (status == AICC_OK && !stops_after(c, "plan")) {
     stage(c, "generating code");
     status = aicc_codegen(all.items[0], &o, &c->diags);
