@@ -272,12 +272,12 @@ static aicc_status force_schedules(compile *c, aicc_module *module) {
   for (int i = 0; (item = args_nth(&c->a, "--schedule", i)); i++) {
     const int found = aicc_schedule_force(module, item);
     if (found < 0) {
-      fprintf(stderr, "aicc: '--schedule %s': expected contract=6x4 or NODE=8x3, with ' rows=64'\n",
-              item);
+      fprintf(stderr, "aicc: '--schedule %s': expected KIND=SCHEDULE or NODE=SCHEDULE, such as "
+              "contract=6x4, 'NODE=8x3 rows=64', 'map=vector 4' or 'row=warps 8'\n", item);
       return AICC_INVALID;
     }
     if (found == 0) {
-      fprintf(stderr, "aicc: '--schedule %s': no contraction has that ONNX node\n", item);
+      fprintf(stderr, "aicc: '--schedule %s': no kernel of that ONNX node or kind takes that schedule\n", item);
       return AICC_INVALID;
     }
   }
