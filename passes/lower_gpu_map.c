@@ -10,7 +10,7 @@
 #include "passes/lower_map.h"
 #include "passes/schedule_map.h"
 
-enum { TASK_ROUNDS = 4, HEAVY_COST = 64 };
+enum { TASK_ROUNDS = 4 };
 
 typedef struct gpu_map {
   lower_kernel lk;
@@ -20,36 +20,6 @@ typedef struct gpu_map {
   const map_target *to;
   aicc_dim total;  // elements
 } gpu_map;
-
-static int64_t largest_element(const gpu_map *m) {
-  size_t largest = aicc_dtype_size(m->to->type->dtype);
-  for (const aicc_node *node = m->lk.group->first; node; node = node->next) {
-    for (int i = 0; i < node->in_count; i++) {
-      const aicc_node *def = node->in[i] ? node->in[i]->def : NULL;
-      if (node->in[i] && node->in[i]->type.rank > 0 && !(def && def->parent == m->lk.group)) {
-        const size_t size = aicc_dtype_size(node->in[i]->type.dtype);
-        largest = size > largest ? size : largest;
-      }
-    }
-  }
-  return (int64_t)largest;
-}
-
-// Elements of one lane: what 16 bytes hold of the widest operand, as far as the last size allows.
-static int choose_vector(const gpu_map *m) {
-  const aicc_dims *dims = m->lk.lw->module->dims;
-  const aicc_dtype dtype = m->to->type->dtype;
-  if (m->space.rank == 0 || aicc_dtype_kind_of(dtype) > AICC_KIND_FLOAT8) {
-    return 1;
-  }
-  const bool light = map_cost(m->lk.lw, m->lk.group) <= HEAVY_COST;
-  int count = largest_element(m) <= 2 && light ? LK_VECTOR_MAX : 4;
-  const aicc_dim last = m->space.dims[m->space.rank - 1];
-  while (m->space.rank > 1 && !aicc_dim_divisible(dims, last, count)) {
-    count /= 2;
-  }
-  return count;
-}
 
 // The copies of the elements of vector number |at| (of element |at| where |count| is 1).
 static void elements(gpu_map *m, kir_val at, int count, const kir_val *extents) {
@@ -68,9 +38,11 @@ static void elements(gpu_map *m, kir_val at, int count, const kir_val *extents) 
     return;
   }
   lk_vector vector;
-  lk_vector_begin(lk, &vector, count, kir_mul(&lk->b, parts[rank - 1], lk_i64(lk, count)));
+  const kir_val place = kir_mul(&lk->b, parts[rank - 1], lk_i64(lk, count));
+  lk_vector_begin(lk, &vector, count, place);
   for (int copy = 0; copy < count; copy++) {
-    index[m->space.origin[rank - 1]] = lk_vector_copy(lk, copy);
+    index[m->space.origin[rank - 1]] = kir_add(&lk->b, place, lk_i64(lk, copy));
+    lk_vector_copy(lk, copy);
     map_store(lk, m->to, m->value, index);
   }
   lk_vector_end(lk);
@@ -123,7 +95,11 @@ void map_gpu_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value,
   for (int i = 0; i < m.space.rank; i++) {
     m.total = aicc_dim_mul(dims, m.total, m.space.dims[i]);
   }
-  const int most = choose_vector(&m);
+  // One dimension may end anywhere; of several the last is whole vectors.
+  const aicc_dim last = m.space.rank > 1 ? m.space.dims[m.space.rank - 1] : 0;
+  const int most = m.space.rank == 0 ? 1
+                                     : lk_vector_choose(&m.lk, to->type->dtype, last,
+                                                        map_cost(lw, m.lk.group));
   const char *forced = aicc_get_string(group, AICC_ATTR_SCHEDULE, NULL);
   if (!forced || !aicc_map_schedule_parse(forced, &m.schedule)) {
     m.schedule = (aicc_map_schedule){.vector = most};

@@ -117,11 +117,11 @@ void lk_vector_begin(lower_kernel *lk, lk_vector *v, int count, kir_val place) {
   lk->vector = count > 1 ? v : NULL;
 }
 
-kir_val lk_vector_copy(lower_kernel *lk, int copy) {
-  lk_vector *v = lk->vector;
-  v->copy = copy;
-  v->next = 0;
-  return copy == 0 ? v->place : kir_add(&lk->b, v->place, lk_i64(lk, copy));
+void lk_vector_copy(lower_kernel *lk, int copy) {
+  if (lk->vector != NULL) {
+    lk->vector->copy = copy;
+    lk->vector->next = lk->vector->next_store = 0;
+  }
 }
 
 void lk_vector_end(lower_kernel *lk) { lk->vector = NULL; }
@@ -165,21 +165,83 @@ bool lk_vector_load_element(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, 
   return true;
 }
 
+static void store_wide(lower_kernel *lk, kir_val buffer, aicc_dtype dtype,
+                       const lk_vector_store_to *store) {
+  const lk_vector *v = lk->vector;
+  const int piece = piece_of(v, dtype);
+  if (lk->guard) {
+    kir_if(&lk->b, lk->guard);
+  }
+  for (int at = 0; at < v->count; at += piece) {
+    kir_vstore(&lk->b, buffer, kir_add(&lk->b, store->first, lk_i64(lk, at)), store->array, at,
+               piece);
+  }
+  if (lk->guard) {
+    kir_end(&lk->b);
+  }
+}
+
+static void store_one(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val linear,
+                      kir_val value) {
+  if (lk->guard) {
+    kir_if(&lk->b, lk->guard);
+  }
+  lk_store(lk, buffer, dtype, linear, value);
+  if (lk->guard) {
+    kir_end(&lk->b);
+  }
+}
+
 void lk_vector_store(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val linear,
                      kir_val value) {
   lk_vector *v = lk->vector;
-  if (v != NULL && v->copy == 0 && piece_of(v, dtype) > 0 && is_element(lk, linear)) {
-    v->stored = kir_array(&lk->b, dtype, v->count, true);
-    v->stored_at = linear;
-  }
-  if (v == NULL || v->stored == 0) {
-    lk_store(lk, buffer, dtype, linear, value);
+  if (v == NULL) {
+    store_one(lk, buffer, dtype, linear, value);
     return;
   }
-  kir_aset(&lk->b, v->stored, lk_i64(lk, v->copy), kir_cast(&lk->b, value, dtype, false));
-  const int piece = piece_of(v, dtype);
-  for (int at = 0; v->copy == v->count - 1 && at < v->count; at += piece) {
-    const kir_val first = kir_add(&lk->b, v->stored_at, lk_i64(lk, at));
-    kir_vstore(&lk->b, buffer, first, v->stored, at, piece);
+  if (v->copy == 0) {
+    const bool wide = piece_of(v, dtype) > 0 && is_element(lk, linear) &&
+                      (lk->guard == 0 || !depends(lk, lk->guard, 0));
+    const lk_vector_store_to store = {
+        .array = wide ? kir_array(&lk->b, dtype, v->count, true) : 0, .first = linear};
+    AICC_PUSH(&lk->lw->plan->arena, v->stores, v->store_count, v->store_capacity, store);
   }
+  AICC_ASSERT(v->next_store < v->store_count);
+  const lk_vector_store_to *store = &v->stores[v->next_store++];
+  if (store->array == 0) {
+    store_one(lk, buffer, dtype, linear, value);
+    return;
+  }
+  kir_aset(&lk->b, store->array, lk_i64(lk, v->copy), kir_cast(&lk->b, value, dtype, false));
+  if (v->copy == v->count - 1) {
+    store_wide(lk, buffer, dtype, store);
+  }
+}
+
+// --- how many ------------------------------------------------------------------------------------
+
+static size_t largest_element(const lower_kernel *lk, aicc_dtype dtype) {
+  size_t largest = aicc_dtype_size(dtype);
+  for (const aicc_node *node = lk->group->first; node; node = node->next) {
+    for (int i = 0; i < node->in_count; i++) {
+      const aicc_node *def = node->in[i] ? node->in[i]->def : NULL;
+      if (node->in[i] && node->in[i]->type.rank > 0 && !(def && def->parent == lk->group)) {
+        const size_t size = aicc_dtype_size(node->in[i]->type.dtype);
+        largest = size > largest ? size : largest;
+      }
+    }
+  }
+  return largest;
+}
+
+int lk_vector_choose(const lower_kernel *lk, aicc_dtype dtype, aicc_dim last, int cost) {
+  enum { HEAVY_COST = 64 };
+  if (aicc_dtype_kind_of(dtype) > AICC_KIND_FLOAT8) {
+    return 1;
+  }
+  int count = largest_element(lk, dtype) <= 2 && cost <= HEAVY_COST ? LK_VECTOR_MAX : 4;
+  while (last && !aicc_dim_divisible(lk->lw->module->dims, last, count)) {
+    count /= 2;
+  }
+  return count;
 }

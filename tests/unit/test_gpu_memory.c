@@ -141,11 +141,82 @@ START_TEST(maps) {
 }
 END_TEST
 
+// --- rows ----------------------------------------------------------------------------------------
+
+#define SUM(type, shape, kept, axes)                                     \
+  "dims n, m\ngraph @t(%x: " type "[" shape "]) -> (%r) {\n"             \
+  "  %r = reduce_sum %x {axes = [" axes "], keepdims = 1} : " type "[" kept "]\n}\n"
+#define SOFTMAX(type, shape, kept, axis)                                        \
+  "dims n, m\ngraph @t(%x: " type "[" shape "]) -> (%r) {\n"                    \
+  "  %a = reduce_max %x {axes = [" axis "], keepdims = 1} : " type "[" kept "]\n" \
+  "  %b = sub %x, %a : " type "[" shape "]\n  %e = exp %b : " type "[" shape "]\n" \
+  "  %s = reduce_sum %e {axes = [" axis "], keepdims = 1} : " type "[" kept "]\n"  \
+  "  %r = div %e, %s : " type "[" shape "]\n}\n"
+#define NORM(type, shape, kept, last)                                           \
+  "dims n, m\ngraph @t(%x: " type "[" shape "], %g: " type "[" last "]) -> (%r) {\n" \
+  "  %a = reduce_sum %x {axes = [1], keepdims = 1} : " type "[" kept "]\n"      \
+  "  %b = sub %x, %a : " type "[" shape "]\n  %q = mul %b, %b : " type "[" shape "]\n" \
+  "  %v = reduce_sum %q {axes = [1], keepdims = 1} : " type "[" kept "]\n"      \
+  "  %w = sqrt %v : " type "[" kept "]\n  %d = div %b, %w : " type "[" shape "]\n" \
+  "  %r = mul %d, %g : " type "[" shape "]\n}\n"
+
+static const memory_case row_cases[] = {
+    {SUM("f32", "n, 1", "n, 1", "1"), "n=5"},
+    {SUM("f32", "n, 3", "n, 1", "1"), "n=37"},
+    {SUM("f32", "n, 16", "n, 1", "1"), "n=64"},
+    {SUM("f32", "n, 61", "n, 1", "1"), "n=7"},
+    {SUM("f32", "n, 128", "n, 1", "1"), "n=3"},
+    {SUM("f32", "n, 1001", "n, 1", "1"), "n=3"},
+    {SUM("f16", "n, 1032", "n, 1", "1"), "n=2"},
+    {SUM("f32", "n, m", "n, 1", "1"), "n=3 m=777"},
+    {SUM("f32", "n, m", "n, 1", "1"), "n=0 m=7"},
+    {SUM("f32", "n, m", "n, 1", "1"), "n=4 m=0"},
+    {SUM("f32", "n, m", "1, 1", "0, 1"), "n=40 m=77"},
+    {SUM("i64", "n, m", "1, 1", "0, 1"), "n=40 m=77"},
+    {SUM("f32", "n, 5, 4", "n, 1, 1", "1, 2"), "n=9"},
+    {SUM("f32", "4, n, 8", "1, n, 1", "0, 2"), "n=9"},
+    {SUM("f32", "n, m", "1, m", "0"), "n=75 m=45"},
+    {SUM("f32", "n, m", "1, m", "0"), "n=0 m=5"},
+    {SUM("f32", "37, 33", "1, 33", "0"), ""},
+    {SUM("bf16", "100, 40", "1, 40", "0"), ""},
+    {SUM("f64", "5000, 3", "1, 3", "0"), ""},
+    {SUM("f32", "3, 9000", "3, 1", "1"), ""},
+    {SUM("i32", "9, 9, 5, 7", "1, 9, 1, 7", "0, 2"), ""},
+    {SUM("i32", "2, 9, 5, 7", "2, 1, 5, 1", "1, 3"), ""},
+    {SOFTMAX("f32", "n, 10", "n, 1", "1"), "n=11"},
+    {SOFTMAX("f32", "n, 130", "n, 1", "1"), "n=5"},
+    {SOFTMAX("f16", "n, 512", "n, 1", "1"), "n=3"},
+    {SOFTMAX("f32", "n, m", "n, 1", "1"), "n=3 m=401"},
+    {SOFTMAX("f32", "3, 1021", "3, 1", "1"), ""},
+    {SOFTMAX("f32", "36, n", "1, n", "0"), "n=41"},
+    {SOFTMAX("f32", "n, 41", "1, 41", "0"), "n=70"},
+    {NORM("f32", "n, 96", "n, 1", "96"), "n=9"},
+    {NORM("f32", "n, 768", "n, 1", "768"), "n=3"},
+    {NORM("bf16", "n, 4096", "n, 1", "4096"), "n=2"},
+    {NORM("f32", "n, 6000", "n, 1", "6000"), "n=2"},
+    {NORM("f32", "n, 30", "n, 1", "30"), "n=33"},
+    {"dims n\ngraph @t(%x: bool[n, 40]) -> (%r) {\n"
+     "  %r = reduce_max %x {axes = [1], keepdims = 0} : bool[n]\n}\n", "n=7"},
+    {"dims n\ngraph @t(%x: f32[n, 70]) -> (%a, %b) {\n"
+     "  %e = exp %x : f32[n, 70]\n"
+     "  %s = reduce_sum %e {axes = [1], keepdims = 0} : f32[n]\n  %a = log %s : f32[n]\n"
+     "  %b = reduce_max %x {axes = [1], keepdims = 0} : f32[n]\n}\n", "n=7"},
+};
+
+START_TEST(rows) {
+  static const char *const schedules[] = {
+      NULL,          "row=lanes 1", "row=lanes 4",         "row=lanes 32",       "row=warps 1",
+      "row=warps 2", "row=warps 8", "row=warps 1 split 3", "row=warps 4 split 7"};
+  run_all(row_cases, COUNT_OF(row_cases), schedules, COUNT_OF(schedules));
+}
+END_TEST
+
 static Suite *make_suite(void) {
   Suite *suite = suite_create("gpu_memory");
   TCase *tests = tcase_create("gpu_memory");
   tcase_set_timeout(tests, 250);
   tcase_add_test(tests, maps);
+  tcase_add_test(tests, rows);
   suite_add_tcase(suite, tests);
   return suite;
 }
