@@ -86,6 +86,17 @@ static aicc_dim body(gpu_map *m) {
   return aicc_dim_max(dims, tasks, aicc_dim_min(dims, m->total, aicc_dim_const(dims, 1)));
 }
 
+// Small reductions (pooling) are loops, in which nothing wide is loaded: neighbouring lanes had better
+// read neighbouring elements.
+static bool has_loops(const aicc_region *group) {
+  for (const aicc_node *node = group->first; node; node = node->next) {
+    if (aicc_kind_of(node) == AICC_KIND_REDUCE) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void map_gpu_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value,
                     const map_target *to, const char *name) {
   aicc_dims *dims = lw->module->dims;
@@ -97,8 +108,9 @@ void map_gpu_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value,
   }
   // One dimension may end anywhere; of several the last is whole vectors.
   const aicc_dim last = m.space.rank > 1 ? m.space.dims[m.space.rank - 1] : 0;
-  const int most = m.space.rank == 0 ? 1
-                                     : lk_vector_choose(&m.lk, to->type->dtype, last,
+  const int most = m.space.rank == 0 || has_loops(m.lk.group)
+                       ? 1
+                       : lk_vector_choose(&m.lk, to->type->dtype, last,
                                                         map_cost(lw, m.lk.group));
   const char *forced = aicc_get_string(group, AICC_ATTR_SCHEDULE, NULL);
   if (!forced || !aicc_map_schedule_parse(forced, &m.schedule)) {

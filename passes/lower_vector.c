@@ -235,8 +235,8 @@ static size_t largest_element(const lower_kernel *lk, aicc_dtype dtype) {
 }
 
 int lk_vector_choose(const lower_kernel *lk, aicc_dtype dtype, aicc_dim last, int cost) {
-  enum { HEAVY_COST = 64 };
-  if (aicc_dtype_kind_of(dtype) > AICC_KIND_FLOAT8) {
+  enum { HEAVY_COST = 64, HUGE_COST = 400 };
+  if (aicc_dtype_kind_of(dtype) > AICC_KIND_FLOAT8 || cost > HUGE_COST) {
     return 1;
   }
   int count = largest_element(lk, dtype) <= 2 && cost <= HEAVY_COST ? LK_VECTOR_MAX : 4;
