@@ -102,9 +102,10 @@ static aicc_status nvidia_images(cg *c, const cg_target *const *cubins, size_t c
                                  cg_reply *reply) {
   LLVMMemoryBufferRef text = NULL;
   AICC_TRY(cg_emit(c, true, &text));
-  const size_t size = LLVMGetBufferSize(text);
+  const size_t head = strlen(c->notes), size = head + LLVMGetBufferSize(text);
   char *ptx = aicc_arena_alloc(c->arena, size + 1);  // drivers want its zero
-  memcpy(ptx, LLVMGetBufferStart(text), size);
+  memcpy(ptx, c->notes, head);
+  memcpy(ptx + head, LLVMGetBufferStart(text), size - head);
   LLVMDisposeMemoryBuffer(text);
   for (size_t i = 0; i < count; i++) {
     AICC_TRY(add_cubin(c, cubins[i], ptx, size, reply));

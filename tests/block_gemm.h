@@ -43,7 +43,8 @@ static inline kir_val gemm_less(gemm *g, kir_val x, kir_val y) {
 // the 8 rows of a matrix lie in different banks.
 static inline kir_val gemm_place(gemm *g, kir_val row, kir_val chunk, int width) {
   const int chunks = width / 8;
-  const kir_val by = chunks >= 8 ? gemm_mod(g, row, 8) : gemm_mod(g, gemm_div(g, row, 8 / chunks), chunks);
+  const kir_val by = chunks >= 8 ? gemm_mod(g, row, 8)
+                                 : gemm_mod(g, gemm_div(g, row, 8 / chunks), chunks);
   const kir_val moved = gemm_xor(g, chunk, by);
   return kir_add(&g->b, kir_mul(&g->b, row, gemm_int(g, width)),
                  kir_mul(&g->b, moved, gemm_int(g, 8)));
