@@ -109,7 +109,8 @@ void own_gpu_nonzero(own *o, const char *sizes, const char *stores) {
   own_gpu_cumulate(&sum, &line, "add");
   own_kernel k = piecewise(o, "nonzero_pieces");
   own_gpu_scan(&k, "add");
-  own_bind(&k, "NOTHING=cast<%s>(0)", aicc_dtype_name(x->dtype));
+  own_bind(&k, x->dtype == AICC_BOOL ? "NOTHING=false" : "NOTHING=cast<%s>(0)",
+           aicc_dtype_name(x->dtype));
   own_bind(&k, "SIZES=%s", sizes);
   own_bind(&k, "STORES=%s", stores);
   own_buffer(&k, "starts", starts);
