@@ -121,6 +121,9 @@ static aicc_node *make_scatter_elements(aicc_module *module, aicc_value *const *
 
 START_TEST(scatter_elements) {
   static const own_case cases[] = {
+      {"several tasks", make_scatter_elements,
+       {{AICC_F32, 2, {9, 100}}, {AICC_I64, 2, {7, 100}, OWN_INDEX, -9, 9}, {AICC_F32, 2, {7, 100}}},
+       3, {0, 0}},
       {"last axis", make_scatter_elements,
        {{AICC_F32, 2, {5, 9}}, {AICC_I64, 2, {4, 12}, OWN_INDEX, -9, 9}, {AICC_F32, 2, {4, 12}}},
        3, {1, 0}},
