@@ -101,6 +101,11 @@ void map_gpu_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value,
                     const map_target *to, const char *name) {
   aicc_dims *dims = lw->module->dims;
   gpu_map m = {.value = value, .to = to, .total = aicc_dim_const(dims, 1)};
+  const char *forced = aicc_get_string(group, AICC_ATTR_SCHEDULE, NULL);
+  const bool given = forced && aicc_map_schedule_parse(forced, &m.schedule);
+  if ((!given || m.schedule.tile) && map_gpu_tile(lw, group, value, to, name)) {
+    return;
+  }
   lk_begin(&m.lk, lw, name, "map", group);
   m.space = map_make_space(&m.lk, &value->type);
   for (int i = 0; i < m.space.rank; i++) {
@@ -112,8 +117,7 @@ void map_gpu_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value,
                        ? 1
                        : lk_vector_choose(&m.lk, to->type->dtype, last,
                                                         map_cost(lw, m.lk.group));
-  const char *forced = aicc_get_string(group, AICC_ATTR_SCHEDULE, NULL);
-  if (!forced || !aicc_map_schedule_parse(forced, &m.schedule)) {
+  if (!given || m.schedule.tile) {
     m.schedule = (aicc_map_schedule){.vector = most};
   }
   // A forced vector that the shape does not allow is the next one that it does.

@@ -27,7 +27,10 @@ static bool is_power(int value) { return (value & (value - 1)) == 0; }
 
 bool aicc_map_schedule_parse(const char *text, aicc_map_schedule *out) {
   const char *at = text;
-  *out = (aicc_map_schedule){0};
+  *out = (aicc_map_schedule){.tile = strcmp(text, "tile") == 0};
+  if (out->tile) {
+    return true;
+  }
   return read_item(&at, text, "vector", VECTOR_MAX, &out->vector) && is_power(out->vector) &&
          (*at == 0 || (read_item(&at, text, "task", TASK_MAX, &out->task) && *at == 0 &&
                        out->task % out->vector == 0));
@@ -46,6 +49,9 @@ bool aicc_row_schedule_parse(const char *text, aicc_row_schedule *out) {
 }
 
 const char *aicc_map_schedule_print(const aicc_map_schedule *schedule, aicc_arena *arena) {
+  if (schedule->tile) {
+    return "tile";
+  }
   return schedule->task > 0
              ? aicc_arena_printf(arena, "vector %d task %d", schedule->vector, schedule->task)
              : aicc_arena_printf(arena, "vector %d", schedule->vector);

@@ -4,6 +4,7 @@
 //
 //   vector 4            a lane computes 4 neighbouring elements at a time (1, 2, 4, 8): wide accesses
 //   vector 4 task 1024  and a task, which one warp runs, computes 1024 (a multiple of 4)
+//   tile                a transposed operand comes through shared memory in squares
 //
 // Rows (--schedule row=..., or NODE=...):
 //
@@ -19,6 +20,7 @@
 #include "ir/arena.h"
 
 typedef struct aicc_map_schedule {
+  bool tile;   // then the rest is 0
   int vector;  // 1, 2, 4, 8
   int task;    // elements; 0: to be chosen
 } aicc_map_schedule;

@@ -134,8 +134,32 @@ static const memory_case map_cases[] = {
      "  %r = exp %p : f32[n + 1, 16]\n}\n", "n=11"},
 };
 
+static const memory_case turned_cases[] = {
+    {"dims n, m\ngraph @t(%x: f32[n, m], %y: f32[n]) -> (%r) {\n"
+     "  %t = transpose %x {perm = [1, 0]} : f32[m, n]\n  %a = add %t, %y : f32[m, n]\n"
+     "  %r = mul %a, %t : f32[m, n]\n}\n", "n=70 m=45"},
+    {"dims n, m\ngraph @t(%x: f32[n, m], %y: f32[n]) -> (%r) {\n"
+     "  %t = transpose %x {perm = [1, 0]} : f32[m, n]\n  %r = add %t, %y : f32[m, n]\n}\n",
+     "n=0 m=45"},
+    {"dims n\ngraph @t(%x: f16[n, 33, 5, 7]) -> (%r) {\n"
+     "  %r = transpose %x {perm = [0, 2, 3, 1]} : f16[n, 5, 7, 33]\n}\n", "n=3"},
+    {"dims n\ngraph @t(%x: u8[n, 5, 7, 33]) -> (%r) {\n"
+     "  %r = transpose %x {perm = [0, 3, 1, 2]} : u8[n, 33, 5, 7]\n}\n", "n=2"},
+    {"dims n, m, k\ngraph @t(%x: f64[k, n, m]) -> (%r) {\n"
+     "  %r = transpose %x {perm = [2, 1, 0]} : f64[m, n, k]\n}\n", "n=3 m=35 k=65"},
+    {"dims n, m\ngraph @t(%x: f32[n, m]) -> (%r, %s) {\n"
+     "  %t = transpose %x {perm = [1, 0]} : f32[m, n]\n  %r = exp %t : f32[m, n]\n"
+     "  %s = reduce_sum %t {axes = [0], keepdims = 0} : f32[n]\n}\n", "n=40 m=33"},
+};
+
+START_TEST(transposes) {
+  static const char *const schedules[] = {NULL, "map=vector 1", "map=tile"};
+  run_all(turned_cases, COUNT_OF(turned_cases), schedules, COUNT_OF(schedules));
+}
+END_TEST
+
 START_TEST(maps) {
-  static const char *const schedules[] = {NULL, "map=vector 1", "map=vector 2 task 64",
+  static const char *const schedules[] = {NULL, "map=tile", "map=vector 1", "map=vector 2 task 64",
                                           "map=vector 8 task 4096"};
   run_all(map_cases, COUNT_OF(map_cases), schedules, COUNT_OF(schedules));
 }
@@ -216,6 +240,7 @@ static Suite *make_suite(void) {
   TCase *tests = tcase_create("gpu_memory");
   tcase_set_timeout(tests, 250);
   tcase_add_test(tests, maps);
+  tcase_add_test(tests, transposes);
   tcase_add_test(tests, rows);
   suite_add_tcase(suite, tests);
   return suite;
