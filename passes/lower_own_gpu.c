@@ -27,7 +27,9 @@ static int warps_for(const own *o, aicc_dim n) {
 
 void own_gpu_lines(own_kernel *k, const own_lines *l, int per_element) {
   own *o = k->o;
-  own_bind(k, "WARPS=%d", warps_for(o, l->n));
+  const int warps = warps_for(o, l->n);
+  own_bind(k, "WARPS=%d", warps);
+  own_bind(k, "PAIRS=%d", 2 * warps);
   own_size(k, "n", l->n);
   own_size(k, "inner", l->inner);
   const aicc_dim work = times(o, times(o, l->outer, l->n), l->inner);

@@ -4,7 +4,7 @@
 
 #include "passes/lower_own.h"
 
-enum { SMALL_K = 48 };
+enum { SMALL_K = 48, SMALL_K_GPU = 256 };
 
 static own_lines lines_of(own *o, const aicc_type *type) {
   if (type->rank == 0) {
@@ -102,9 +102,12 @@ void own_lower_topk(own *o) {
   const bool most = aicc_get_int(o->node, AICC_ATTR_LARGEST, 1) != 0;
   const aicc_dim count = times(o, l.outer, l.inner);
   int64_t small = 0;
-  const bool select = aicc_dim_is_const(o->dims, picked.n, &small) && small <= SMALL_K;
-  const bool merge = own_is_gpu(o) && !select;
-  own_kernel k = own_begin(o, select ? "topk_select" : merge ? "topk_merge" : "topk_sort");
+  const bool gpu = own_is_gpu(o);
+  const bool select = aicc_dim_is_const(o->dims, picked.n, &small) &&
+                      small <= (gpu ? SMALL_K_GPU : SMALL_K);
+  own_kernel k = own_begin(o, gpu      ? (select ? "topk_block" : "topk_merge")
+                              : select ? "topk_select"
+                                       : "topk_sort");
   bind_types(&k, x->dtype);
   own_bind(&k, "OVER=%s", most ? "gt" : "lt");
   own_bind(&k, "WORST=%s", most ? "lowest" : "highest");
@@ -121,7 +124,7 @@ void own_lower_topk(own *o) {
   } else {
     work = aicc_dim_floordiv(o->dims, work, own_const(o, 3));
   }
-  if (merge) {
+  if (gpu) {
     own_gpu_lines(&k, &l, 1000);
     return;
   }

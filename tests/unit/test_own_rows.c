@@ -99,6 +99,8 @@ START_TEST(topk) {
       {"halves", make_topk, {{AICC_F16, 2, {2, 12}}}, 1, {1, 2, 0}},
       {"many", make_topk, {{AICC_F32, 2, {2, 77}}}, 1, {1, 60, 1}},
       {"many columns", make_topk, {{AICC_F64, 3, {2, 65, 3}}}, 1, {1, 65, 0}},
+      {"of a long row", make_topk, {{AICC_F32, 2, {2, 2600}}}, 1, {1, 9, 1}},
+      {"ties of a long row", make_topk, {{AICC_I32, 2, {2, 1300}, OWN_INDEX, 0, 3}}, 1, {1, 20, 0}},
       {"very many", make_topk, {{AICC_F32, 2, {2, 1100}}}, 1, {1, 700, 1}},
       {"many ints", make_topk, {{AICC_I32, 1, {100}}}, 1, {0, 49, 1}},
       {"nan", make_topk, {{AICC_F32, 2, {3, 4}, .data = nans}}, 1, {1, 2, 1}},
