@@ -235,6 +235,92 @@ START_TEST(rows) {
 }
 END_TEST
 
+// --- forms ---------------------------------------------------------------------------------------
+
+// What the kernels must and must not hold, as text.
+typedef struct form_case {
+  const char *graph, *schedule, *has, *lacks;
+} form_case;
+
+static const form_case form_cases[] = {
+    {FLAT("f32"), "vector 4", "vload %", "reduce"},
+    {FLAT("f16"), "vector 8", ", 8\n", "reduce"},
+    {FLAT("f64"), "vector 4", ", 2\n", ", 4\n"},
+    {ROWS("f32", "8"), "vector 4", "vstore %", "= load %"},
+    {ROWS("f32", "6"), "vector 2", ", 2\n", ", 4\n"},
+    {ROWS("f32", "7"), "vector 1", "= load %", "vload"},
+    {"dims n\ngraph @t(%x: f32[n, 64]) -> (%r) {\n"
+     "  %r = transpose %x {perm = [1, 0]} : f32[64, n]\n}\n", "tile", "barrier", "vload"},
+    {"dims n\ngraph @t(%x: f16[n, 16], %i: i64[n]) -> (%r) {\n"
+     "  %g = gather %x, %i {axis = 0} : f16[n, 16]\n  %r = exp %g : f16[n, 16]\n}\n",
+     "vector 4", "vload %", NULL},
+    {SUM("f32", "n, 12", "n, 1", "1"), "lanes 16", "exchange", "barrier"},
+    {SUM("f32", "n, 512", "n, 1", "1"), "warps 1", "vload", "barrier"},
+    {SUM("f32", "n, 4096", "n, 1", "1"), "warps 4", "warps 4 {", "lanes {"},
+    {SUM("f32", "n, 40000", "n, 1", "1"), "warps 8", "lanes {", "split"},
+    {SUM("f32", "n, m", "1, 1", "0, 1"), "warps 8 split 64", "@row_", "atomic"},
+    {SUM("f32", "4000, m", "1, m", "0"), "warps 8", "serial {", "reduce"},
+    // A row that is held in registers is loaded once.
+    {SOFTMAX("f32", "n, 128", "n, 1", "1"), "warps 1", "vstore", "lanes {"},
+};
+
+static int count_in(const char *text, const char *what) {
+  int count = 0;
+  for (const char *at = text; (at = strstr(at, what)) != NULL; at++) {
+    count++;
+  }
+  return count;
+}
+
+// The kernels for sm_80 and, before them, their schedules; to be freed.
+static char *kernels_of(const char *graph) {
+  aicc_diags diags;
+  aicc_diags_init(&diags);
+  aicc_module *module = aicc_module_parse(graph, strlen(graph), "test", &diags);
+  ck_assert_ptr_nonnull(module);
+  const aicc_machine *machine = &cg_target_find("sm_80")->machine;
+  const aicc_pass_options passes = {.machine = machine, .check = true};
+  ck_assert_int_eq(aicc_run_passes(module, "fuse", &passes, &diags), AICC_OK);
+  aicc_plan *plan = aicc_lower_module(module, machine, NULL, &diags);
+  ck_assert_ptr_nonnull(plan);
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  for (const aicc_step *step = plan->steps.first; step; step = step->next) {
+    if (step->kind == AICC_STEP_LAUNCH) {
+      fprintf(out, "schedule: %s\n", step->text ? step->text : "");
+    }
+  }
+  for (size_t i = 0; i < plan->kernel_count; i++) {
+    kir_print(plan->kernels[i], out);
+  }
+  fclose(out);
+  aicc_plan_destroy(plan);
+  aicc_module_destroy(module);
+  aicc_diags_deinit(&diags);
+  return text;
+}
+
+START_TEST(forms) {
+  const form_case *c = &form_cases[_i];
+  char *text = kernels_of(c->graph);
+  const char *schedule = strstr(text, "schedule: ") + strlen("schedule: ");
+  ck_assert_msg(strncmp(schedule, c->schedule, strlen(c->schedule)) == 0, "%s\n%s", c->graph, text);
+  ck_assert_msg(strstr(text, c->has) != NULL, "no '%s': %s", c->has, text);
+  ck_assert_msg(!c->lacks || !strstr(text, c->lacks), "'%s': %s", c->lacks, text);
+  free(text);
+}
+END_TEST
+
+START_TEST(rows_in_registers_are_loaded_once) {
+  char *text = kernels_of(SOFTMAX("f32", "n, 512", "n, 1", "1"));
+  ck_assert_int_eq(count_in(text, "vload %"), 4);  // 512 / 32 lanes / 4 elements
+  ck_assert_int_eq(count_in(text, "= load %"), 0);
+  ck_assert_int_eq(count_in(text, "= exp %"), 16);
+  free(text);
+}
+END_TEST
+
 static Suite *make_suite(void) {
   Suite *suite = suite_create("gpu_memory");
   TCase *tests = tcase_create("gpu_memory");
@@ -242,6 +328,8 @@ static Suite *make_suite(void) {
   tcase_add_test(tests, maps);
   tcase_add_test(tests, transposes);
   tcase_add_test(tests, rows);
+  tcase_add_loop_test(tests, forms, 0, COUNT_OF(form_cases));
+  tcase_add_test(tests, rows_in_registers_are_loaded_once);
   suite_add_tcase(suite, tests);
   return suite;
 }
