@@ -76,9 +76,9 @@ static void strides_of(own *o, const aicc_type *type, aicc_dim *strides) {
   }
 }
 
-// --- assignments on a GPU ------------------------------------------------------------------------
+// --- on a GPU ------------------------------------------------------------------------
 //
-// All updates at once: first each claims its place in a table, where the last one wins by an atomic
+// Assignments, all at once: first each claims its place in a table, where the last one wins by an atomic
 // maximum of numbers; then those that won are stored. Integers make it the same on every run.
 
 // What is to be known of one element of the indices' iteration.
@@ -143,6 +143,29 @@ static void assign_on_gpu(scatter *s, const scatter_shape *shape) {
   end_lanes(s, elements);
 }
 
+// Integers add up, and have a least and a largest, in any order.
+static bool is_orderless(const scatter *s) {
+  const bool wide = s->dtype == AICC_I32 || s->dtype == AICC_I64 || s->dtype == AICC_U32 ||
+                    s->dtype == AICC_U64;
+  return wide && (s->op == AICC_OP_ADD || s->op == AICC_OP_MIN || s->op == AICC_OP_MAX);
+}
+
+static void fold_on_gpu(scatter *s, const scatter_shape *shape) {
+  own *o = s->o;
+  kir_builder *b = &s->lk.b;
+  begin_step(s, "fold");
+  s->indices = lk_buffer(&s->lk, own_operand(o, 1), KIR_READ);
+  const aicc_dim elements = aicc_dim_mul(o->dims, shape->picks, shape->block);
+  const kir_val at = begin_lanes(s, elements);
+  const kir_val block = lk_dim(&s->lk, shape->block);
+  const kir_val pick = kir_scalar2(b, AICC_OP_DIV, at, block);
+  const kir_val inside = kir_sub(b, at, kir_mul(b, pick, block));
+  const kir_val to = kir_add(b, kir_mul(b, shape->place(s, pick), block), inside);
+  const kir_val value = kir_load(b, lk_buffer(&s->lk, own_operand(o, 2), KIR_READ), at);
+  kir_atomic(b, s->op, lk_buffer(&s->lk, s->result, KIR_READ | KIR_WRITE), to, value);
+  end_lanes(s, elements);
+}
+
 static kir_val place_of_element(scatter *s, kir_val pick) {
   own *o = s->o;
   lower_kernel *lk = &s->lk;
@@ -176,12 +199,12 @@ static kir_val place_of_tuple(scatter *s, kir_val pick) {
 // False: the CPU's form serves.
 static bool try_on_gpu(own *o, const scatter_shape *shape) {
   scatter s = {.o = o, .dtype = own_type(o, 0)->dtype, .op = reduction_of(o->node)};
-  if (!own_is_gpu(o) || s.op != AICC_OP_COUNT) {
+  if (!own_is_gpu(o) || (s.op != AICC_OP_COUNT && !is_orderless(&s))) {
     return false;
   }
   s.result = own_result(o, 0);
   own_copy(o, s.result, own_operand(o, 0));
-  assign_on_gpu(&s, shape);
+  (s.op == AICC_OP_COUNT ? assign_on_gpu : fold_on_gpu)(&s, shape);
   return true;
 }
 
@@ -210,7 +233,8 @@ void own_lower_scatter_elements(own *o) {
     }
   }
   lower_kernel *lk = &s.lk;
-  const aicc_dim block = own_block(o, indices->dims[axis]);
+  const aicc_dim block = own_is_gpu(o) ? own_const(o, o->lw->machine->width)
+                                       : own_block(o, indices->dims[axis]);
   const kir_val first = kir_mul(&lk->b, kir_task(&lk->b), lk_dim(lk, block));
   const kir_val end = minimum(&s, kir_add(&lk->b, first, lk_dim(lk, block)), lk_dim(lk, lines));
   const kir_val line = lk_for(lk, KIR_LANES, first, end);
@@ -249,7 +273,7 @@ void own_lower_scatter_nd(own *o) {
   }
   begin(&s, o, "scatter_nd");
   lower_kernel *lk = &s.lk;
-  const int piece = 16 * o->lw->machine->width;
+  const int piece = (own_is_gpu(o) ? 1 : 16) * o->lw->machine->width;
   const aicc_dim picks = own_product(o, indices, 0, indices->rank - 1);
   const aicc_dim block = own_product(o, x, (int)depth, x->rank);
   const bool single = aicc_dim_is(o->dims, block, 1);

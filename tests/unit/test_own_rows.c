@@ -123,6 +123,12 @@ static aicc_node *make_scatter_elements(aicc_module *module, aicc_value *const *
 
 START_TEST(scatter_elements) {
   static const own_case cases[] = {
+      {"integers add up", make_scatter_elements,
+       {{AICC_I32, 2, {9, 100}}, {AICC_I64, 2, {7, 100}, OWN_INDEX, -9, 9}, {AICC_I32, 2, {7, 100}}},
+       3, {0, 1}},
+      {"largest integers", make_scatter_elements,
+       {{AICC_U64, 2, {9, 60}}, {AICC_I64, 2, {7, 60}, OWN_INDEX, -9, 9}, {AICC_U64, 2, {7, 60}}},
+       3, {0, 4}},
       {"several tasks", make_scatter_elements,
        {{AICC_F32, 2, {9, 100}}, {AICC_I64, 2, {7, 100}, OWN_INDEX, -9, 9}, {AICC_F32, 2, {7, 100}}},
        3, {0, 0}},
