@@ -227,66 +227,66 @@ void row_launch(row_group *g, aicc_dim rows, aicc_dim grid, aicc_dim length) {
   lk_launch(&g->lk, grid, aicc_dim_floordiv(dims, work, aicc_dim_const(dims, 48)));
 }
 
-void aicc_lower_row(aicc_lower *lw, aicc_node *group) {
+static void cpu_kernel(row_group *g) {
+  aicc_lower *lw = g->lw;
   aicc_dims *dims = lw->module->dims;
-  row_group g = {.lw = lw, .node = group, .body = group->regions[0]};
-  for (int i = 0; i < group->out_count; i++) {
-    aicc_lower_result(lw, group->out[i]);
-  }
-  find_shape(&g);
-  if (lw->machine->kind == AICC_MACHINE_GPU) {
-    row_gpu_kernels(&g);
-    return;
-  }
-  lk_begin(&g.lk, lw,
-           aicc_arena_printf(&lw->plan->arena, "row_%u", group->id), "row", group);
+  lk_begin(&g->lk, lw, aicc_arena_printf(&lw->plan->arena, "row_%u", g->node->id), "row", g->node);
   const aicc_dim one = aicc_dim_const(dims, 1);
   aicc_dim rows = one, length = one;
   kir_val extents[AICC_MAX_RANK], parts[AICC_MAX_RANK];
   int kept[AICC_MAX_RANK], kept_count = 0;
-  for (int i = 0; i < g.full->rank; i++) {
-    g.index[i] = lk_i64(&g.lk, 0);
-    if (g.reduced[i]) {
-      length = aicc_dim_mul(dims, length, g.full->dims[i]);
-    } else if (i != g.lane_dim) {
-      rows = aicc_dim_mul(dims, rows, g.full->dims[i]);
-      extents[kept_count] = lk_dim(&g.lk, g.full->dims[i]);
+  for (int i = 0; i < g->full->rank; i++) {
+    g->index[i] = lk_i64(&g->lk, 0);
+    if (g->reduced[i]) {
+      length = aicc_dim_mul(dims, length, g->full->dims[i]);
+    } else if (i != g->lane_dim) {
+      rows = aicc_dim_mul(dims, rows, g->full->dims[i]);
+      extents[kept_count] = lk_dim(&g->lk, g->full->dims[i]);
       kept[kept_count++] = i;
     }
   }
   // Lanes over kept elements: a task is one row of them, in pieces.
-  const bool pieces = g.lane_dim >= 0 && !g.lanes_reduce;
+  const bool pieces = g->lane_dim >= 0 && !g->lanes_reduce;
   const int piece = 4 * lw->machine->width;
-  const aicc_dim inner = pieces ? g.full->dims[g.lane_dim] : one;
+  const aicc_dim inner = pieces ? g->full->dims[g->lane_dim] : one;
   const aicc_dim piece_count = aicc_dim_ceildiv(dims, inner, aicc_dim_const(dims, piece));
   const aicc_dim block = pieces ? one
                                 : aicc_dim_max(dims, one,
                                                aicc_dim_floordiv(
                                                    dims, aicc_dim_const(dims, ROW_TASK_ELEMENTS),
                                                    aicc_dim_max(dims, length, one)));
-  kir_val split_extents[2] = {0, lk_dim(&g.lk, piece_count)}, at[2];
-  lk_split(&g.lk, kir_task(&g.lk.b), split_extents, 2, at);
-  const kir_val first = kir_mul(&g.lk.b, at[0], lk_dim(&g.lk, block));
-  const kir_val end = kir_scalar2(&g.lk.b, AICC_OP_MIN,
-                                  kir_add(&g.lk.b, first, lk_dim(&g.lk, block)),
-                                  lk_dim(&g.lk, rows));
-  const kir_val row = lk_for(&g.lk, KIR_SERIAL, first, end);
-  lk_split(&g.lk, row, extents, kept_count, parts);
+  kir_val split_extents[2] = {0, lk_dim(&g->lk, piece_count)}, at[2];
+  lk_split(&g->lk, kir_task(&g->lk.b), split_extents, 2, at);
+  const kir_val first = kir_mul(&g->lk.b, at[0], lk_dim(&g->lk, block));
+  const kir_val end = kir_scalar2(&g->lk.b, AICC_OP_MIN,
+                                  kir_add(&g->lk.b, first, lk_dim(&g->lk, block)),
+                                  lk_dim(&g->lk, rows));
+  const kir_val row = lk_for(&g->lk, KIR_SERIAL, first, end);
+  lk_split(&g->lk, row, extents, kept_count, parts);
   for (int i = 0; i < kept_count; i++) {
-    g.index[kept[i]] = parts[i];
+    g->index[kept[i]] = parts[i];
   }
   if (pieces) {
-    const kir_val from = kir_mul(&g.lk.b, at[1], lk_i64(&g.lk, piece));
-    const kir_val to = kir_scalar2(&g.lk.b, AICC_OP_MIN,
-                                   kir_add(&g.lk.b, from, lk_i64(&g.lk, piece)),
-                                   lk_dim(&g.lk, inner));
-    g.index[g.lane_dim] = lk_for(&g.lk, KIR_LANES, from, to);
+    const kir_val from = kir_mul(&g->lk.b, at[1], lk_i64(&g->lk, piece));
+    const kir_val to = kir_scalar2(&g->lk.b, AICC_OP_MIN,
+                                   kir_add(&g->lk.b, from, lk_i64(&g->lk, piece)),
+                                   lk_dim(&g->lk, inner));
+    g->index[g->lane_dim] = lk_for(&g->lk, KIR_LANES, from, to);
   }
-  row_body(&g);
+  row_body(g);
   if (pieces) {
-    lk_end(&g.lk);
+    lk_end(&g->lk);
   }
-  lk_end(&g.lk);
+  lk_end(&g->lk);
   const aicc_dim grid = aicc_dim_mul(dims, piece_count, aicc_dim_ceildiv(dims, rows, block));
-  row_launch(&g, aicc_dim_mul(dims, rows, inner), grid, length);
+  row_launch(g, aicc_dim_mul(dims, rows, inner), grid, length);
+}
+
+void aicc_lower_row(aicc_lower *lw, aicc_node *group) {
+  row_group g = {.lw = lw, .node = group, .body = group->regions[0]};
+  for (int i = 0; i < group->out_count; i++) {
+    aicc_lower_result(lw, group->out[i]);
+  }
+  find_shape(&g);
+  (lw->machine->kind == AICC_MACHINE_GPU ? row_gpu_kernels : cpu_kernel)(&g);
 }
