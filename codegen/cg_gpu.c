@@ -167,24 +167,36 @@ typedef struct thread {
   LLVMValueRef in_block, worker;  // i32, i64: number of the warp in its block; of what runs a task
 } thread;
 
-static thread find_thread(cg_kernel *k) {
+// Lane and warp of thread |id| of its block; gives the warp's number in the block.
+static LLVMValueRef take_place(cg_kernel *k, LLVMValueRef id) {
   cg *c = k->c;
   LLVMBuilderRef b = c->builder;
   const unsigned width = (unsigned)k->width;
-  LLVMValueRef id = cg_intrinsic(c, k->gpu->thread_id, NULL, 0, NULL, 0);
-  LLVMValueRef block = cg_intrinsic(c, k->gpu->block_id, NULL, 0, NULL, 0);
   LLVMValueRef lane = LLVMBuildAnd(b, id, LLVMConstInt(c->i32, width - 1, false), "");
   k->lane = LLVMBuildZExt(b, lane, c->i64, "lane");
+  cg_add_fact(k, k->lane, 1, true);
   LLVMValueRef own = LLVMBuildUDiv(b, id, LLVMConstInt(c->i32, width, false), "");
   own = k->gpu->first(k, own);
-  block = LLVMBuildZExt(b, block, c->i64, "");
-  cg_add_fact(k, k->lane, 1, true);
-  if (k->kernel->warps > 1) {
+  if (k->kernel->warps > 1) {  // LLVM is to know its range
+    const unsigned most = KIR_WARPS_MAX - 1;
+    own = LLVMBuildAnd(b, own, LLVMConstInt(c->i32, most, false), "");
     k->warp = LLVMBuildZExt(b, own, c->i64, "warp");
     cg_add_fact(k, k->warp, 1, true);
+  } else {
+    k->warp = cg_int(c, 0);
+  }
+  return own;
+}
+
+static thread find_thread(cg_kernel *k) {
+  cg *c = k->c;
+  LLVMBuilderRef b = c->builder;
+  LLVMValueRef own = take_place(k, cg_intrinsic(c, k->gpu->thread_id, NULL, 0, NULL, 0));
+  LLVMValueRef block = cg_intrinsic(c, k->gpu->block_id, NULL, 0, NULL, 0);
+  block = LLVMBuildZExt(b, block, c->i64, "");
+  if (k->kernel->warps > 1) {
     return (thread){.in_block = own, .worker = block};
   }
-  k->warp = cg_int(c, 0);
   LLVMValueRef first = LLVMBuildMul(b, block, cg_int(c, CG_GPU_WARPS), "");
   LLVMValueRef warp = LLVMBuildAdd(b, first, LLVMBuildZExt(b, own, c->i64, ""), "warp");
   return (thread){.in_block = own, .worker = warp};
@@ -253,6 +265,9 @@ static void emit_tasks(cg_kernel *k, LLVMValueRef worker) {
   LLVMAddIncoming(k->task, &worker, &before, 1);
   LLVMValueRef counter = k->task;
   k->task = cg_gpu_counter(k, counter, &k->kernel->body);
+  if (k->kernel->warps > 1 && k->gpu->thread_again != NULL && load_of(k->kernel) == CG_GPU_HEAVY) {
+    take_place(k, k->gpu->thread_again(k));
+  }
   if (!cg_gpu_tasks_meet(k->kernel)) {
     k->order = cg_gpu_order_of(k, &k->kernel->body);  // of the task before
   }
@@ -260,11 +275,12 @@ static void emit_tasks(cg_kernel *k, LLVMValueRef worker) {
   if (c->failed) {
     return;
   }
+  cg_gpu_end_task(k);
   LLVMValueRef next = LLVMBuildAdd(b, counter, workers, "");
   LLVMBasicBlockRef again = cg_block(c, "again");
   LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, tasks, ""), again, leave);
   LLVMPositionBuilderAtEnd(b, again);
-  cg_gpu_end_task(k);
+  cg_gpu_next_task(k);
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
   LLVMAddIncoming(counter, &next, &latch, 1);
   LLVMBuildBr(b, loop);

@@ -48,6 +48,9 @@ struct cg_gpu {
   // that follows from an outer loop's counter in registers of its own than add to it.
   LLVMValueRef (*opaque)(cg_kernel *k, LLVMValueRef value);
   LLVMValueRef (*first)(cg_kernel *k, LLVMValueRef word);  // i32 of lane 0, known to be uniform
+  // (optional) The thread's id read anew, not known to be the same: what follows from it is computed
+  // for every task where it is needed, and takes no registers over the whole of a heavy one.
+  LLVMValueRef (*thread_again)(cg_kernel *k);
   void (*barrier)(cg_kernel *k);          // all warps of the block; what they wrote is seen by all
   // Copies of 4, 8 or 16 bytes from global to shared memory, zeros where not |guard| (NULL: none);
   // groups of them. |pending| -1: waits for all, committed or not. NULL: the family has none.
@@ -101,7 +104,8 @@ void cg_gpu_barrier(cg_kernel *k);
 void cg_gpu_ldmatrix(cg_kernel *k, const kir_inst *inst);
 void cg_gpu_mma(cg_kernel *k, const kir_inst *inst);
 void cg_gpu_exchange(cg_kernel *k, const kir_inst *inst);
-void cg_gpu_end_task(cg_kernel *k);  // before the same worker's next task
+void cg_gpu_end_task(cg_kernel *k);   // no copy is under way after it
+void cg_gpu_next_task(cg_kernel *k);  // before it all warps of a block are done with its LOCALs
 bool cg_gpu_tasks_meet(const kir_kernel *kernel);  // there is a barrier then
 bool cg_gpu_has_mma(const kir_kernel *kernel);
 

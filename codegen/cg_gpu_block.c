@@ -164,11 +164,13 @@ bool cg_gpu_tasks_meet(const kir_kernel *kernel) {
   return kernel->warps > 1 && has_op(&kernel->body, KIR_LOCAL);
 }
 
-// The next task finds no copy under way, and all warps of a block done with its local buffers.
 void cg_gpu_end_task(cg_kernel *k) {
   if (is_async(k) && has_op(&k->kernel->body, KIR_COPY_ASYNC)) {
     k->gpu->wait(k, -1);
   }
+}
+
+void cg_gpu_next_task(cg_kernel *k) {
   if (cg_gpu_tasks_meet(k->kernel)) {
     k->gpu->barrier(k);
   }

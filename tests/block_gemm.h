@@ -89,17 +89,19 @@ static inline void gemm_multiply(gemm *g, kir_val stage) {
   const kir_val low = gemm_mod(g, g->lane, 16), high = gemm_div(g, g->lane, 16);
   for (int kk = 0; kk < s->bk / 16; kk++) {
     for (int i = 0; i < s->wm / 16; i++) {
-      const kir_val row = kir_add(b, kir_add(b, g->warp_row, gemm_int(g, 16 * i)), low);
+      // Rows 16 apart are permuted alike: one place and a constant distance for all.
       const kir_val chunk = kir_add(b, gemm_int(g, 2 * kk), high);
+      const kir_val place = kir_add(b, gemm_place(g, low, chunk, s->bk),
+                                    kir_mul(b, g->warp_row, gemm_int(g, s->bk)));
       kir_ldmatrix(b, g->fa, 4 * i, 4, false, g->tile_a,
-                   kir_add(b, base_a, gemm_place(g, row, chunk, s->bk)));
+                   kir_add(b, kir_add(b, base_a, place), gemm_int(g, 16 * i * s->bk)));
     }
     for (int j = 0; j < s->wn / 16; j++) {
-      const kir_val row = kir_add(b, gemm_int(g, 16 * kk), low);
       const kir_val chunk = kir_add(
           b, gemm_div(g, kir_add(b, g->warp_column, gemm_int(g, 16 * j)), 8), high);
+      const kir_val place = gemm_place(g, low, chunk, s->bn);
       kir_ldmatrix(b, g->fb, 4 * j, 4, true, g->tile_b,
-                   kir_add(b, base_b, gemm_place(g, row, chunk, s->bn)));
+                   kir_add(b, kir_add(b, base_b, place), gemm_int(g, 16 * kk * s->bn)));
     }
     for (int i = 0; i < s->wm / 16; i++) {
       for (int j = 0; j < s->wn / 8; j++) {

@@ -13,6 +13,14 @@ if(TARGET aicc_codegen)
   elseif(EXISTS ${CMAKE_SOURCE_DIR}/../shared/models)
     list(APPEND gpu_models ${CMAKE_SOURCE_DIR}/../shared/models)
   endif()
+  add_executable(test_block_emu ${gpu_codegen}/test_block_emu.c)
+  target_link_libraries(test_block_emu PRIVATE aicc_codegen aicc_ir aicc_emu PkgConfig::CHECK m
+                        Threads::Threads)
+  target_include_directories(test_block_emu PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tests)
+  aicc_warnings(test_block_emu)
+  target_compile_options(test_block_emu PRIVATE -Wno-gnu-zero-variadic-macro-arguments)
+  add_test(NAME gpu-codegen/block_emu COMMAND test_block_emu)
+  set_tests_properties(gpu-codegen/block_emu PROPERTIES TIMEOUT 600)
   # ptxas takes its time: of NVIDIA's targets two see the whole corpus, an old and a recent one, and all
   # of them the models in the tree. AICC_ALL_TARGETS in the environment of cmake: all see everything.
   function(aicc_gpu_codegen_test name)

@@ -263,7 +263,7 @@ START_TEST(mistakes_of_warps_are_caught) {
        "of %t"},
       {"{ %y[lane] = 1.0 }", "no barrier stands between them"},
       {"{ if warp < 2 { barrier } }", "does not reach"},
-      {"{ if warp < 2 { barrier } else { barrier } }", "wait at different barriers"},
+      {"{ if warp < 2 { barrier } else { barrier } }", "does not wait at the barrier where warp 0 does"},
       {"{ for %i in 0 .. warp { barrier } }", "does not reach"},
       {"{ %a = array 2 : f32 varying\n vload %a[0], %x[warp * 8 + lane], 2 }",
        "on, which is no multiple"},
