@@ -405,31 +405,6 @@ static void add_gpu_units(compile *job, aicc_arena *arena, size_t index) {
   add_units(job, arena, like);
 }
 
-// "aicc: sm_80 cubin: 18 kernels in 3 images, 40960 bytes"; one line for each kind of each target.
-static void report_images(const compile *job) {
-  static const char *const kinds[] = {"code", "PTX", "cubin", "code object", "SPIR-V"};
-  for (size_t i = 0; i < job->image_count; i++) {
-    const cg_image *first = &job->images[i];
-    size_t images = 0, kernels = 0, bytes = 0;
-    bool seen = false;
-    for (size_t k = 0; k < job->image_count; k++) {
-      const cg_image *image = &job->images[k];
-      if (image->kind == first->kind && strcmp(image->target, first->target) == 0) {
-        seen = seen || k < i;
-        images++;
-        kernels += image->kernel_count;
-        bytes += image->size;
-      }
-    }
-    if (!seen && first->kind == AICC_ABI_IMAGE_CPU) {
-      fprintf(job->options->report, "images: %s code: %zu kernels\n", first->target, kernels);
-    } else if (!seen) {
-      fprintf(job->options->report, "images: %s %s: %zu kernels in %zu images, %zu bytes\n",
-              first->target, kinds[first->kind], kernels, images, bytes);
-    }
-  }
-}
-
 static aicc_status generate(const aicc_plan *plan, const aicc_codegen_options *options,
                             aicc_arena *arena, aicc_diags *diags) {
   compile job = {.options = options};
@@ -448,9 +423,6 @@ static aicc_status generate(const aicc_plan *plan, const aicc_codegen_options *o
   cg_object *objects = NULL;
   AICC_TRY(compile_all(&job, &objects, &file.object_count, arena, diags));
   file.objects = objects;
-  if (options->report != NULL) {
-    report_images(&job);
-  }
   return cg_model_file_write(&file, diags);
 }
 

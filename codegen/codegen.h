@@ -9,8 +9,6 @@
 #ifndef AICC_CODEGEN_CODEGEN_H
 #define AICC_CODEGEN_CODEGEN_H
 
-#include <stdio.h>
-
 #include "codegen/target.h"
 #include "ir/plan.h"
 
@@ -33,7 +31,6 @@ typedef struct aicc_codegen_options {
   const char *dump_dir;      // writes NAME.kir, NAME.ll and NAME.s of each kernel there; NULL: no
   unsigned processes;        // 0: one per CPU
   int opt_level;             // 0..3, of LLVM's code generator
-  FILE *report;              // a line for each kind of image and target that the model got; or NULL
   bool unhashed;             // leaves out the hash of the weights
 } aicc_codegen_options;
 

@@ -37,7 +37,7 @@ static const args_option options[] = {
     {"--stop-after", NULL, ARGS_VALUE, "PASS", "stop after a pass, or import; writes no model"},
     {"--check", NULL, ARGS_FLAG, NULL, "verify the graph after every pass"},
     {"--time-passes", NULL, ARGS_FLAG, NULL, "print the time of every stage"},
-    {"--opt-report", NULL, ARGS_FLAG, NULL, "print what was fused, why not, schedules and images"},
+    {"--opt-report", NULL, ARGS_FLAG, NULL, "print what was fused, why not, and schedules"},
     {"--json", NULL, ARGS_FLAG, NULL, "print diagnostics as JSON"},
     {"--quiet", "-q", ARGS_FLAG, NULL, "no progress"},
     {"--version", NULL, ARGS_FLAG, NULL, "print the version"},
@@ -395,7 +395,6 @@ static int run(compile *c) {
   o.path = args_get(&c->a, "--output", default_output(c, model));
   o.processes = (unsigned)jobs;
   o.opt_level = 2;
-  o.report = args_has(&c->a, "--opt-report") ? stderr : NULL;
   o.dump_dir = args_get(&c->a, "--dump-kernels-to", NULL);
   if (o.dump_dir && mkdir(o.dump_dir, 0777) != 0 && errno != EEXIST) {
     fprintf(stderr, "aicc: cannot make the folder '%s': %s\n", o.dump_dir, strerror(errno));
