@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "passes/schedule_map.h"
+
 static bool read_count(const char **at, int limit, int *out) {
   char *end = NULL;
   if (**at < '1' || **at > '9') {
@@ -32,11 +34,28 @@ bool aicc_schedule_parse(const char *text, aicc_schedule *out) {
   return read_count(&text, TASK_ROWS_MAX, &out->rows) && *text == 0 && out->rows % out->mr == 0;
 }
 
-static bool is_meant(const aicc_node *group, const char *which) {
-  if (strcmp(aicc_get_string(group, AICC_ATTR_KIND, ""), "contract") != 0) {
+// Whether |text| is a schedule for groups of |kind|.
+static bool is_schedule_of(const char *kind, const char *text) {
+  aicc_schedule contract;
+  aicc_map_schedule map;
+  aicc_row_schedule row;
+  return strcmp(kind, "contract") == 0 ? aicc_schedule_parse(text, &contract)
+         : strcmp(kind, "map") == 0    ? aicc_map_schedule_parse(text, &map)
+         : strcmp(kind, "row") == 0    ? aicc_row_schedule_parse(text, &row)
+                                       : false;
+}
+
+static bool is_schedule(const char *text) {
+  return is_schedule_of("contract", text) || is_schedule_of("map", text) ||
+         is_schedule_of("row", text);
+}
+
+static bool is_meant(const aicc_node *group, const char *which, const char *schedule) {
+  const char *kind = aicc_get_string(group, AICC_ATTR_KIND, "");
+  if (!is_schedule_of(kind, schedule)) {
     return false;
   }
-  if (strcmp(which, "contract") == 0) {
+  if (strcmp(which, kind) == 0) {
     return true;
   }
   for (int i = 0; i < group->origin_count; i++) {
@@ -51,7 +70,7 @@ static int force_region(aicc_module *module, aicc_region *region, const char *wh
                         const char *schedule) {
   int found = 0;
   for (aicc_node *node = region->first; node; node = node->next) {
-    if (node->op == AICC_OP_GROUP && is_meant(node, which)) {
+    if (node->op == AICC_OP_GROUP && is_meant(node, which, schedule)) {
       aicc_set_string(module, node, AICC_ATTR_SCHEDULE, schedule);
       found++;
     }
@@ -64,9 +83,8 @@ static int force_region(aicc_module *module, aicc_region *region, const char *wh
 
 // " rows=64" has an '=' of its own, and names of nodes may.
 int aicc_schedule_force(aicc_module *module, const char *item) {
-  aicc_schedule parsed;
   for (const char *equals = strchr(item, '='); equals; equals = strchr(equals + 1, '=')) {
-    if (equals != item && aicc_schedule_parse(equals + 1, &parsed)) {
+    if (equals != item && is_schedule(equals + 1)) {
       const char *which = aicc_arena_printf(&module->arena, "%.*s", (int)(equals - item), item);
       return force_region(module, module->body, which, equals + 1);
     }
