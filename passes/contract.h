@@ -36,6 +36,11 @@ typedef struct contract {
   int k_rank;
   aicc_dim k_extent[AICC_PACK_RANK], a_k_stride[AICC_PACK_RANK];
   aicc_dim groups, a_group_stride;      // convolution groups: batches of B; 1 elsewhere
+  // GPUs: padded dimensions, along which outer[1..], m and the k loops move. Position
+  // row * pad_stride + k * pad_dilation - pad is inside from 0 to pad_in; pitch in elements.
+  int padded_rank;
+  aicc_dim pad[AICC_PACK_RANK], pad_in[AICC_PACK_RANK], pad_pitch[AICC_PACK_RANK];
+  int64_t pad_stride[AICC_PACK_RANK], pad_dilation[AICC_PACK_RANK];
   // Which batch of B place |o| uses (matrix multiplies with batches): strides over the outer dims.
   aicc_dim outer_b_batch[AICC_MAX_RANK];
   // The result index for place o, row m, column n (of all groups).
@@ -44,6 +49,9 @@ typedef struct contract {
 } contract;
 
 void aicc_contract_emit(contract *c);
+void aicc_contract_emit_gpu(contract *c);  // lower_gpu_contract.c
+// How B is packed into panels of |nr| columns; false: a size is not known.
+bool aicc_contract_pack(const contract *c, int nr, aicc_pack *pack);
 // Whether the epilogue can see all leading dimensions of the result as one of rows: what it uses has
 // the result's shape or is constant over them.
 bool aicc_contract_flattens(const aicc_lower *lw, const aicc_region *body, const aicc_value *root);

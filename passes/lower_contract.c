@@ -94,9 +94,9 @@ static bool const_of(const aicc_lower *lw, aicc_dim dim, int64_t *out) {
   return aicc_dim_is_const(lw->module->dims, dim, out);
 }
 
-static bool const_pack(const contract *c, const schedule *s, aicc_pack *pack) {
+bool aicc_contract_pack(const contract *c, int nr, aicc_pack *pack) {
   const contract_b *b = &c->b;
-  *pack = (aicc_pack){.k_rank = b->k_rank, .nr = s->nr};
+  *pack = (aicc_pack){.k_rank = b->k_rank, .nr = nr};
   bool known = const_of(c->lw, b->batch, &pack->batch) &&
                const_of(c->lw, b->batch_stride, &pack->batch_stride) &&
                const_of(c->lw, b->n, &pack->n) && const_of(c->lw, b->n_stride, &pack->n_stride);
@@ -189,7 +189,7 @@ static aicc_slot packed_b(const contract *c, const schedule *s) {
           ? aicc_get_tensor(c->b.value->def, AICC_ATTR_VALUE)
           : NULL;
   aicc_pack pack;
-  if (!tensor || !const_pack(c, s, &pack)) {
+  if (!tensor || !aicc_contract_pack(c, s->nr, &pack)) {
     return pack_kernel(c, s);
   }
   const aicc_plan_const constant = {
