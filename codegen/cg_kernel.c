@@ -157,6 +157,17 @@ static void emit_inst(cg_kernel *k, const kir_inst *inst) {
     case KIR_FOR: cg_emit_for(k, inst); return;
     case KIR_WHILE: cg_emit_while(k, inst); return;
     case KIR_IF: cg_emit_if(k, inst); return;
+    case KIR_WARP:
+    case KIR_VLOAD:
+    case KIR_VSTORE:
+    case KIR_COPY_ASYNC:
+    case KIR_COMMIT:
+    case KIR_WAIT:
+    case KIR_LDMATRIX:
+    case KIR_MMA:
+    case KIR_EXCHANGE:
+      cg_fail(k->c, k->kernel, "kernels of blocks of warps are not emitted for this target");
+      return;
     case KIR_COND: return;     // read by its while
     case KIR_BARRIER: return;  // a task is one warp
     default: cg_emit_variable(k, inst); return;

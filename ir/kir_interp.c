@@ -497,6 +497,15 @@ static void run_inst(interp *t, const kir_inst *inst) {
     case KIR_FOR: run_for(t, inst); break;
     case KIR_WHILE: run_while(t, inst); break;
     case KIR_IF: run_if(t, inst); break;
+    case KIR_WARP:
+    case KIR_VLOAD:
+    case KIR_VSTORE:
+    case KIR_COPY_ASYNC:
+    case KIR_COMMIT:
+    case KIR_WAIT:
+    case KIR_LDMATRIX:
+    case KIR_MMA:
+    case KIR_EXCHANGE: fail(t, "has an instruction that is not interpreted yet"); break;
     case KIR_COND:
     case KIR_BARRIER:  // one warp a task
     case KIR_OP_COUNT: break;
