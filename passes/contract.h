@@ -43,6 +43,7 @@ typedef struct contract {
   int64_t pad_stride[AICC_PACK_RANK], pad_dilation[AICC_PACK_RANK];
   // Which batch of B place |o| uses (matrix multiplies with batches): strides over the outer dims.
   aicc_dim outer_b_batch[AICC_MAX_RANK];
+  bool columns_last;   // n is the result's last dimension, neighbours of it are neighbours in memory
   // The result index for place o, row m, column n (of all groups).
   void (*result_index)(const struct contract *c, lower_kernel *lk, const kir_val *outer, kir_val m,
                        kir_val n, kir_val *index);

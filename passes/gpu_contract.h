@@ -71,6 +71,7 @@ typedef struct gc_emit {
   const aicc_schedule *s;
   lower_kernel lk;
   kir_mma_kind mma;
+  int mma_k;                     // k of a step of fragments: 32 bytes
   int width, warps, threads;
   int warps_m, warps_n;          // of the block
   int lanes_m, lanes_n;          // SIMT: of a warp
@@ -78,6 +79,7 @@ typedef struct gc_emit {
   gc_side a, b;
   kir_val tid, warp_m, warp_n, lane_m, lane_n;
   kir_val acc, a_frags, b_frags;
+  kir_val a_line, b_line;        // MMA: where this lane's line of matrices starts in a stage
   bool folded;                   // the places are rows
   kir_val outer[AICC_MAX_RANK];  // index of the place, unless folded
   kir_val place, m0, n0;         // number of the place; first row and column (within its group)
@@ -92,8 +94,9 @@ typedef struct gc_emit {
 
 // The matrix instruction for operands of |type|; false: the machine has none.
 bool gc_find_mma(const aicc_machine *machine, aicc_dtype type, kir_mma_kind *kind);
-// The schedule of |c|'s group: the forced one, or the best known. False after an error.
-bool gc_choose(const contract *c, aicc_dim m, aicc_schedule *out);
+// The schedule of the group, forced or the best known; then the operands are planned. False after an
+// error.
+bool gc_choose(gc_emit *e, aicc_schedule *out);
 // How the block's warps and lanes divide a tile of |s|; false: they cannot.
 bool gc_divide(gc_emit *e);
 
@@ -112,13 +115,14 @@ gc_point gc_locate(gc_emit *e, const gc_axis *axis, kir_val i);
 
 void gc_begin_inner(gc_emit *e);
 void gc_multiply(gc_emit *e, kir_val slot);
-// Accumulators of rows part |part| of |parts| into |tile|: lines of |pitch|, see gc_tile_row.
-int gc_parts(const gc_emit *e);
-int64_t gc_tile_bytes(const gc_emit *e);  // shared memory of the accumulators' tile
+// Rows of a warp come in bands that spill together; a tile of sums has one part of every warp's bands,
+// the warps' bands one after the other.
+int gc_band(const gc_emit *e);
 void gc_spill(gc_emit *e, kir_val tile, int pitch, int part, int parts);
 
 // --- lower_gpu_finish.c -----------------------------------------------------------------------------
 
+int64_t gc_tile_bytes(const gc_emit *e);  // shared memory of the tile of sums
 void gc_finish(gc_emit *e);
 void gc_sum_parts(gc_emit *e);  // the second kernel of a split k
 

@@ -21,15 +21,11 @@ typedef struct block_shape {
 static const block_shape shapes32[] = {{8, 3, 100}, {6, 4, 102}, {12, 2, 108}, {24, 1, 140}};
 static const block_shape shapes16[] = {{4, 3, 100}, {6, 2, 103}, {12, 1, 140}};
 
-// GPUs: a row costs the two registers of its address, and uniform loads are not free.
-static const block_shape shapes_gpu[] = {{8, 3, 100}, {8, 2, 104}, {8, 1, 125}};
 enum { SHAPE_COUNT = 3 };
 
 static const block_shape *pick_shape(const contract *c, int width) {
   const aicc_machine *machine = c->lw->machine;
-  const block_shape *shapes = machine->kind == AICC_MACHINE_GPU ? shapes_gpu
-                              : machine->registers >= 32        ? shapes32
-                                                                : shapes16;
+  const block_shape *shapes = machine->registers >= 32 ? shapes32 : shapes16;
   const int count = SHAPE_COUNT;
   int64_t n, best_cost = INT64_MAX;
   if (!aicc_dim_is_const(c->lw->module->dims, c->b.n, &n) || n <= 0) {
@@ -52,7 +48,7 @@ static schedule pick_block(const contract *c, int *rows) {
   const int width = c->lw->machine->width;
   const char *text = aicc_get_string(c->group, AICC_ATTR_SCHEDULE, NULL);
   aicc_schedule forced;
-  if (text && aicc_schedule_parse(text, &forced)) {
+  if (text && aicc_schedule_parse(text, &forced) && forced.kind == AICC_SCHEDULE_BLOCK) {
     *rows = forced.rows;
     return (schedule){.mr = forced.mr, .nv = forced.nv, .nr = forced.nv * width};
   }
@@ -409,14 +405,6 @@ static void row_blocks(emit *e, kir_val first) {
   const kir_val whole = kir_add(
       b, first, kir_mul(b, kir_scalar2(b, AICC_OP_DIV, count, lk_i64(lk, mr)), lk_i64(lk, mr)));
   const size_t mark = lk_mark(lk);
-  if (e->c->lw->machine->kind == AICC_MACHINE_GPU && !(known && (to - from) % mr == 0)) {
-    // One block for all: the addresses of a second one would be held in registers besides.
-    const kir_val at = kir_for(b, KIR_SERIAL, first, e->m_end, lk_i64(lk, mr));
-    register_block(e, at, mr, true);
-    kir_end(b);
-    lk_forget(lk, mark);
-    return;
-  }
   const kir_val m = kir_for(b, KIR_SERIAL, first, whole, lk_i64(lk, mr));
   register_block(e, m, mr, false);
   kir_end(b);
@@ -490,6 +478,10 @@ static void place_outer(emit *e, const grid *g, kir_val place, kir_val a_base, k
 
 void aicc_contract_emit(contract *c) {
   aicc_lower *lw = c->lw;
+  if (lw->machine->kind == AICC_MACHINE_GPU) {
+    aicc_contract_emit_gpu(c);
+    return;
+  }
   aicc_dims *dims = lw->module->dims;
   const schedule s = pick_schedule(c);
   emit e = {.c = c, .s = &s};

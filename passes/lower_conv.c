@@ -124,6 +124,7 @@ static void set_pixels(const conv *c, contract *t, aicc_dim per_group) {
     t->outer_b_batch[i] = constant(c, 0);
   }
   t->result_index = pixel_index;
+  t->columns_last = true;
 }
 
 static bool is_pointwise_kernel(const conv *c) {

@@ -1,0 +1,238 @@
+// Which schedule a contraction gets on a GPU: the tiles of a table, compared by a model of how long the
+// slowest multiprocessor works; and whether one that was asked for can run.
+#include <math.h>
+#include <string.h>
+
+#include "passes/gpu_contract.h"
+
+// --- what machines can do ---------------------------------------------------------------------------
+
+bool gc_find_mma(const aicc_machine *machine, aicc_dtype type, kir_mma_kind *kind) {
+  static const struct {
+    aicc_dtype type;
+    kir_mma_kind kind;
+  } kinds[] = {{AICC_F16, KIR_MMA_F16}, {AICC_F16, KIR_MMA_F16_K8}, {AICC_BF16, KIR_MMA_BF16}};
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    if (kinds[i].type == type && (machine->mma >> kinds[i].kind & 1) != 0) {
+      *kind = kinds[i].kind;
+      return true;
+    }
+  }
+  return false;
+}
+
+// --- how a tile is divided ------------------------------------------------------------------------------
+
+static int vector_of(int count, int size) {
+  int v = 1;
+  while (count % (2 * v) == 0 && 2 * v * size <= 16) {
+    v *= 2;
+  }
+  return v * size >= 4 ? v : 1;
+}
+
+static bool divide_threads(gc_emit *e) {
+  const aicc_schedule *s = e->s;
+  const int size = (int)aicc_dtype_size(e->c->acc);
+  e->vector_m = vector_of(s->across_m, size);
+  e->vector_n = vector_of(s->across_n, size);
+  // A warp as square as the tile allows: 4 x 8 lanes, 2 x 16, ...
+  for (int lanes_m = e->width >= 64 ? 8 : 4; lanes_m >= 1; lanes_m /= 2) {
+    const int rows = lanes_m * s->across_m, columns = e->width / lanes_m * s->across_n;
+    if (s->m % rows == 0 && s->n % columns == 0) {
+      e->lanes_m = lanes_m;
+      e->lanes_n = e->width / lanes_m;
+      e->warps_m = s->m / rows;
+      e->warps_n = s->n / columns;
+      return true;
+    }
+  }
+  for (int lanes_m = 8; lanes_m <= e->width; lanes_m *= 2) {
+    const int rows = lanes_m * s->across_m, columns = e->width / lanes_m * s->across_n;
+    if (s->m % rows == 0 && s->n % columns == 0) {
+      e->lanes_m = lanes_m;
+      e->lanes_n = e->width / lanes_m;
+      e->warps_m = s->m / rows;
+      e->warps_n = s->n / columns;
+      return true;
+    }
+  }
+  return false;
+}
+
+bool gc_divide(gc_emit *e) {
+  const aicc_schedule *s = e->s;
+  bool good;
+  if (s->kind == AICC_SCHEDULE_MMA) {
+    e->warps_m = s->across_m;
+    e->warps_n = s->across_n;
+    good = s->m / e->warps_m % 16 == 0 && s->n / e->warps_n % 16 == 0 && s->k % e->mma_k == 0;
+  } else {
+    good = divide_threads(e);
+  }
+  e->warps = e->warps_m * e->warps_n;
+  e->threads = e->warps * e->width;
+  return good;
+}
+
+// --- the table ----------------------------------------------------------------------------------------
+
+// |percent| of the multiprocessor's rate that a full tile reaches, about; small tiles read more per
+// product.
+typedef struct candidate {
+  aicc_schedule s;
+  int percent;
+} candidate;
+
+#define SIMT(m_, n_, k_, tm, tn, percent_)                                                  \
+  {.s = {.kind = AICC_SCHEDULE_SIMT, .m = m_, .n = n_, .k = k_, .across_m = tm,             \
+         .across_n = tn, .stages = 2, .split = 1},                                          \
+   .percent = percent_}
+#define MMA(m_, n_, k_, wm, wn, stages_, percent_)                                          \
+  {.s = {.kind = AICC_SCHEDULE_MMA, .m = m_, .n = n_, .k = k_, .across_m = wm,              \
+         .across_n = wn, .stages = stages_, .split = 1},                                    \
+   .percent = percent_}
+
+static const candidate simt4[] = {  // of 4-byte sums
+    SIMT(128, 128, 8, 8, 8, 100), SIMT(64, 128, 8, 8, 8, 90), SIMT(128, 64, 8, 8, 8, 90),
+    SIMT(64, 64, 16, 8, 4, 80),   SIMT(32, 64, 16, 4, 4, 60), SIMT(64, 32, 16, 4, 4, 60),
+    SIMT(32, 32, 16, 4, 2, 45),   SIMT(16, 64, 16, 2, 4, 40), SIMT(16, 32, 32, 2, 2, 30)};
+static const candidate simt8[] = {
+    SIMT(64, 64, 8, 4, 4, 100), SIMT(32, 64, 8, 4, 4, 90), SIMT(32, 32, 16, 4, 2, 70),
+    SIMT(16, 32, 16, 2, 2, 50)};
+static const candidate mma_async[] = {
+    MMA(128, 128, 32, 2, 2, 3, 100), MMA(128, 64, 32, 2, 2, 3, 85), MMA(64, 128, 32, 2, 2, 3, 85),
+    MMA(64, 64, 32, 2, 2, 4, 70),    MMA(32, 64, 32, 1, 2, 4, 50),  MMA(32, 32, 32, 1, 2, 4, 40),
+    MMA(16, 64, 64, 1, 4, 3, 35)};
+static const candidate mma_plain[] = {
+    MMA(128, 128, 32, 2, 4, 2, 100), MMA(128, 64, 32, 2, 2, 2, 85), MMA(64, 128, 32, 2, 2, 2, 85),
+    MMA(64, 64, 32, 2, 2, 2, 70),    MMA(32, 64, 32, 1, 2, 2, 50),  MMA(32, 32, 32, 1, 2, 2, 40),
+    MMA(16, 64, 64, 1, 4, 2, 35)};
+
+typedef struct candidates {
+  const candidate *items;
+  int count;
+} candidates;
+
+#define LIST(table) ((candidates){table, sizeof(table) / sizeof *(table)})
+
+static candidates candidates_of(const contract *c) {
+  const aicc_machine *machine = c->lw->machine;
+  const aicc_dtype a = c->a->type.dtype, b = c->b.value->type.dtype;
+  kir_mma_kind kind;
+  if (a == b && c->acc == AICC_F32 && gc_find_mma(machine, a, &kind)) {
+    return machine->async_copy ? LIST(mma_async) : LIST(mma_plain);
+  }
+  return aicc_dtype_size(c->acc) > 4 ? LIST(simt8) : LIST(simt4);
+}
+
+// --- the model ----------------------------------------------------------------------------------------
+
+enum { PROCESSORS = 108, USUAL_SIZE = 64, STEP_LEAST = 4 };
+
+static bool usual(void *context, const char *symbol, int64_t *value) {
+  (void)context;
+  (void)symbol;
+  *value = USUAL_SIZE;
+  return true;
+}
+
+// A size, or about what it may be.
+static double size_of(const contract *c, aicc_dim dim) {
+  int64_t value = USUAL_SIZE;
+  return aicc_dim_eval(c->lw->module->dims, dim, usual, NULL, &value) && value > 0 ? (double)value
+                                                                                  : 1;
+}
+
+typedef struct problem {
+  double m, n, k, tiles_of;  // tiles_of: places and groups that have tiles of their own
+} problem;
+
+static problem problem_of(const contract *c, aicc_dim m, bool folded) {
+  aicc_dims *dims = c->lw->module->dims;
+  const aicc_dim places = aicc_dim_product(dims, c->outer, folded ? 0 : c->outer_rank);
+  return (problem){.m = size_of(c, m), .n = size_of(c, c->b.n),
+                   .k = size_of(c, aicc_dim_product(dims, c->b.k_extent, c->b.k_rank)),
+                   .tiles_of = size_of(c, aicc_dim_mul(dims, places, c->groups))};
+}
+
+// Products in a row of the processor that has most to do; those of partial sums are memory traffic.
+static double cost_of(const problem *p, const candidate *item, int split) {
+  const aicc_schedule *s = &item->s;
+  const double tiles = ceil(p->m / s->m) * ceil(p->n / s->n) * p->tiles_of * split;
+  const double steps = ceil(ceil(p->k / s->k) / split);
+  const double start = 3 * s->stages;  // steps' worth of filling and emptying
+  const double task = (steps + start) * s->m * s->n * s->k * 100 / item->percent;
+  const double sums = split > 1 ? p->m * p->n * p->tiles_of * (split + 1) * 16 : 0;
+  return ceil(tiles / PROCESSORS) * task + sums / PROCESSORS * 4;
+}
+
+static aicc_schedule best_of(candidates list, const problem *p) {
+  static const int splits[] = {1, 2, 4, 8, 16};
+  aicc_schedule best = list.items[0].s;
+  double least = INFINITY;
+  for (int i = 0; i < list.count; i++) {
+    for (size_t j = 0; j < sizeof splits / sizeof *splits; j++) {
+      const double cost = cost_of(p, &list.items[i], splits[j]);
+      const bool worth = splits[j] == 1 || p->k / list.items[i].s.k / splits[j] >= STEP_LEAST;
+      if (worth && cost < least) {
+        least = cost;
+        best = list.items[i].s;
+        best.split = splits[j];
+      }
+    }
+  }
+  return best;
+}
+
+// --- forced -------------------------------------------------------------------------------------------
+
+static bool refuse(const contract *c, const char *text, const char *why) {
+  aicc_lower_unsupported(
+      c->lw, c->root->def,
+      aicc_arena_printf(&c->lw->plan->arena, "the schedule '%s' cannot run on %s: %s; "
+                        "leave it out or force another", text, c->lw->machine->name, why));
+  return false;
+}
+
+// Whether |s|, asked for or not, can be the schedule of |c|; plans the operands.
+static bool fits(gc_emit *e, const char **why) {
+  const contract *c = e->c;
+  const aicc_schedule *s = e->s;
+  if (s->kind == AICC_SCHEDULE_BLOCK) {
+    *why = "it is one for CPUs";
+    return false;
+  }
+  if (s->kind == AICC_SCHEDULE_MMA) {
+    *why = "the machine has no matrix instruction for these types";
+    if (c->a->type.dtype != c->b.value->type.dtype || c->acc != AICC_F32 ||
+        !gc_find_mma(c->lw->machine, c->a->type.dtype, &e->mma)) {
+      return false;
+    }
+    e->mma_k = 32 / (int)aicc_dtype_size(c->a->type.dtype);
+  }
+  *why = "its warps do not divide its tile";
+  if (!gc_divide(e)) {
+    return false;
+  }
+  *why = "it has more warps than a task of the machine may";
+  return e->warps <= c->lw->machine->warps_max && gc_plan_sides(e, why);
+}
+
+bool gc_choose(gc_emit *e, aicc_schedule *out) {
+  const contract *c = e->c;
+  const char *text = aicc_get_string(c->group, AICC_ATTR_SCHEDULE, NULL), *why = "";
+  e->s = out;
+  if (text && aicc_schedule_parse(text, out)) {
+    return fits(e, &why) || refuse(c, text, why);
+  }
+  const problem p = problem_of(c, e->m, e->folded);
+  *out = best_of(candidates_of(c), &p);
+  if (fits(e, &why)) {
+    return true;
+  }
+  // Operands that are copied element by element: the last of the table is small.
+  const candidates list = candidates_of(c);
+  *out = list.items[list.count - 1].s;
+  return fits(e, &why) || refuse(c, aicc_schedule_print(out, &c->lw->plan->arena), why);
+}

@@ -1,0 +1,174 @@
+// Matrix multiplies on GPUs: schedules, types, shapes, layouts, epilogues.
+#include "gpu_contract.h"
+
+typedef struct matmul_case {
+  int64_t m, n, k;
+  aicc_dtype dtype;
+  bool trans_a, trans_b, constant_b, plain;  // plain: no epilogue
+  int64_t batch_a, batch_b;                  // 0: none
+} matmul_case;
+
+static void run_case(const matmul_case *c, bool symbolic, const char *target,
+                     const char *schedule) {
+  gpu_graph g;
+  gpu_graph_open(&g, symbolic);
+  char title[160];
+  snprintf(title, sizeof title, "%s '%s': %s %lldx%lldx%lld%s%s%s%s batches %lld %lld", target,
+           schedule ? schedule : "", aicc_dtype_name(c->dtype), (long long)c->m, (long long)c->n,
+           (long long)c->k, c->trans_a ? " tA" : "", c->trans_b ? " tB" : "",
+           c->constant_b ? " const" : "", symbolic ? " symbolic" : "", (long long)c->batch_a,
+           (long long)c->batch_b);
+  gpu_operand a = {.dtype = c->dtype}, b = {.dtype = c->dtype};
+  if (c->batch_a > 0) {
+    a.shape[a.rank++] = c->batch_a;
+  }
+  a.shape[a.rank++] = c->trans_a ? c->k : c->m;
+  a.shape[a.rank++] = c->trans_a ? c->m : c->k;
+  if (c->batch_b > 0) {
+    b.shape[b.rank++] = c->batch_b;
+  }
+  b.shape[b.rank++] = c->trans_b ? c->n : c->k;
+  b.shape[b.rank++] = c->trans_b ? c->k : c->n;
+  aicc_value *x = gpu_param(&g, &a);
+  aicc_value *w = c->constant_b ? gpu_const(&g, &b) : gpu_param(&g, &b);
+  aicc_value *in[] = {x, w};
+  aicc_node *node = aicc_node_create(g.module, AICC_OP_MATMUL, in, 2, 1);
+  aicc_set_int(g.module, node, AICC_ATTR_TRANS_A, c->trans_a);
+  aicc_set_int(g.module, node, AICC_ATTR_TRANS_B, c->trans_b);
+  aicc_value *r = aicc_b_finish(&g.b, node);
+  if (!c->plain) {
+    const gpu_operand bias = {.dtype = c->dtype, .rank = 1, .shape = {c->n}};
+    aicc_value *sum = aicc_b_binary(&g.b, AICC_OP_ADD, r, gpu_const(&g, &bias));
+    r = aicc_b_binary(&g.b, AICC_OP_MAX, sum, aicc_b_scalar_like(&g.b, sum, 0));
+  }
+  gpu_graph_run(&g, r, target, schedule, title);
+  gpu_graph_close(&g);
+}
+
+static void run_all(const matmul_case *cases, size_t count, const char *target,
+                    const char *const *schedules, size_t schedule_count) {
+  for (size_t i = 0; i < count; i++) {
+    for (size_t s = 0; s < schedule_count; s++) {
+      run_case(&cases[i], false, target, schedules[s]);
+    }
+    matmul_case plain = cases[i];
+    plain.plain = true;
+    plain.constant_b = false;
+    run_case(&plain, true, target, schedules[i % schedule_count]);
+  }
+}
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+static const matmul_case f32_cases[] = {
+    {64, 64, 32, AICC_F32},
+    {33, 47, 19, AICC_F32},
+    {1, 1, 1, AICC_F32, .trans_b = true},
+    {20, 36, 28, AICC_F32, .trans_b = true},
+    {20, 36, 28, AICC_F32, .trans_a = true, .constant_b = true},
+    {21, 37, 29, AICC_F32, .trans_a = true, .trans_b = true, .constant_b = true},
+    {7, 130, 65, AICC_F32, .constant_b = true},
+    {5, 6, 0, AICC_F32},
+    {0, 6, 5, AICC_F32},
+    {6, 0, 5, AICC_F32},
+    {17, 20, 24, AICC_F32, .batch_a = 3, .batch_b = 3},
+    {17, 19, 24, AICC_F32, .batch_a = 1, .batch_b = 3, .trans_b = true},
+    {17, 20, 24, AICC_F32, .batch_a = 3, .batch_b = 1},
+    {9, 20, 24, AICC_F32, .batch_a = 3, .trans_a = true},
+    {140, 24, 16, AICC_F32},
+};
+
+static const char *const simt_schedules[] = {
+    NULL, "simt 32x32x8 threads 4x4 stages 2", "simt 64x64x16 threads 8x4 stages 3",
+    "simt 16x32x16 threads 2x2 stages 2 split 3", "simt 32x64x4 threads 1x8 stages 4"};
+
+START_TEST(f32_on_sm_80) {
+  run_all(f32_cases, COUNT_OF(f32_cases), "sm_80", simt_schedules, COUNT_OF(simt_schedules));
+}
+END_TEST
+
+START_TEST(f32_on_sm_75) {
+  static const char *const schedules[] = {NULL, "simt 64x32x8 threads 4x8 stages 2"};
+  run_all(f32_cases, COUNT_OF(f32_cases), "sm_75", schedules, COUNT_OF(schedules));
+}
+END_TEST
+
+START_TEST(f32_on_amd) {
+  static const char *const schedules[] = {NULL, "simt 64x64x8 threads 8x4 stages 2"};
+  run_all(f32_cases, COUNT_OF(f32_cases), "gfx942", schedules, COUNT_OF(schedules));
+  run_all(f32_cases, 4, "gfx1100", schedules, COUNT_OF(schedules));
+}
+END_TEST
+
+START_TEST(a_tile_of_128) {
+  const matmul_case large = {150, 136, 20, AICC_F32};
+  run_case(&large, false, "sm_80", "simt 128x128x8 threads 8x8 stages 2");
+  const matmul_case half = {150, 136, 40, AICC_F16, .constant_b = true};
+  run_case(&half, false, "sm_80", "mma 128x128x32 warps 2x2 stages 3");
+}
+END_TEST
+
+START_TEST(other_types) {
+  static const aicc_dtype types[] = {AICC_F64, AICC_I32, AICC_I64, AICC_U32, AICC_U64,
+                                     AICC_I8,  AICC_U8,  AICC_I16};
+  static const char *const schedules[] = {NULL, "simt 32x32x8 threads 4x4 stages 2"};
+  for (size_t i = 0; i < COUNT_OF(types); i++) {
+    const matmul_case cases[] = {{33, 24, 20, types[i]},
+                                 {16, 17, 13, types[i], .trans_b = true, .constant_b = true}};
+    run_all(cases, COUNT_OF(cases), "sm_80", schedules, COUNT_OF(schedules));
+    run_all(cases, 1, "sm_75", schedules, 1);
+  }
+}
+END_TEST
+
+static void half_cases(aicc_dtype type, const char *target, const char *const *schedules,
+                       size_t count) {
+  const matmul_case cases[] = {
+      {64, 64, 64, type},
+      {33, 47, 19, type},
+      {33, 48, 40, type, .trans_b = true},
+      {40, 48, 40, type, .trans_a = true, .constant_b = true},
+      {41, 43, 39, type, .trans_a = true, .trans_b = true, .constant_b = true},
+      {7, 136, 72, type, .constant_b = true},
+      {5, 6, 0, type},
+      {0, 6, 5, type},
+      {1, 1, 1, type},
+      {17, 24, 24, type, .batch_a = 3, .batch_b = 3},
+      {17, 22, 26, type, .batch_a = 3, .batch_b = 3, .trans_b = true},
+  };
+  run_all(cases, COUNT_OF(cases), target, schedules, count);
+}
+
+START_TEST(halves_by_matrices) {
+  static const char *const schedules[] = {
+      NULL, "mma 32x32x32 warps 1x2 stages 3", "mma 64x64x16 warps 2x2 stages 2",
+      "mma 16x64x64 warps 1x4 stages 4 split 2", "simt 32x32x16 threads 4x2 stages 2"};
+  half_cases(AICC_F16, "sm_80", schedules, COUNT_OF(schedules));
+  half_cases(AICC_BF16, "sm_80", schedules, 2);
+  half_cases(AICC_F16, "sm_75", schedules, 3);
+}
+END_TEST
+
+START_TEST(halves_by_multiply_adds) {
+  static const char *const schedules[] = {NULL};
+  half_cases(AICC_BF16, "sm_75", schedules, 1);
+  half_cases(AICC_F16, "gfx942", schedules, 1);
+}
+END_TEST
+
+static Suite *make_suite(void) {
+  Suite *suite = suite_create("gpu_matmul");
+  TCase *tests = tcase_create("gpu_matmul");
+  tcase_set_timeout(tests, 250);
+  tcase_add_test(tests, f32_on_sm_80);
+  tcase_add_test(tests, f32_on_sm_75);
+  tcase_add_test(tests, f32_on_amd);
+  tcase_add_test(tests, a_tile_of_128);
+  tcase_add_test(tests, other_types);
+  tcase_add_test(tests, halves_by_matrices);
+  tcase_add_test(tests, halves_by_multiply_adds);
+  suite_add_tcase(suite, tests);
+  return suite;
+}
+
+AICC_TEST_MAIN(make_suite)
