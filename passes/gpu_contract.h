@@ -4,6 +4,7 @@
 //   lower_gpu_choose.c    which schedule, and whether a forced one can run
 //   lower_gpu_stage.c     operands: where they lie, how they come to shared memory
 //   lower_gpu_inner.c     the product of two staged tiles: multiply-adds or matrix instructions
+//   lower_gpu_stream.c    few rows: nothing is staged
 //   lower_gpu_finish.c    from accumulators to results: the epilogue
 //
 // Per step of k a tile of A and one of B are copied to shared memory, `stages` deep, while the tiles
@@ -105,6 +106,8 @@ bool gc_divide(gc_emit *e);
 // Plans the operands: where they come from and how; packs constants. False: the schedule cannot run,
 // |*why| says why.
 bool gc_plan_sides(gc_emit *e, const char **why);
+void gc_plan_operands(gc_emit *e);  // without shared memory
+void gc_begin_bases(gc_emit *e);    // inside the kernel: buffers and where the tile's operands start
 void gc_begin_sides(gc_emit *e);  // inside the kernel: what does not change over the steps
 void gc_fetch(gc_emit *e, gc_side *side, kir_val step, kir_val slot);  // starts copying
 void gc_deliver(gc_emit *e, gc_side *side, kir_val slot);  // what went through registers
@@ -119,6 +122,13 @@ void gc_multiply(gc_emit *e, kir_val slot);
 // the warps' bands one after the other.
 int gc_band(const gc_emit *e);
 void gc_spill(gc_emit *e, kir_val tile, int pitch, int part, int parts);
+
+// --- lower_gpu_stream.c -----------------------------------------------------------------------------
+
+// Plans operands and completes the schedule: columns of a task, k of a step.
+bool gc_plan_stream(gc_emit *e, aicc_schedule *s, const char **why);
+void gc_stream(gc_emit *e);
+void gc_spill_stream(gc_emit *e, kir_val tile, int pitch);
 
 // --- lower_gpu_finish.c -----------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 // Convolutions.
 //
-// In NHWC without padding (the layout pass makes both): as a contraction, whose rows are the pixels
-// of one output line and whose k runs over taps and channels; depthwise ones with lanes over
-// channels. Everything else (other layouts, types, transposed) takes the plain form: lanes over the
+// In NHWC (the layout pass makes it) and without padding, but on GPUs: as a contraction, whose rows
+// are the pixels of one output line (on GPUs all pixels) and whose k runs over taps and channels;
+// depthwise ones with lanes over channels. Everything else (other layouts, types, transposed) takes the plain form: lanes over the
 // innermost result dimension, loops over channels and taps, guards at the borders.
 #include <string.h>
 
@@ -90,6 +90,20 @@ static void set_weights(const conv *c, contract *t, aicc_dim per_group) {
   t->b.k_stride[c->spatial] = taps;
 }
 
+// Bounds of the input, for skeletons that keep to them themselves.
+static void set_padding(const conv *c, contract *t) {
+  aicc_dim pitch = c->channels;
+  t->padded_rank = c->spatial;
+  for (int i = c->spatial - 1; i >= 0; i--) {
+    t->pad[i] = c->pad[i];
+    t->pad_in[i] = c->in[i];
+    t->pad_pitch[i] = pitch;
+    t->pad_stride[i] = c->stride[i];
+    t->pad_dilation[i] = c->dilation[i];
+    pitch = aicc_dim_mul(c->lw->module->dims, pitch, c->in[i]);
+  }
+}
+
 static void set_pixels(const conv *c, contract *t, aicc_dim per_group) {
   aicc_dims *dims = c->lw->module->dims;
   const int last = c->spatial - 1;
@@ -114,7 +128,9 @@ static void set_pixels(const conv *c, contract *t, aicc_dim per_group) {
     }
     pitch = aicc_dim_mul(dims, pitch, c->in[i]);
   }
-  if (c->groups == 1 && c->dilation[last] == 1) {
+  if (c->padded) {
+    set_padding(c, t);
+  } else if (c->groups == 1 && c->dilation[last] == 1) {
     // Neighbouring taps of a line are neighbours in memory: one loop over both.
     t->k_rank = c->spatial;
     t->k_extent[last] = aicc_dim_mul(dims, c->kernel[last], per_group);
@@ -133,7 +149,7 @@ static bool is_pointwise_kernel(const conv *c) {
       return false;
     }
   }
-  return c->groups == 1;
+  return c->groups == 1 && !c->padded;
 }
 
 static void lower_as_contraction(const conv *c) {
@@ -155,6 +171,9 @@ static void lower_as_contraction(const conv *c) {
     t.k_extent[0] = c->channels;
     t.a_k_stride[0] = constant(c, 1);
     t.result_index = aicc_contract_flat_index;
+  } else if (c->lw->machine->kind == AICC_MACHINE_GPU &&
+             aicc_contract_flattens(c->lw, c->group->regions[0], c->root)) {
+    t.result_index = aicc_contract_flat_index;  // of rows that are all pixels
   }
   aicc_contract_emit(&t);
 }
@@ -415,7 +434,8 @@ void aicc_lower_conv(aicc_lower *lw, aicc_node *group, aicc_node *node) {
   const conv c = conv_of(lw, group, node);
   if (depthwise_fits(&c)) {
     lower_depthwise(&c);
-  } else if (c.nhwc && !c.transposed && !c.padded && c.spatial <= MAX_SPATIAL) {
+  } else if (c.nhwc && !c.transposed && (!c.padded || lw->machine->kind == AICC_MACHINE_GPU) &&
+             c.spatial <= MAX_SPATIAL) {
     lower_as_contraction(&c);
   } else {
     lower_plain(&c);

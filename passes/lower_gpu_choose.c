@@ -128,7 +128,7 @@ static candidates candidates_of(const contract *c) {
 
 // --- the model ----------------------------------------------------------------------------------------
 
-enum { PROCESSORS = 108, USUAL_SIZE = 64, STEP_LEAST = 4 };
+enum { PROCESSORS = 108, USUAL_SIZE = 64, STEP_LEAST = 4, STREAM_MOST = 8 };
 
 static bool usual(void *context, const char *symbol, int64_t *value) {
   (void)context;
@@ -185,6 +185,25 @@ static aicc_schedule best_of(candidates list, const problem *p) {
   return best;
 }
 
+// Few rows, proven: parts of k until every processor has something to read.
+static bool stream_of(const gc_emit *e, const problem *p, aicc_schedule *out) {
+  int64_t least, most;
+  aicc_dim_bounds(e->c->lw->module->dims, e->m, &least, &most);
+  if (most > STREAM_MOST) {
+    return false;
+  }
+  const int rows = most > 4 ? 8 : most > 2 ? 4 : most > 1 ? 2 : 1;
+  *out = (aicc_schedule){.kind = AICC_SCHEDULE_STREAM, .rows = rows, .warps = 8, .split = 1};
+  while (out->warps > 1 && p->k < out->warps * 64) {
+    out->warps /= 2;
+  }
+  const double tasks = ceil(p->n / 32) * p->tiles_of;
+  while (out->split < 16 && tasks * out->split < PROCESSORS && p->k / out->split > 2048) {
+    out->split *= 2;
+  }
+  return true;
+}
+
 // --- forced -------------------------------------------------------------------------------------------
 
 static bool refuse(const contract *c, const char *text, const char *why) {
@@ -195,10 +214,14 @@ static bool refuse(const contract *c, const char *text, const char *why) {
   return false;
 }
 
+static bool few_warps(const gc_emit *e, const char **why) {
+  *why = "it has more warps than a task of the machine may";
+  return e->warps <= e->c->lw->machine->warps_max;
+}
+
 // Whether |s|, asked for or not, can be the schedule of |c|; plans the operands.
-static bool fits(gc_emit *e, const char **why) {
+static bool fits(gc_emit *e, aicc_schedule *s, const char **why) {
   const contract *c = e->c;
-  const aicc_schedule *s = e->s;
   if (s->kind == AICC_SCHEDULE_BLOCK) {
     *why = "it is one for CPUs";
     return false;
@@ -211,12 +234,11 @@ static bool fits(gc_emit *e, const char **why) {
     }
     e->mma_k = 32 / (int)aicc_dtype_size(c->a->type.dtype);
   }
-  *why = "its warps do not divide its tile";
-  if (!gc_divide(e)) {
-    return false;
+  if (s->kind == AICC_SCHEDULE_STREAM) {
+    return gc_plan_stream(e, s, why) && few_warps(e, why);
   }
-  *why = "it has more warps than a task of the machine may";
-  return e->warps <= c->lw->machine->warps_max && gc_plan_sides(e, why);
+  *why = "its warps do not divide its tile";
+  return gc_divide(e) && few_warps(e, why) && gc_plan_sides(e, why);
 }
 
 bool gc_choose(gc_emit *e, aicc_schedule *out) {
@@ -224,15 +246,18 @@ bool gc_choose(gc_emit *e, aicc_schedule *out) {
   const char *text = aicc_get_string(c->group, AICC_ATTR_SCHEDULE, NULL), *why = "";
   e->s = out;
   if (text && aicc_schedule_parse(text, out)) {
-    return fits(e, &why) || refuse(c, text, why);
+    return fits(e, out, &why) || refuse(c, text, why);
   }
   const problem p = problem_of(c, e->m, e->folded);
+  if (stream_of(e, &p, out) && fits(e, out, &why)) {
+    return true;
+  }
   *out = best_of(candidates_of(c), &p);
-  if (fits(e, &why)) {
+  if (fits(e, out, &why)) {
     return true;
   }
   // Operands that are copied element by element: the last of the table is small.
   const candidates list = candidates_of(c);
   *out = list.items[list.count - 1].s;
-  return fits(e, &why) || refuse(c, aicc_schedule_print(out, &c->lw->plan->arena), why);
+  return fits(e, out, &why) || refuse(c, aicc_schedule_print(out, &c->lw->plan->arena), why);
 }

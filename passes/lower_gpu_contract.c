@@ -177,9 +177,13 @@ void aicc_contract_emit_gpu(contract *c) {
   lk->schedule = aicc_schedule_print(&schedule, &lw->plan->arena);
   lk->kernel->warps = e->warps;
   place_task(e, &g);
-  gc_begin_inner(e);
-  gc_begin_sides(e);
-  steps(e);
+  if (schedule.kind == AICC_SCHEDULE_STREAM) {
+    gc_stream(e);
+  } else {
+    gc_begin_inner(e);
+    gc_begin_sides(e);
+    steps(e);
+  }
   gc_finish(e);
   launch(e, &g);
   if (schedule.split > 1) {

@@ -9,11 +9,15 @@ enum { TILE_PAD = 8 };  // elements between lines: fragments' lines fall into di
 
 typedef struct tile {
   int parts, rows, pitch;  // of one part
+  int sums;                // tiles to be added up
 } tile;
 
 static tile tile_of(const gc_emit *e) {
+  if (e->s->kind == AICC_SCHEDULE_STREAM) {
+    return (tile){.parts = 1, .rows = e->s->m, .pitch = e->s->n, .sums = e->warps};
+  }
   const int bands = e->s->m / e->warps_m / gc_band(e);
-  tile t = {.parts = 1, .pitch = e->s->n + TILE_PAD};
+  tile t = {.parts = 1, .pitch = e->s->n + TILE_PAD, .sums = 1};
   const int line = t.pitch * (int)aicc_dtype_size(e->c->acc);
   while (bands % (2 * t.parts) == 0 && e->s->m / t.parts * line > GC_TILE_BYTES * 3 / 2) {
     t.parts *= 2;
@@ -24,7 +28,7 @@ static tile tile_of(const gc_emit *e) {
 
 int64_t gc_tile_bytes(const gc_emit *e) {
   const tile t = tile_of(e);
-  return (int64_t)t.rows * t.pitch * (int64_t)aicc_dtype_size(e->c->acc);
+  return (int64_t)t.sums * t.rows * t.pitch * (int64_t)aicc_dtype_size(e->c->acc);
 }
 
 // --- one element --------------------------------------------------------------------------------------
@@ -167,6 +171,28 @@ static int partial_vector(const gc_emit *e) {
 
 // --- the tile -----------------------------------------------------------------------------------------
 
+// |count| neighbours at |from|, of all tiles that there are, added in order.
+static kir_val read_sums(gc_emit *e, const tile *t, kir_val sums, kir_val from, int count) {
+  lower_kernel *lk = &e->lk;
+  kir_builder *b = &lk->b;
+  const aicc_dtype acc = e->c->acc;
+  const int size = (int)aicc_dtype_size(acc), most = 16 / size;
+  const int at_once = count < most ? count : most;
+  const kir_val array = kir_array(b, acc, count, true);
+  const kir_val more = t->sums > 1 ? kir_array(b, acc, count, true) : 0;
+  for (int i = 0; i < t->sums; i++) {
+    const kir_val at = kir_add(b, from, lk_i64(lk, (int64_t)i * t->rows * t->pitch));
+    for (int v = 0; v < count; v += at_once) {
+      kir_vload(b, i == 0 ? array : more, v, at_once, sums, kir_add(b, at, lk_i64(lk, v)));
+    }
+    for (int v = 0; v < count && i > 0; v++) {
+      const kir_val place = lk_i64(lk, v);
+      kir_aset(b, array, place, kir_add(b, kir_aget(b, array, place), kir_aget(b, more, place)));
+    }
+  }
+  return array;
+}
+
 // |count| neighbours of line |line| of the tile from column |column| on.
 static void finish_vector(gc_emit *e, const tile *t, int part, kir_val sums, kir_val line,
                           kir_val column, int count) {
@@ -182,12 +208,8 @@ static void finish_vector(gc_emit *e, const tile *t, int part, kir_val sums, kir
                                      kir_scalar2(b, AICC_OP_LT, m, lk_dim(lk, e->m)),
                                      kir_scalar2(b, AICC_OP_LT, n, lk_dim(lk, e->c->b.n)));
   kir_if(b, inside);
-  const kir_val array = kir_array(b, e->c->acc, count, true);
   const kir_val from = kir_add(b, kir_mul(b, line, lk_i64(lk, t->pitch)), column);
-  const int most = 16 / (int)aicc_dtype_size(e->c->acc);
-  for (int v = 0; v < count; v += most) {
-    kir_vload(b, array, v, count < most ? count : most, sums, kir_add(b, from, lk_i64(lk, v)));
-  }
+  const kir_val array = read_sums(e, t, sums, from, count);
   if (e->s->split > 1) {
     store_partial(e, array, m, n, count);
   } else {
@@ -204,12 +226,16 @@ void gc_finish(gc_emit *e) {
   const tile t = tile_of(e);
   const int count = e->s->split > 1 ? partial_vector(e) : result_vector(e);
   const int per_line = e->s->n / count, items = t.rows * per_line;
-  const kir_val sums = kir_local(b, e->c->acc, (int64_t)t.rows * t.pitch);
+  const kir_val sums = kir_local(b, e->c->acc, (int64_t)t.sums * t.rows * t.pitch);
   for (int part = 0; part < t.parts; part++) {
     if (part > 0) {
       kir_barrier(b);
     }
-    gc_spill(e, sums, t.pitch, part, t.parts);
+    if (e->s->kind == AICC_SCHEDULE_STREAM) {
+      gc_spill_stream(e, sums, t.pitch);
+    } else {
+      gc_spill(e, sums, t.pitch, part, t.parts);
+    }
     kir_barrier(b);
     const size_t mark = lk_mark(lk);
     const kir_val first = kir_for(b, KIR_SERIAL, lk_i64(lk, 0), lk_i64(lk, items),

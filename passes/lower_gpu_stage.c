@@ -169,13 +169,17 @@ static bool plan_memory(gc_emit *e, gc_side *side) {
   return side->copies <= GC_COPIES_MAX;
 }
 
-bool gc_plan_sides(gc_emit *e, const char **why) {
-  const bool mma = e->s->kind == AICC_SCHEDULE_MMA;
+void gc_plan_operands(gc_emit *e) {
   plan_a(e);
   plan_b(e);
   plan_vector(e, &e->a);
   plan_vector(e, &e->b);
   pack_constant(e);
+}
+
+bool gc_plan_sides(gc_emit *e, const char **why) {
+  const bool mma = e->s->kind == AICC_SCHEDULE_MMA;
+  gc_plan_operands(e);
   e->a.to = mma ? e->a.from : e->c->acc;
   e->b.to = mma ? e->b.from : e->c->acc;
   // Matrix instructions take either order of 16-bit elements, of others that along k alone.
@@ -302,7 +306,6 @@ static kir_val b_base(gc_emit *e) {
 
 static void begin_side(gc_emit *e, gc_side *side) {
   kir_builder *b = &e->lk.b;
-  side->buffer = lk_buffer(&e->lk, side->slot, KIR_READ);
   side->local = kir_local(b, side->to, (int64_t)side->stage * e->s->stages);
   for (int i = 0; i < side->copies; i++) {
     place_copy(e, side, i);
@@ -312,11 +315,17 @@ static void begin_side(gc_emit *e, gc_side *side) {
   }
 }
 
-void gc_begin_sides(gc_emit *e) {
+void gc_begin_bases(gc_emit *e) {
   e->a.first_row = e->m0;
   e->b.first_row = e->n0;
   e->a.base = a_base(e);
   e->b.base = b_base(e);
+  e->a.buffer = lk_buffer(&e->lk, e->a.slot, KIR_READ);
+  e->b.buffer = lk_buffer(&e->lk, e->b.slot, KIR_READ);
+}
+
+void gc_begin_sides(gc_emit *e) {
+  gc_begin_bases(e);
   begin_side(e, &e->a);
   begin_side(e, &e->b);
 }

@@ -42,7 +42,7 @@ static bool parse_block(const char *text, aicc_schedule *out) {
 }
 
 enum { TILE_MIN = 8, TILE_MAX = 256, STEP_MIN = 4, STEP_MAX = 128, ACROSS_MAX = 16 };
-enum { STAGES_MIN = 2, STAGES_MAX = 6, SPLIT_MAX = 64, STREAM_ROWS_MAX = 8, STREAM_WARPS_MAX = 16 };
+enum { STAGES_MIN = 2, STAGES_MAX = 6, SPLIT_MAX = 64, STREAM_WARPS_MAX = 16 };
 
 // MxNxK, then threads or warps, stages, split.
 static bool parse_tile(const char *text, const char *across, aicc_schedule *out) {
@@ -61,8 +61,13 @@ static bool parse_tile(const char *text, const char *across, aicc_schedule *out)
 }
 
 static bool parse_stream(const char *text, aicc_schedule *out) {
-  return read_count(&text, STREAM_ROWS_MAX, &out->rows) && skip(&text, " warps ") &&
-         read_count(&text, STREAM_WARPS_MAX, &out->warps) && *text == 0;
+  out->split = 1;
+  if (!read_count(&text, AICC_SCHEDULE_STREAM_ROWS_MAX, &out->rows) || !skip(&text, " warps ") ||
+      !read_count(&text, STREAM_WARPS_MAX, &out->warps) ||
+      (skip(&text, " split ") && !read_count(&text, SPLIT_MAX, &out->split))) {
+    return false;
+  }
+  return *text == 0;
 }
 
 bool aicc_schedule_parse(const char *text, aicc_schedule *out) {
@@ -84,17 +89,18 @@ bool aicc_schedule_parse(const char *text, aicc_schedule *out) {
 
 const char *aicc_schedule_print(const aicc_schedule *s, aicc_arena *arena) {
   const bool simt = s->kind == AICC_SCHEDULE_SIMT;
-  switch (s->kind) {
-    case AICC_SCHEDULE_BLOCK:
-      return s->rows > 0 ? aicc_arena_printf(arena, "%dx%d rows=%d", s->mr, s->nv, s->rows)
-                         : aicc_arena_printf(arena, "%dx%d", s->mr, s->nv);
-    case AICC_SCHEDULE_STREAM:
-      return aicc_arena_printf(arena, "rows %d warps %d", s->rows, s->warps);
-    default: break;
+  const char *text;
+  if (s->kind == AICC_SCHEDULE_BLOCK) {
+    return s->rows > 0 ? aicc_arena_printf(arena, "%dx%d rows=%d", s->mr, s->nv, s->rows)
+                       : aicc_arena_printf(arena, "%dx%d", s->mr, s->nv);
   }
-  const char *text = aicc_arena_printf(
-      arena, "%s %dx%dx%d %s %dx%d stages %d", simt ? "simt" : "mma", s->m, s->n, s->k,
-      simt ? "threads" : "warps", s->across_m, s->across_n, s->stages);
+  if (s->kind == AICC_SCHEDULE_STREAM) {
+    text = aicc_arena_printf(arena, "rows %d warps %d", s->rows, s->warps);
+  } else {
+    text = aicc_arena_printf(arena, "%s %dx%dx%d %s %dx%d stages %d", simt ? "simt" : "mma", s->m,
+                             s->n, s->k, simt ? "threads" : "warps", s->across_m, s->across_n,
+                             s->stages);
+  }
   return s->split > 1 ? aicc_arena_printf(arena, "%s split %d", text, s->split) : text;
 }
 

@@ -19,7 +19,7 @@
 
 #include "ir/graph.h"
 
-enum { AICC_SCHEDULE_ROWS_MAX = 32, AICC_SCHEDULE_VECTORS_MAX = 8 };
+enum { AICC_SCHEDULE_ROWS_MAX = 32, AICC_SCHEDULE_VECTORS_MAX = 8, AICC_SCHEDULE_STREAM_ROWS_MAX = 8 };
 
 typedef enum aicc_schedule_kind {
   AICC_SCHEDULE_BLOCK,  // CPU: a block of registers
@@ -31,11 +31,11 @@ typedef enum aicc_schedule_kind {
 typedef struct aicc_schedule {
   aicc_schedule_kind kind;
   int mr, nv;  // BLOCK: rows and vectors of the register block: 1 .. the limits above
-  int rows;    // BLOCK: of one task; 0: to be chosen. STREAM: at once, 1 .. 8
+  int rows;    // BLOCK: of one task; 0: to be chosen. STREAM: at once, 1 .. its limit
   int m, n, k;            // SIMT, MMA: the tile, 8 .. 256, 8 .. 256, 4 .. 128
   int across_m, across_n; // SIMT: of a thread, 1 .. 16 each; MMA: warps, 1 .. 16 each
   int stages;             // SIMT, MMA: buffers of the tile's operands, 2 .. 6
-  int split;              // SIMT, MMA: parts of k, 1 .. 64
+  int split;              // SIMT, MMA, STREAM: parts of k, 1 .. 64
   int warps;              // STREAM: that share a task's k, 1 .. 16
 } aicc_schedule;
 
