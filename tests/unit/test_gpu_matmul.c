@@ -156,6 +156,27 @@ START_TEST(halves_by_multiply_adds) {
 }
 END_TEST
 
+START_TEST(few_rows) {
+  static const char *const schedules[] = {NULL, "rows 1 warps 2", "rows 4 warps 8 split 2",
+                                          "rows 8 warps 1"};
+  static const aicc_dtype types[] = {AICC_F32, AICC_F16, AICC_BF16, AICC_F64, AICC_I32, AICC_I8};
+  for (size_t i = 0; i < COUNT_OF(types); i++) {
+    const matmul_case cases[] = {
+        {1, 256, 160, types[i]},
+        {1, 37, 129, types[i]},
+        {3, 72, 520, types[i], .trans_b = true},
+        {4, 65, 31, types[i], .trans_b = true, .constant_b = true},
+        {7, 33, 48, types[i], .trans_a = true, .constant_b = true},
+        {2, 40, 64, types[i], .batch_a = 3, .batch_b = 3},
+        {2, 5, 0, types[i]},
+        {0, 5, 3, types[i]},
+    };
+    run_all(cases, COUNT_OF(cases), "sm_80", schedules, COUNT_OF(schedules));
+    run_all(cases, 4, i % 2 ? "gfx942" : "sm_75", schedules, 1);
+  }
+}
+END_TEST
+
 static Suite *make_suite(void) {
   Suite *suite = suite_create("gpu_matmul");
   TCase *tests = tcase_create("gpu_matmul");
@@ -167,6 +188,7 @@ static Suite *make_suite(void) {
   tcase_add_test(tests, other_types);
   tcase_add_test(tests, halves_by_matrices);
   tcase_add_test(tests, halves_by_multiply_adds);
+  tcase_add_test(tests, few_rows);
   suite_add_tcase(suite, tests);
   return suite;
 }
