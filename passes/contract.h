@@ -53,6 +53,9 @@ void aicc_contract_emit(contract *c);
 void aicc_contract_emit_gpu(contract *c);  // lower_gpu_contract.c
 // How B is packed into panels of |nr| columns; false: a size is not known.
 bool aicc_contract_pack(const contract *c, int nr, aicc_pack *pack);
+// The index of B's element (batch, k, n) in its value.
+void aicc_contract_b_index(const contract *c, lower_kernel *lk, kir_val batch, kir_val k, kir_val n,
+                           kir_val *index);
 // Whether the epilogue can see all leading dimensions of the result as one of rows: what it uses has
 // the result's shape or is constant over them.
 bool aicc_contract_flattens(const aicc_lower *lw, const aicc_region *body, const aicc_value *root);

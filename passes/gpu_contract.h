@@ -2,7 +2,8 @@
 //
 //   lower_gpu_contract.c  tasks and their places, the loop over k, splitting k
 //   lower_gpu_choose.c    which schedule, and whether a forced one can run
-//   lower_gpu_stage.c     operands: where they lie, how they come to shared memory
+//   lower_gpu_operand.c   operands: where they lie
+//   lower_gpu_stage.c     how they come to shared memory
 //   lower_gpu_inner.c     the product of two staged tiles: multiply-adds or matrix instructions
 //   lower_gpu_stream.c    few rows: nothing is staged
 //   lower_gpu_finish.c    from accumulators to results: the epilogue
@@ -41,6 +42,7 @@ typedef struct gc_point {
 // One copy of a thread: which neighbours it moves, in every step.
 typedef struct gc_copy {
   kir_val k;        // first k within the tile
+  kir_val number;   // of the first row
   gc_point row;
   kir_val row_ok;   // 0: always
   kir_val there;    // whether the thread has this copy; 0: always
@@ -49,8 +51,14 @@ typedef struct gc_copy {
 
 // An operand. The first part is its plan, the second is filled as code is emitted.
 typedef struct gc_side {
+  const aicc_value *value;
   aicc_slot slot;
   aicc_dtype from, to;    // in memory, in shared memory
+  bool view;              // B: of |value|, through transposes, with outer_stride for its batches
+  bool computed;          // B: element by element, where it is used
+  bool temporary;         // B: computed into a temporary before
+  aicc_dim outer_stride[AICC_MAX_RANK];
+  aicc_pack pack;         // of panels
   gc_axis row, k;
   aicc_dim rows, ks;      // how many there are
   const contract *padded; // whose bounds count; NULL: none
@@ -84,6 +92,7 @@ typedef struct gc_emit {
   bool folded;                   // the places are rows
   kir_val outer[AICC_MAX_RANK];  // index of the place, unless folded
   kir_val place, m0, n0;         // number of the place; first row and column (within its group)
+  kir_val b_batch;               // number of B's batch
   kir_val group, group_first;    // number of the group, its first column in the result
   aicc_dim m;                    // rows, the places where they are folded
   kir_val first_step, end_step;
@@ -101,13 +110,18 @@ bool gc_choose(gc_emit *e, aicc_schedule *out);
 // How the block's warps and lanes divide a tile of |s|; false: they cannot.
 bool gc_divide(gc_emit *e);
 
+// --- lower_gpu_operand.c ----------------------------------------------------------------------------
+
+void gc_plan_operands(gc_emit *e);  // makes nothing yet: another schedule may be tried
+void gc_take_operands(gc_emit *e);  // slots, packed constants, temporaries
+
 // --- lower_gpu_stage.c ------------------------------------------------------------------------------
 
-// Plans the operands: where they come from and how; packs constants. False: the schedule cannot run,
-// |*why| says why.
+// How operands come to shared memory. False: the schedule cannot run, |*why| says why.
 bool gc_plan_sides(gc_emit *e, const char **why);
-void gc_plan_operands(gc_emit *e);  // without shared memory
-void gc_begin_bases(gc_emit *e);    // inside the kernel: buffers and where the tile's operands start
+// Element (k, n) of a computed B as |to|; 0 where |ok| (0: always) is false.
+kir_val gc_compute(gc_emit *e, kir_val k, kir_val n, kir_val ok, aicc_dtype to);
+void gc_begin_bases(gc_emit *e);  // inside the kernel: buffers and where the tile's operands start
 void gc_begin_sides(gc_emit *e);  // inside the kernel: what does not change over the steps
 void gc_fetch(gc_emit *e, gc_side *side, kir_val step, kir_val slot);  // starts copying
 void gc_deliver(gc_emit *e, gc_side *side, kir_val slot);  // what went through registers

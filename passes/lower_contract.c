@@ -112,10 +112,10 @@ static aicc_dim panel_count(const contract *c, const schedule *s) {
   return aicc_dim_ceildiv(dims, c->b.n, aicc_dim_const(dims, s->nr));
 }
 
-// The index of B's element (batch, k, n): of a matrix from its batch dimensions, of convolution
+// Of a matrix from its batch dimensions, of convolution
 // weights [filter, channel, taps..] from group and k = (taps.., channel).
-static void source_index(const contract *c, lower_kernel *lk, kir_val batch, kir_val k, kir_val n,
-                         kir_val *index) {
+void aicc_contract_b_index(const contract *c, lower_kernel *lk, kir_val batch, kir_val k, kir_val n,
+                           kir_val *index) {
   const contract_b *b = &c->b;
   const int rank = b->value->type.rank;
   kir_val extents[AICC_MAX_RANK];
@@ -165,7 +165,7 @@ static aicc_slot pack_kernel(const contract *c, const schedule *s) {
   const kir_val j = lk_for(&lk, KIR_LANES, lk_i64(&lk, 0), lk_i64(&lk, s->nr));
   const kir_val guard = kir_scalar2(&lk.b, AICC_OP_LT, j, left);
   kir_val index[AICC_MAX_RANK];
-  source_index(c, &lk, at[0], k, kir_add(&lk.b, n0, j), index);
+  aicc_contract_b_index(c, &lk, at[0], k, kir_add(&lk.b, n0, j), index);
   lk.guard = guard;
   const kir_val inside = kir_cast(&lk.b, lk_elem(&lk, b->value, index), c->acc, false);
   lk.guard = 0;

@@ -162,6 +162,7 @@ void aicc_contract_emit_gpu(contract *c) {
   if (!gc_choose(e, &schedule)) {
     return;
   }
+  gc_take_operands(e);
   const grid g = grid_of(e);
   for (int i = 0; i < c->group->out_count; i++) {
     aicc_lower_result(lw, c->group->out[i]);

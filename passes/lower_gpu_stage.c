@@ -8,150 +8,10 @@
 
 #include "passes/gpu_contract.h"
 
-// --- the plan ---------------------------------------------------------------------------------------
-
-static gc_axis axis_of(int rank) {
-  gc_axis axis = {.rank = rank};
-  for (int i = 0; i < rank; i++) {
-    axis.spatial[i] = -1;
-    axis.step[i] = 1;
-  }
-  return axis;
-}
-
-static aicc_dim axis_size(aicc_dims *dims, const gc_axis *axis) {
-  return aicc_dim_product(dims, axis->extent, axis->rank);
-}
-
-static void plan_a(gc_emit *e) {
-  const contract *c = e->c;
-  aicc_dims *dims = c->lw->module->dims;
-  gc_side *a = &e->a;
-  const int places = e->folded ? c->outer_rank : 0;
-  a->slot = aicc_lower_slot(c->lw, c->a);
-  a->from = c->a->type.dtype;
-  a->row = axis_of(places + 1);
-  for (int i = 0; i < places; i++) {
-    a->row.extent[i] = c->outer[i];
-    a->row.stride[i] = c->outer_a_stride[i];
-  }
-  a->row.extent[places] = c->m;
-  a->row.stride[places] = c->a_row_stride;
-  a->k = axis_of(c->k_rank);
-  for (int i = 0; i < c->k_rank; i++) {
-    a->k.extent[i] = c->k_extent[i];
-    a->k.stride[i] = c->a_k_stride[i];
-  }
-  for (int i = 0; i < c->padded_rank; i++) {  // rows are (batch, pixel..), k is (tap.., channel)
-    a->padded = c;
-    a->row.spatial[1 + i] = a->k.spatial[i] = i;
-    a->row.step[1 + i] = c->pad_stride[i];
-    a->k.step[i] = c->pad_dilation[i];
-  }
-  a->rows = axis_size(dims, &a->row);
-  a->ks = axis_size(dims, &a->k);
-  a->tile_rows = e->s->m;
-  a->tile_k = e->s->k;
-}
-
-static void plan_b(gc_emit *e) {
-  const contract_b *from = &e->c->b;
-  gc_side *b = &e->b;
-  b->from = from->value->type.dtype;
-  b->row = axis_of(1);
-  b->row.extent[0] = from->n;
-  b->row.stride[0] = from->n_stride;
-  b->k = axis_of(from->k_rank);
-  for (int i = 0; i < from->k_rank; i++) {
-    b->k.extent[i] = from->k_extent[i];
-    b->k.stride[i] = from->k_stride[i];
-  }
-  b->rows = from->n;
-  b->ks = axis_size(e->c->lw->module->dims, &b->k);
-  b->tile_rows = e->s->n;
-  b->tile_k = e->s->k;
-}
+// --- shared memory ------------------------------------------------------------------------------------
 
 static bool divisible(const gc_emit *e, aicc_dim dim, int64_t by) {
   return aicc_dim_divisible(e->c->lw->module->dims, dim, by);
-}
-
-// Whether numbers of |axis| that are multiples of |v| lie at multiples of |v|, apart from |last| (the
-// digit whose neighbours are copied together) counting elements.
-static bool axis_aligned(const gc_emit *e, const gc_axis *axis, bool last, int v) {
-  bool good = true;
-  for (int i = 0; i < axis->rank; i++) {
-    const bool unit = last && i == axis->rank - 1;
-    good = good && divisible(e, unit ? axis->extent[i] : axis->stride[i], v);
-  }
-  return good && !(last && axis->spatial[axis->rank - 1] >= 0);
-}
-
-static bool is_unit(const gc_emit *e, const gc_axis *axis) {
-  return aicc_dim_is(e->c->lw->module->dims, axis->stride[axis->rank - 1], 1);
-}
-
-// Strides of what is added to rows and k: places, groups, batches.
-static bool bases_aligned(const gc_emit *e, const gc_side *side, int v) {
-  const contract *c = e->c;
-  if (side == &e->b) {
-    return divisible(e, c->b.batch_stride, v);
-  }
-  bool good = divisible(e, c->a_group_stride, v);
-  for (int i = 0; i < c->outer_rank; i++) {
-    good = good && divisible(e, c->outer_a_stride[i], v);
-  }
-  for (int i = 0; i < c->padded_rank; i++) {
-    good = good && divisible(e, c->pad_pitch[i], v);
-  }
-  return good;
-}
-
-static void plan_vector(gc_emit *e, gc_side *side) {
-  const bool along_k = is_unit(e, &side->k), along_rows = is_unit(e, &side->row);
-  side->along_k = along_k || !along_rows;
-  side->vector = 1;
-  if (!along_k && !along_rows) {
-    return;
-  }
-  const gc_axis *along = side->along_k ? &side->k : &side->row;
-  const gc_axis *across = side->along_k ? &side->row : &side->k;
-  const int extent = side->along_k ? side->tile_k : side->tile_rows;
-  for (int v = 16 / (int)aicc_dtype_size(side->from); v > 1; v /= 2) {
-    if (v * (int)aicc_dtype_size(side->from) >= 4 && extent % v == 0 &&
-        axis_aligned(e, along, true, v) && axis_aligned(e, across, false, v) &&
-        bases_aligned(e, side, v)) {
-      side->vector = v;
-      return;
-    }
-  }
-}
-
-// A constant whose neighbours cannot be copied together becomes panels of the tile's columns.
-static void pack_constant(gc_emit *e) {
-  gc_side *b = &e->b;
-  aicc_lower *lw = e->c->lw;
-  const aicc_value *value = e->c->b.value;
-  aicc_pack pack;
-  const int full = 16 / (int)aicc_dtype_size(b->from);
-  if (b->vector == full || !value->def || value->def->op != AICC_OP_CONST ||
-      e->s->n % full != 0 || !aicc_contract_pack(e->c, e->s->n, &pack)) {
-    b->slot = aicc_lower_slot(lw, value);
-    return;
-  }
-  aicc_dims *dims = lw->module->dims;
-  const aicc_plan_const constant = {
-      .name = value->name,
-      .tensor = aicc_get_tensor(value->def, AICC_ATTR_VALUE),
-      .pack = aicc_arena_memdup(&lw->plan->arena, &pack, sizeof pack)};
-  b->slot = aicc_lower_constant(lw, &constant);
-  b->panels = true;
-  b->vector = full;
-  b->along_k = false;
-  b->k = axis_of(1);
-  b->k.extent[0] = b->ks;
-  b->k.stride[0] = aicc_dim_const(dims, e->s->n);
-  b->row.stride[0] = aicc_dim_const(dims, 1);
 }
 
 static bool plan_memory(gc_emit *e, gc_side *side) {
@@ -163,23 +23,16 @@ static bool plan_memory(gc_emit *e, gc_side *side) {
   side->stage = side->pitch * (side->k_inner ? side->tile_rows : side->tile_k);
   const int bytes = side->vector * (int)aicc_dtype_size(side->from);
   side->async = e->c->lw->machine->async_copy && side->from == side->to && bytes >= 4 &&
-                side->along_k == side->k_inner;
+                side->along_k == side->k_inner && !side->computed;
   const int chunks = side->tile_rows * side->tile_k / side->vector;
   side->copies = (chunks + e->threads - 1) / e->threads;
   return side->copies <= GC_COPIES_MAX;
 }
 
-void gc_plan_operands(gc_emit *e) {
-  plan_a(e);
-  plan_b(e);
-  plan_vector(e, &e->a);
-  plan_vector(e, &e->b);
-  pack_constant(e);
-}
-
 bool gc_plan_sides(gc_emit *e, const char **why) {
   const bool mma = e->s->kind == AICC_SCHEDULE_MMA;
   gc_plan_operands(e);
+  e->b.vector = e->b.computed ? 1 : e->b.vector;  // elements are computed one by one
   e->a.to = mma ? e->a.from : e->c->acc;
   e->b.to = mma ? e->b.from : e->c->acc;
   // Matrix instructions take either order of 16-bit elements, of others that along k alone.
@@ -251,6 +104,7 @@ static void place_copy(gc_emit *e, gc_side *side, int i) {
                     ? 0
                     : kir_scalar2(b, AICC_OP_LT, all, lk_i64(lk, chunks));
   const kir_val at = kir_add(b, side->first_row, row);
+  copy->number = at;
   copy->row_ok =
       rows_whole(e, side) ? 0 : kir_scalar2(b, AICC_OP_LT, at, lk_dim(lk, side->rows));
   const gc_axis *stepped = side->along_k ? &side->row : &side->k;
@@ -293,6 +147,14 @@ static kir_val b_base(gc_emit *e) {
   for (int i = 0; i < c->outer_rank && !e->folded; i++) {
     batch = add_mul(lk, batch, e->outer[i], c->outer_b_batch[i]);
   }
+  e->b_batch = batch;
+  if (e->b.view) {
+    kir_val base = lk_i64(lk, 0);
+    for (int i = 0; i < c->outer_rank && !e->folded; i++) {
+      base = add_mul(lk, base, e->outer[i], e->b.outer_stride[i]);
+    }
+    return base;
+  }
   if (!e->b.panels) {
     return kir_mul(&lk->b, batch, lk_dim(lk, c->b.batch_stride));
   }
@@ -311,7 +173,7 @@ static void begin_side(gc_emit *e, gc_side *side) {
     place_copy(e, side, i);
   }
   if (!side->async) {
-    side->regs = kir_array(b, side->from, (int64_t)side->copies * side->vector, true);
+    side->regs = kir_array(b, side->computed ? side->to : side->from, (int64_t)side->copies * side->vector, true);
   }
 }
 
@@ -321,7 +183,7 @@ void gc_begin_bases(gc_emit *e) {
   e->a.base = a_base(e);
   e->b.base = b_base(e);
   e->a.buffer = lk_buffer(&e->lk, e->a.slot, KIR_READ);
-  e->b.buffer = lk_buffer(&e->lk, e->b.slot, KIR_READ);
+  e->b.buffer = e->b.computed ? 0 : lk_buffer(&e->lk, e->b.slot, KIR_READ);
 }
 
 void gc_begin_sides(gc_emit *e) {
@@ -344,6 +206,18 @@ static kir_val within(gc_emit *e, const gc_side *side, const gc_point *row, cons
     ok = both(e, ok, kir_scalar2(b, AICC_OP_LT, at, lk_dim(lk, c->pad_in[i])));
   }
   return ok;
+}
+
+kir_val gc_compute(gc_emit *e, kir_val k, kir_val n, kir_val ok, aicc_dtype to) {
+  lower_kernel *lk = &e->lk;
+  kir_val index[AICC_MAX_RANK];
+  const size_t mark = lk_mark(lk);
+  lk->guard = ok;
+  aicc_contract_b_index(e->c, lk, e->b_batch, k, n, index);
+  const kir_val item = kir_cast(&lk->b, lk_elem(lk, e->c->b.value, index), to, false);
+  lk->guard = 0;
+  lk_forget(lk, mark);
+  return ok ? kir_select(&lk->b, ok, item, kir_const(&lk->b, to, 0)) : item;
 }
 
 static void fetch_registers(gc_emit *e, gc_side *side, int i, kir_val at, kir_val ok) {
@@ -388,6 +262,11 @@ void gc_fetch(gc_emit *e, gc_side *side, kir_val step, kir_val slot) {
     at = linear ? at : kir_add(b, at, place.offset);
     kir_val ok = both(e, kir_scalar2(b, AICC_OP_LT, whole ? k0 : k, ks), copy->row_ok);
     ok = both(e, ok, within(e, side, &copy->row, &place));
+    if (side->computed) {
+      ok = both(e, ok, copy->there);
+      kir_aset(b, side->regs, lk_i64(lk, i), gc_compute(e, k, copy->number, ok, side->to));
+      continue;
+    }
     if (!side->async) {
       fetch_registers(e, side, i, at, both(e, ok, copy->there));
       continue;

@@ -53,12 +53,16 @@ static kir_val plus(gc_emit *e, kir_val x, int64_t number) {
 }
 
 // Row |i| of |side|, or the last one where it is beyond: that is computed, but not stored.
-static kir_val line_at(gc_emit *e, const gc_side *side, kir_val i) {
+static kir_val last_row(gc_emit *e, const gc_side *side, kir_val i) {
   lower_kernel *lk = &e->lk;
   kir_builder *b = &lk->b;
   const kir_val last = kir_sub(b, lk_dim(lk, side->rows), lk_i64(lk, 1));
-  const kir_val row = kir_scalar2(b, AICC_OP_MIN, i, last);
-  return kir_add(b, side->base, gc_locate(e, &side->row, row).offset);
+  return kir_scalar2(b, AICC_OP_MIN, i, last);
+}
+
+static kir_val line_at(gc_emit *e, const gc_side *side, kir_val i) {
+  const kir_val row = last_row(e, side, i);
+  return kir_add(&e->lk.b, side->base, gc_locate(e, &side->row, row).offset);
 }
 
 static kir_val item(gc_emit *e, kir_val array, int64_t at) {
@@ -85,15 +89,29 @@ static void load_rows(gc_emit *e, const kir_val *rows, kir_val k) {
 typedef struct stream {
   kir_val rows[AICC_SCHEDULE_STREAM_ROWS_MAX];  // where A's rows start
   kir_val columns[COLUMNS];  // where B's columns start; the first: the lane's vector of them
+  kir_val numbers[COLUMNS];  // of those columns
   kir_val ok;                // whether the lane has columns; 0: always
   kir_val lane_k;            // the first k of this lane in a step
 } stream;
+
+// A computed B's vector at (k, n), as elements |first| and on.
+static void compute_items(gc_emit *e, int first, kir_val k, kir_val n, bool along_k) {
+  for (int i = 0; i < e->b.vector; i++) {
+    const kir_val value = gc_compute(e, along_k ? plus(e, k, i) : k, along_k ? n : plus(e, n, i), 0,
+                                     e->b.from);
+    kir_aset(&e->lk.b, e->b_frags, lk_i64(&e->lk, first + i), value);
+  }
+}
 
 static void multiply_along_k(gc_emit *e, const stream *s, kir_val k) {
   kir_builder *b = &e->lk.b;
   const int v = e->b.vector;
   for (int c = 0; c < COLUMNS; c++) {
-    kir_vload(b, e->b_frags, (int64_t)c * v, v, e->b.buffer, kir_add(b, s->columns[c], k));
+    if (e->b.computed) {
+      compute_items(e, c * v, k, s->numbers[c], true);
+    } else {
+      kir_vload(b, e->b_frags, (int64_t)c * v, v, e->b.buffer, kir_add(b, s->columns[c], k));
+    }
   }
   for (int r = 0; r < e->s->m; r++) {
     for (int c = 0; c < COLUMNS; c++) {
@@ -111,6 +129,10 @@ static void multiply_along_columns(gc_emit *e, const stream *s, kir_val k) {
   const int v = e->b.vector, ks = e->a.vector;
   const kir_val stride = lk_dim(lk, e->b.k.stride[0]);
   for (int u = 0; u < ks; u++) {
+    if (e->b.computed) {
+      compute_items(e, u * v, plus(e, k, u), s->numbers[0], false);
+      continue;
+    }
     const kir_val line = kir_mul(b, plus(e, k, u), stride);
     kir_vload(b, e->b_frags, (int64_t)u * v, v, e->b.buffer, kir_add(b, s->columns[0], line));
   }
@@ -139,10 +161,12 @@ static void begin(gc_emit *e, stream *s) {
   s->lane_k = times(e, kir_scalar2(b, AICC_OP_DIV, e->tid, lanes), e->a.vector);
   for (int c = 0; c < COLUMNS && along_k; c++) {
     s->columns[c] = line_at(e, &e->b, plus(e, e->n0, c));
+    s->numbers[c] = last_row(e, &e->b, plus(e, e->n0, c));
   }
   if (!along_k) {
     const kir_val in_tile = times(e, e->lane_n, e->b.vector);
     const kir_val n = kir_add(b, e->n0, in_tile);
+    s->numbers[0] = n;
     s->ok = e->b.panels ? 0 : kir_scalar2(b, AICC_OP_LT, n, lk_dim(lk, e->b.rows));
     const kir_val at = gc_locate(e, &e->b.row, e->b.panels ? in_tile : n).offset;
     s->columns[0] = kir_add(b, e->b.base, at);

@@ -6,7 +6,29 @@ typedef struct matmul_case {
   aicc_dtype dtype;
   bool trans_a, trans_b, constant_b, plain;  // plain: no epilogue
   int64_t batch_a, batch_b;                  // 0: none
+  enum { LOADED, TURNED, SCALED } b_is;      // a parameter, its transpose, integers times a scale
 } matmul_case;
+
+// B as the case has it: [batch], k, n or n, k.
+static aicc_value *make_b(gpu_graph *g, const matmul_case *c, const gpu_operand *b) {
+  if (c->b_is == TURNED) {  // dimensions rotated: batches are no longer outermost
+    gpu_operand turned = *b;
+    int64_t perm[GPU_RANK];
+    for (int i = 0; i < b->rank; i++) {
+      perm[i] = (i + 1) % b->rank;
+      turned.shape[(i + 1) % b->rank] = b->shape[i];
+    }
+    return aicc_b_transpose(&g->b, gpu_param(g, &turned), perm);
+  }
+  if (c->b_is == SCALED) {
+    gpu_operand bytes = *b;
+    bytes.dtype = AICC_I8;
+    aicc_value *x = aicc_b_cast(&g->b, gpu_param(g, &bytes), b->dtype);
+    x = aicc_b_binary(&g->b, AICC_OP_SUB, x, aicc_b_scalar_like(&g->b, x, 1));
+    return aicc_b_binary(&g->b, AICC_OP_MUL, x, aicc_b_scalar_like(&g->b, x, 0.5));
+  }
+  return c->constant_b ? gpu_const(g, b) : gpu_param(g, b);
+}
 
 static void run_case(const matmul_case *c, bool symbolic, const char *target,
                      const char *schedule) {
@@ -30,7 +52,7 @@ static void run_case(const matmul_case *c, bool symbolic, const char *target,
   b.shape[b.rank++] = c->trans_b ? c->n : c->k;
   b.shape[b.rank++] = c->trans_b ? c->k : c->n;
   aicc_value *x = gpu_param(&g, &a);
-  aicc_value *w = c->constant_b ? gpu_const(&g, &b) : gpu_param(&g, &b);
+  aicc_value *w = make_b(&g, c, &b);
   aicc_value *in[] = {x, w};
   aicc_node *node = aicc_node_create(g.module, AICC_OP_MATMUL, in, 2, 1);
   aicc_set_int(g.module, node, AICC_ATTR_TRANS_A, c->trans_a);
@@ -156,6 +178,26 @@ START_TEST(halves_by_multiply_adds) {
 }
 END_TEST
 
+START_TEST(b_in_the_group) {
+  static const char *const schedules[] = {NULL, "simt 32x32x8 threads 4x4 stages 2"};
+  static const char *const halves[] = {NULL, "mma 32x32x32 warps 1x2 stages 3", "rows 2 warps 4"};
+  static const aicc_dtype types[] = {AICC_F32, AICC_F16};
+  for (size_t i = 0; i < COUNT_OF(types); i++) {
+    for (int turned = 0; turned < 2; turned++) {
+      const matmul_case cases[] = {
+          {33, 24, 40, types[i], .b_is = turned ? TURNED : SCALED},
+          {200, 17, 40, types[i], .b_is = turned ? TURNED : SCALED, .trans_b = true},
+          {33, 24, 40, types[i], .b_is = turned ? TURNED : SCALED, .batch_a = 3, .batch_b = 3},
+          {18, 24, 40, types[i], .b_is = turned ? TURNED : SCALED, .batch_a = 2, .batch_b = 1},
+          {1, 72, 136, types[i], .b_is = turned ? TURNED : SCALED},
+          {3, 72, 136, types[i], .b_is = turned ? TURNED : SCALED, .trans_b = true},
+      };
+      run_all(cases, COUNT_OF(cases), "sm_80", i ? halves : schedules, i ? 3 : 2);
+    }
+  }
+}
+END_TEST
+
 START_TEST(few_rows) {
   static const char *const schedules[] = {NULL, "rows 1 warps 2", "rows 4 warps 8 split 2",
                                           "rows 8 warps 1"};
@@ -188,6 +230,7 @@ static Suite *make_suite(void) {
   tcase_add_test(tests, other_types);
   tcase_add_test(tests, halves_by_matrices);
   tcase_add_test(tests, halves_by_multiply_adds);
+  tcase_add_test(tests, b_in_the_group);
   tcase_add_test(tests, few_rows);
   suite_add_tcase(suite, tests);
   return suite;
