@@ -20,7 +20,7 @@
 #include "passes/schedule.h"
 
 enum {
-  GC_COPIES_MAX = 64,  // of one thread, per operand and step
+  GC_COPIES_MAX = 16,  // of one thread, per operand and step
   GC_TILE_BYTES = 16 << 10,  // of the accumulators on their way to the epilogue, about
 };
 

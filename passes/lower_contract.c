@@ -48,7 +48,7 @@ static schedule pick_block(const contract *c, int *rows) {
   const int width = c->lw->machine->width;
   const char *text = aicc_get_string(c->group, AICC_ATTR_SCHEDULE, NULL);
   aicc_schedule forced;
-  if (text && aicc_schedule_parse(text, &forced) && forced.kind == AICC_SCHEDULE_BLOCK) {
+  if (text && aicc_schedule_parse(text, &forced)) {
     *rows = forced.rows;
     return (schedule){.mr = forced.mr, .nv = forced.nv, .nr = forced.nv * width};
   }
@@ -483,6 +483,15 @@ void aicc_contract_emit(contract *c) {
     return;
   }
   aicc_dims *dims = lw->module->dims;
+  const char *text = aicc_get_string(c->group, AICC_ATTR_SCHEDULE, NULL);
+  aicc_schedule forced;
+  if (text && aicc_schedule_parse(text, &forced) && forced.kind != AICC_SCHEDULE_BLOCK) {
+    aicc_lower_unsupported(
+        lw, c->root->def,
+        aicc_arena_printf(&lw->plan->arena, "the schedule '%s' is one for GPUs; force one like 8x3",
+                          text));
+    return;
+  }
   const schedule s = pick_schedule(c);
   emit e = {.c = c, .s = &s};
   const aicc_slot a = aicc_contract_operand(lw, c->group, c->a, c->acc), b = packed_b(c, &s);

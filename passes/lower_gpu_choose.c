@@ -103,11 +103,13 @@ static const candidate simt8[] = {
 static const candidate mma_async[] = {
     MMA(128, 128, 32, 2, 2, 3, 100), MMA(128, 64, 32, 2, 2, 3, 85), MMA(64, 128, 32, 2, 2, 3, 85),
     MMA(64, 64, 32, 2, 2, 4, 70),    MMA(32, 64, 32, 1, 2, 4, 50),  MMA(32, 32, 32, 1, 2, 4, 40),
-    MMA(16, 64, 64, 1, 4, 3, 35)};
+    MMA(16, 64, 64, 1, 4, 3, 35),    MMA(128, 64, 16, 4, 2, 3, 50), MMA(64, 64, 16, 2, 4, 3, 45),
+    MMA(32, 64, 16, 2, 4, 3, 30)};
 static const candidate mma_plain[] = {
     MMA(128, 128, 32, 2, 4, 2, 100), MMA(128, 64, 32, 2, 2, 2, 85), MMA(64, 128, 32, 2, 2, 2, 85),
     MMA(64, 64, 32, 2, 2, 2, 70),    MMA(32, 64, 32, 1, 2, 2, 50),  MMA(32, 32, 32, 1, 2, 2, 40),
-    MMA(16, 64, 64, 1, 4, 2, 35)};
+    MMA(16, 64, 64, 1, 4, 2, 35),    MMA(128, 64, 16, 4, 2, 2, 50), MMA(64, 64, 16, 2, 4, 2, 45),
+    MMA(32, 64, 16, 2, 4, 2, 30)};
 
 typedef struct candidates {
   const candidate *items;
@@ -128,7 +130,7 @@ static candidates candidates_of(const contract *c) {
 
 // --- the model ----------------------------------------------------------------------------------------
 
-enum { PROCESSORS = 108, USUAL_SIZE = 64, STEP_LEAST = 4, STREAM_MOST = 8 };
+enum { PROCESSORS = 108, USUAL_SIZE = 64, STEP_LEAST = 4, STREAM_MOST = 8, COPIES_MOST = 16 };
 
 static bool usual(void *context, const char *symbol, int64_t *value) {
   (void)context;
@@ -167,19 +169,21 @@ static double cost_of(const problem *p, const candidate *item, int split) {
   return ceil(tiles / PROCESSORS) * task + sums / PROCESSORS * 4;
 }
 
-static aicc_schedule best_of(candidates list, const problem *p) {
+typedef struct choice {
+  aicc_schedule s;
+  double cost;
+} choice;
+
+// The best way to cut |item|'s tiles along k.
+static choice best_split(const candidate *item, const problem *p) {
   static const int splits[] = {1, 2, 4, 8, 16};
-  aicc_schedule best = list.items[0].s;
-  double least = INFINITY;
-  for (int i = 0; i < list.count; i++) {
-    for (size_t j = 0; j < sizeof splits / sizeof *splits; j++) {
-      const double cost = cost_of(p, &list.items[i], splits[j]);
-      const bool worth = splits[j] == 1 || p->k / list.items[i].s.k / splits[j] >= STEP_LEAST;
-      if (worth && cost < least) {
-        least = cost;
-        best = list.items[i].s;
-        best.split = splits[j];
-      }
+  choice best = {.cost = INFINITY};
+  for (size_t j = 0; j < sizeof splits / sizeof *splits; j++) {
+    const double cost = cost_of(p, item, splits[j]);
+    const bool worth = splits[j] == 1 || p->k / item->s.k / splits[j] >= STEP_LEAST;
+    if (worth && cost < best.cost) {
+      best = (choice){item->s, cost};
+      best.s.split = splits[j];
     }
   }
   return best;
@@ -241,6 +245,26 @@ static bool fits(gc_emit *e, aicc_schedule *s, const char **why) {
   return gc_divide(e) && few_warps(e, why) && gc_plan_sides(e, why);
 }
 
+// The cheapest that fits. Where operands are copied element by element, tiles that have many to copy
+// for few threads would not stay in registers.
+static bool cheapest(gc_emit *e, const problem *p, aicc_schedule *out, const char **why) {
+  const candidates list = candidates_of(e->c);
+  double tried = -1;
+  for (int i = 0; i < list.count; i++) {
+    choice next = {.cost = INFINITY};
+    for (int j = 0; j < list.count; j++) {
+      const choice other = best_split(&list.items[j], p);
+      next = other.cost > tried && other.cost < next.cost ? other : next;
+    }
+    tried = next.cost;
+    *out = next.s;
+    if (isfinite(tried) && fits(e, out, why) && e->a.copies + e->b.copies <= COPIES_MOST) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool gc_choose(gc_emit *e, aicc_schedule *out) {
   const contract *c = e->c;
   const char *text = aicc_get_string(c->group, AICC_ATTR_SCHEDULE, NULL), *why = "";
@@ -252,12 +276,6 @@ bool gc_choose(gc_emit *e, aicc_schedule *out) {
   if (stream_of(e, &p, out) && fits(e, out, &why)) {
     return true;
   }
-  *out = best_of(candidates_of(c), &p);
-  if (fits(e, out, &why)) {
-    return true;
-  }
-  // Operands that are copied element by element: the last of the table is small.
-  const candidates list = candidates_of(c);
-  *out = list.items[list.count - 1].s;
-  return fits(e, out, &why) || refuse(c, aicc_schedule_print(out, &c->lw->plan->arena), why);
+  return cheapest(e, &p, out, &why) ||
+         refuse(c, aicc_schedule_print(out, &c->lw->plan->arena), why);
 }

@@ -26,7 +26,7 @@ static const args_option options[] = {
     {"--jobs", "-j", ARGS_VALUE, "N", "worker processes (default: one per core)"},
     {"--weights", NULL, ARGS_VALUE, "WHERE", "embed (default) or external: a file beside the model"},
     {"--passes", NULL, ARGS_VALUE, "LIST", "run these passes in place of the usual ones"},
-    {"--schedule", NULL, ARGS_LIST, "WHICH=SCHEDULE", "force register blocks: contract=6x4, or NODE=8x3 rows=64"},
+    {"--schedule", NULL, ARGS_LIST, "WHICH=SCHEDULE", "force how contractions are cut: contract=6x4, or NODE=mma 64x64x32 warps 2x2 stages 3"},
     {"--print-pipeline", NULL, ARGS_FLAG, NULL, "print the passes that would run"},
     {"--list-passes", NULL, ARGS_FLAG, NULL, "print every pass"},
     {"--list-targets", NULL, ARGS_FLAG, NULL, "print every target"},
@@ -256,8 +256,8 @@ static aicc_status force_schedules(compile *c, aicc_module *module) {
   for (int i = 0; (item = args_nth(&c->a, "--schedule", i)); i++) {
     const int found = aicc_schedule_force(module, item);
     if (found < 0) {
-      fprintf(stderr, "aicc: '--schedule %s': expected contract=6x4 or NODE=8x3, with ' rows=64'\n",
-              item);
+      fprintf(stderr, "aicc: '--schedule %s': expected contract=SCHEDULE or NODE=SCHEDULE with one "
+              "of the forms of aicc(1)\n", item);
       return AICC_INVALID;
     }
     if (found == 0) {

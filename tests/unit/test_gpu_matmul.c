@@ -164,7 +164,7 @@ static void half_cases(aicc_dtype type, const char *target, const char *const *s
 START_TEST(halves_by_matrices) {
   static const char *const schedules[] = {
       NULL, "mma 32x32x32 warps 1x2 stages 3", "mma 64x64x16 warps 2x2 stages 2",
-      "mma 16x64x64 warps 1x4 stages 4 split 2", "simt 32x32x16 threads 4x2 stages 2"};
+      "mma 16x64x32 warps 1x4 stages 4 split 2", "simt 32x32x16 threads 4x2 stages 2"};
   half_cases(AICC_F16, "sm_80", schedules, COUNT_OF(schedules));
   half_cases(AICC_BF16, "sm_80", schedules, 2);
   half_cases(AICC_F16, "sm_75", schedules, 3);
