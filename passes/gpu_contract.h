@@ -21,6 +21,7 @@
 
 enum {
   GC_COPIES_MAX = 16,  // of one thread, per operand and step
+  GC_STREAM_MOST = 8,  // rows that are too few for tiles
   GC_TILE_BYTES = 16 << 10,  // of the accumulators on their way to the epilogue, about
 };
 
@@ -95,6 +96,9 @@ typedef struct gc_emit {
   kir_val b_batch;               // number of B's batch
   kir_val group, group_first;    // number of the group, its first column in the result
   aicc_dim m;                    // rows, the places where they are folded
+  int64_t m_most;                // no more of them
+  double m_usual;                // about as many
+  aicc_dim when;                 // runs where this is not 0; AICC_DIM_NONE: always
   kir_val first_step, end_step;
   kir_val part;                  // which part of a split k
   aicc_slot partial;             // sums of the parts, where k is split
@@ -107,6 +111,7 @@ bool gc_find_mma(const aicc_machine *machine, aicc_dtype type, kir_mma_kind *kin
 // The schedule of the group, forced or the best known; then the operands are planned. False after an
 // error.
 bool gc_choose(gc_emit *e, aicc_schedule *out);
+double gc_usual_size(const contract *c, aicc_dim dim);  // a size, or about what it may be
 // How the block's warps and lanes divide a tile of |s|; false: they cannot.
 bool gc_divide(gc_emit *e);
 
@@ -114,6 +119,11 @@ bool gc_divide(gc_emit *e);
 
 void gc_plan_operands(gc_emit *e);  // makes nothing yet: another schedule may be tried
 void gc_take_operands(gc_emit *e);  // slots, packed constants, temporaries
+
+// --- lower_gpu_contract.c ---------------------------------------------------------------------------
+
+aicc_dim gc_if_run(const gc_emit *e, aicc_dim size);  // 0 where it does not run
+void gc_launch(const gc_emit *e, lower_kernel *lk, aicc_dim tasks, aicc_dim cost);
 
 // --- lower_gpu_stage.c ------------------------------------------------------------------------------
 

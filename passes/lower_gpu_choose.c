@@ -130,7 +130,7 @@ static candidates candidates_of(const contract *c) {
 
 // --- the model ----------------------------------------------------------------------------------------
 
-enum { PROCESSORS = 108, USUAL_SIZE = 64, STEP_LEAST = 4, STREAM_MOST = 8, COPIES_MOST = 16 };
+enum { PROCESSORS = 108, USUAL_SIZE = 64, STEP_LEAST = 4, COPIES_MOST = 16 };
 
 static bool usual(void *context, const char *symbol, int64_t *value) {
   (void)context;
@@ -140,7 +140,7 @@ static bool usual(void *context, const char *symbol, int64_t *value) {
 }
 
 // A size, or about what it may be.
-static double size_of(const contract *c, aicc_dim dim) {
+double gc_usual_size(const contract *c, aicc_dim dim) {
   int64_t value = USUAL_SIZE;
   return aicc_dim_eval(c->lw->module->dims, dim, usual, NULL, &value) && value > 0 ? (double)value
                                                                                   : 1;
@@ -150,12 +150,13 @@ typedef struct problem {
   double m, n, k, tiles_of;  // tiles_of: places and groups that have tiles of their own
 } problem;
 
-static problem problem_of(const contract *c, aicc_dim m, bool folded) {
+static problem problem_of(const gc_emit *e) {
+  const contract *c = e->c;
   aicc_dims *dims = c->lw->module->dims;
-  const aicc_dim places = aicc_dim_product(dims, c->outer, folded ? 0 : c->outer_rank);
-  return (problem){.m = size_of(c, m), .n = size_of(c, c->b.n),
-                   .k = size_of(c, aicc_dim_product(dims, c->b.k_extent, c->b.k_rank)),
-                   .tiles_of = size_of(c, aicc_dim_mul(dims, places, c->groups))};
+  const aicc_dim places = aicc_dim_product(dims, c->outer, e->folded ? 0 : c->outer_rank);
+  return (problem){.m = e->m_usual, .n = gc_usual_size(c, c->b.n),
+                   .k = gc_usual_size(c, aicc_dim_product(dims, c->b.k_extent, c->b.k_rank)),
+                   .tiles_of = gc_usual_size(c, aicc_dim_mul(dims, places, c->groups))};
 }
 
 // Products in a row of the processor that has most to do; those of partial sums are memory traffic.
@@ -191,9 +192,8 @@ static choice best_split(const candidate *item, const problem *p) {
 
 // Few rows, proven: parts of k until every processor has something to read.
 static bool stream_of(const gc_emit *e, const problem *p, aicc_schedule *out) {
-  int64_t least, most;
-  aicc_dim_bounds(e->c->lw->module->dims, e->m, &least, &most);
-  if (most > STREAM_MOST) {
+  const int64_t most = e->m_most;
+  if (most > GC_STREAM_MOST) {
     return false;
   }
   const int rows = most > 4 ? 8 : most > 2 ? 4 : most > 1 ? 2 : 1;
@@ -272,7 +272,7 @@ bool gc_choose(gc_emit *e, aicc_schedule *out) {
   if (text && aicc_schedule_parse(text, out)) {
     return fits(e, out, &why) || refuse(c, text, why);
   }
-  const problem p = problem_of(c, e->m, e->folded);
+  const problem p = problem_of(e);
   if (stream_of(e, &p, out) && fits(e, out, &why)) {
     return true;
   }

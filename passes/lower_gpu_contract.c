@@ -138,9 +138,20 @@ static void steps(gc_emit *e) {
 static void plan_partial(gc_emit *e, const grid *g) {
   const contract *c = e->c;
   aicc_dims *dims = c->lw->module->dims;
-  const aicc_dim shape[] = {aicc_dim_const(dims, e->s->split), g->places, e->m,
+  const aicc_dim shape[] = {aicc_dim_const(dims, e->s->split), g->places, gc_if_run(e, e->m),
                             aicc_dim_mul(dims, c->b.n, c->groups)};
   e->partial = aicc_lower_temporary(c->lw, c->acc, shape, 4, "partial");
+}
+
+aicc_dim gc_if_run(const gc_emit *e, aicc_dim size) {
+  aicc_dims *dims = e->c->lw->module->dims;
+  return e->when == AICC_DIM_NONE
+             ? size
+             : aicc_dim_select(dims, e->when, size, aicc_dim_const(dims, 0));
+}
+
+void gc_launch(const gc_emit *e, lower_kernel *lk, aicc_dim tasks, aicc_dim cost) {
+  lk_launch(lk, gc_if_run(e, tasks), gc_if_run(e, cost));
 }
 
 static void launch(gc_emit *e, const grid *g) {
@@ -149,25 +160,17 @@ static void launch(gc_emit *e, const grid *g) {
   const aicc_dim tasks[] = {g->places, c->groups, aicc_dim_const(dims, e->s->split), g->tiles_m,
                             g->tiles_n};
   const aicc_dim flops[] = {g->places, e->m, c->groups, c->b.n, e->b.ks};
-  lk_launch(&e->lk, aicc_dim_product(dims, tasks, 5),
+  gc_launch(e, &e->lk, aicc_dim_product(dims, tasks, 5),
             aicc_dim_floordiv(dims, aicc_dim_product(dims, flops, 5), aicc_dim_const(dims, 24)));
 }
 
-void aicc_contract_emit_gpu(contract *c) {
-  aicc_lower *lw = c->lw;
-  aicc_schedule schedule;
-  gc_emit *e = AICC_NEW(&lw->plan->arena, gc_emit);
-  *e = (gc_emit){.c = c, .width = lw->machine->width, .folded = places_share_b(c)};
-  e->m = e->folded ? aicc_dim_mul(lw->module->dims, places_of(c), c->m) : c->m;
-  if (!gc_choose(e, &schedule)) {
-    return;
-  }
+// The kernel, or two where k is split, of a schedule that was chosen.
+static void emit_chosen(gc_emit *e) {
+  aicc_lower *lw = e->c->lw;
+  const contract *c = e->c;
   gc_take_operands(e);
   const grid g = grid_of(e);
-  for (int i = 0; i < c->group->out_count; i++) {
-    aicc_lower_result(lw, c->group->out[i]);
-  }
-  if (schedule.split > 1) {
+  if (e->s->split > 1) {
     plan_partial(e, &g);
   }
   lower_kernel *lk = &e->lk;
@@ -175,10 +178,10 @@ void aicc_contract_emit_gpu(contract *c) {
            aicc_arena_printf(&lw->plan->arena, "%s_%u", aicc_op_table[c->root->def->op].name,
                              c->group->id),
            "contract", c->group);
-  lk->schedule = aicc_schedule_print(&schedule, &lw->plan->arena);
+  lk->schedule = aicc_schedule_print(e->s, &lw->plan->arena);
   lk->kernel->warps = e->warps;
   place_task(e, &g);
-  if (schedule.kind == AICC_SCHEDULE_STREAM) {
+  if (e->s->kind == AICC_SCHEDULE_STREAM) {
     gc_stream(e);
   } else {
     gc_begin_inner(e);
@@ -187,7 +190,93 @@ void aicc_contract_emit_gpu(contract *c) {
   }
   gc_finish(e);
   launch(e, &g);
-  if (schedule.split > 1) {
+  if (e->s->split > 1) {
     gc_sum_parts(e);
+  }
+}
+
+// Rows that are counted when the model runs: kernels for one, for few, for some and for many, of which
+// all but one have no tasks then.
+typedef struct range {
+  int64_t most;
+  double usual;
+} range;
+static const range ranges[] = {{1, 1}, {GC_STREAM_MOST, GC_STREAM_MOST}, {64, 48}, {INT64_MAX, 1024}};
+enum { RANGES = sizeof ranges / sizeof *ranges };
+
+static aicc_dim within(gc_emit *e, int64_t least, int64_t most) {
+  aicc_dims *dims = e->c->lw->module->dims;
+  const aicc_dim above = aicc_dim_lt(dims, aicc_dim_const(dims, least - 1), e->m);
+  return most == INT64_MAX
+             ? above
+             : aicc_dim_mul(dims, above, aicc_dim_lt(dims, e->m, aicc_dim_const(dims, most + 1)));
+}
+
+// A number that the rows are a multiple of: the pixels of a batch.
+static int64_t known_factor(const gc_emit *e) {
+  static const int primes[] = {2, 3, 5, 7, 11, 13, 17, 19, 23};
+  aicc_dims *dims = e->c->lw->module->dims;
+  int64_t factor = 1;
+  for (size_t i = 0; i < sizeof primes / sizeof *primes; i++) {
+    while (factor < 4096 && aicc_dim_divisible(dims, e->m, factor * primes[i])) {
+      factor *= primes[i];
+    }
+  }
+  return factor;
+}
+
+static bool same_kernel(const gc_emit *x, const gc_emit *y) {
+  return memcmp(x->s, y->s, sizeof *x->s) == 0 && x->b.computed == y->b.computed;
+}
+
+static void emit_ranges(contract *c, const gc_emit *whole, int64_t least, int64_t most) {
+  aicc_arena *arena = &c->lw->plan->arena;
+  gc_emit *chosen[RANGES];
+  int64_t from[RANGES];
+  int count = 0;
+  const int64_t factor = known_factor(whole);
+  for (int i = 0; i < RANGES; i++) {
+    const int64_t first = i == 0 ? 0 : ranges[i - 1].most + 1, last = ranges[i].most;
+    if (first > most || last < least || last < factor) {
+      continue;  // no rows, or none that need a task
+    }
+    gc_emit *e = AICC_NEW(arena, gc_emit);
+    *e = *whole;
+    e->m_most = last < most ? last : most;
+    e->m_usual = ranges[i].usual;
+    if (!gc_choose(e, AICC_NEW(arena, aicc_schedule))) {
+      return;
+    }
+    const bool joined = count > 0 && same_kernel(e, chosen[count - 1]);
+    count += !joined;
+    from[count - 1] = joined ? from[count - 1] : count == 1 ? 0 : first;
+    chosen[count - 1] = e;
+  }
+  for (int i = 0; i < count; i++) {
+    const int64_t last = chosen[i]->m_most;
+    const bool all = from[i] == 0 && i == count - 1;
+    chosen[i]->when =
+        all ? AICC_DIM_NONE : within(chosen[i], from[i], i == count - 1 ? INT64_MAX : last);
+    emit_chosen(chosen[i]);
+  }
+}
+
+void aicc_contract_emit_gpu(contract *c) {
+  aicc_lower *lw = c->lw;
+  aicc_dims *dims = lw->module->dims;
+  gc_emit *e = AICC_NEW(&lw->plan->arena, gc_emit);
+  *e = (gc_emit){.c = c, .width = lw->machine->width, .folded = places_share_b(c)};
+  e->m = e->folded ? aicc_dim_mul(dims, places_of(c), c->m) : c->m;
+  e->m_usual = gc_usual_size(c, e->m);
+  int64_t least;
+  aicc_dim_bounds(dims, e->m, &least, &e->m_most);
+  for (int i = 0; i < c->group->out_count; i++) {
+    aicc_lower_result(lw, c->group->out[i]);
+  }
+  const bool known = aicc_dim_is_const(dims, e->m, NULL);
+  if (!known && !aicc_get_string(c->group, AICC_ATTR_SCHEDULE, NULL)) {
+    emit_ranges(c, e, least, e->m_most);
+  } else if (gc_choose(e, AICC_NEW(&lw->plan->arena, aicc_schedule))) {
+    emit_chosen(e);
   }
 }

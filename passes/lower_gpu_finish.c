@@ -296,6 +296,6 @@ void gc_sum_parts(gc_emit *e) {
   store_vector(e, &place, array, 1);
   lk_end(lk);
   const aicc_dim cost[] = {all, aicc_dim_const(dims, e->s->split)};
-  lk_launch(lk, aicc_dim_ceildiv(dims, all, chunk),
+  gc_launch(e, lk, aicc_dim_ceildiv(dims, all, chunk),
             aicc_dim_floordiv(dims, aicc_dim_product(dims, cost, 2), aicc_dim_const(dims, 8)));
 }

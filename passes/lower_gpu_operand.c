@@ -112,9 +112,7 @@ static void plan_computed(gc_emit *e) {
     batch_strides(e, &value->type, strides);
     return;
   }
-  int64_t least, most;
-  aicc_dim_bounds(e->c->lw->module->dims, e->m, &least, &most);
-  b->computed = most <= 2 * (int64_t)e->s->m;
+  b->computed = e->m_most <= 2 * (int64_t)e->s->m;
   b->temporary = !b->computed;
 }
 
@@ -234,8 +232,10 @@ static aicc_slot compute_b(gc_emit *e) {
   aicc_dims *dims = lw->module->dims;
   const aicc_value *value = e->b.value;
   const aicc_type *type = &value->type;
-  const aicc_slot to =
-      aicc_lower_temporary(lw, type->dtype, type->dims, type->rank, value->name);
+  aicc_dim shape[AICC_MAX_RANK];
+  memcpy(shape, type->dims, (size_t)type->rank * sizeof *shape);
+  shape[0] = gc_if_run(e, shape[0]);
+  const aicc_slot to = aicc_lower_temporary(lw, type->dtype, shape, type->rank, value->name);
   const aicc_dim count = aicc_type_count(lw->module, type);
   const aicc_dim chunk = aicc_dim_const(dims, 16 * e->width);
   lower_kernel lk;
@@ -253,7 +253,7 @@ static aicc_slot compute_b(gc_emit *e) {
   lk_split(&lk, i, extents, type->rank, index);
   lk_store(&lk, out, type->dtype, i, lk_elem(&lk, value, index));
   lk_end(&lk);
-  lk_launch(&lk, aicc_dim_ceildiv(dims, count, chunk),
+  gc_launch(e, &lk, aicc_dim_ceildiv(dims, count, chunk),
             aicc_dim_floordiv(dims, count, aicc_dim_const(dims, 4)));
   return to;
 }
