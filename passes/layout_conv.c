@@ -56,12 +56,6 @@ static aicc_value *pad_spatial(aicc_layout *l, aicc_value *x, const aicc_node *n
   return aicc_b_pad(&l->b, x, fill, low, high, "constant");
 }
 
-// One filter or more for each channel: no contraction, and its loads are not guarded.
-static bool is_depthwise(const aicc_layout *l, const aicc_node *node) {
-  const int64_t groups = aicc_get_int(node, AICC_ATTR_GROUP, 1);
-  return groups > 1 && aicc_dim_is(l->module->dims, node->in[0]->type.dims[1], groups);
-}
-
 void aicc_layout_conv(aicc_layout *l, aicc_node *node) {
   const int rank = node->in[0]->type.rank, spatial = rank - 2;
   if (strcmp(aicc_get_string(node, AICC_ATTR_LAYOUT, "nchw"), "nhwc") == 0 || spatial < 1 ||
@@ -73,15 +67,14 @@ void aicc_layout_conv(aicc_layout *l, aicc_node *node) {
   aicc_layout_channels_last(last, rank);
   aicc_layout_channels_first(first, rank);
   aicc_value *x = aicc_layout_transposed(l, node->in[0], last);
-  const bool inside = l->pads_inside && !is_depthwise(l, node);
-  x = inside ? x : pad_spatial(l, x, node, spatial);
+  x = l->pads_inside ? x : pad_spatial(l, x, node, spatial);
   aicc_value *in[] = {x, node->in[1], node->in_count > 2 ? node->in[2] : NULL};
   aicc_node *conv = aicc_node_create(l->module, AICC_OP_CONV, in, node->in_count, 1);
   conv->attrs = aicc_arena_memdup(&l->module->arena, node->attrs,
                                   (size_t)node->attr_count * sizeof *node->attrs);
   conv->attr_count = node->attr_count;
   aicc_set_string(l->module, conv, AICC_ATTR_LAYOUT, "nhwc");
-  if (!inside) {
+  if (!l->pads_inside) {
     aicc_attr_remove(conv, AICC_ATTR_PADS);
   }
   aicc_dim dims[AICC_MAX_RANK];

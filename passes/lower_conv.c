@@ -6,22 +6,7 @@
 // innermost result dimension, loops over channels and taps, guards at the borders.
 #include <string.h>
 
-#include "passes/contract.h"
-
-enum { MAX_SPATIAL = AICC_PACK_RANK - 1 };
-
-typedef struct conv {
-  aicc_lower *lw;
-  aicc_node *group, *node;
-  const aicc_value *x, *w, *bias, *root;
-  int spatial;
-  bool nhwc, transposed, padded;
-  int64_t stride[AICC_MAX_RANK], dilation[AICC_MAX_RANK];
-  aicc_dim pad[AICC_MAX_RANK];
-  int64_t groups;
-  aicc_dim batch, channels, filters;  // of the whole convolution
-  const aicc_dim *in, *out, *kernel;  // spatial extents
-} conv;
+#include "passes/conv.h"
 
 static conv conv_of(aicc_lower *lw, aicc_node *group, aicc_node *node) {
   aicc_dims *dims = lw->module->dims;
@@ -202,7 +187,7 @@ static int pixels_at_once(const conv *c) {
   return 4;
 }
 
-static void store_results(lower_kernel *lk, const conv *c, kir_val sum, const kir_val *index) {
+void aicc_conv_store(lower_kernel *lk, const conv *c, kir_val sum, const kir_val *index) {
   const aicc_region *body = c->group->regions[0];
   const size_t mark = lk_mark(lk);
   const int channel = c->nhwc ? c->spatial + 1 : 1;
@@ -260,7 +245,7 @@ static void depthwise_pixels(depthwise *d, kir_val first, int count) {
     memcpy(index, d->outer, (size_t)c->spatial * sizeof *index);
     index[c->spatial] = kir_add(b, first, lk_i64(lk, p));
     index[c->spatial + 1] = channel;
-    store_results(lk, c, kir_get(b, sums[p]), index);
+    aicc_conv_store(lk, c, kir_get(b, sums[p]), index);
   }
   lk_end(lk);
 }
@@ -289,30 +274,37 @@ static void depthwise_line(depthwise *d) {
 static bool depthwise_fits(const conv *c) {
   aicc_dims *dims = c->lw->module->dims;
   int64_t channels, taps;
-  return c->nhwc && !c->transposed && !c->padded && c->groups > 1 &&
+  const bool gpu = c->lw->machine->kind == AICC_MACHINE_GPU;
+  return c->nhwc && !c->transposed && (!c->padded || gpu) && c->groups > 1 &&
          aicc_dim_is_const(dims, c->channels, &channels) && channels == c->groups &&
          c->filters == c->channels && c->w->def && c->w->def->op == AICC_OP_CONST &&
          aicc_dim_is_const(dims, aicc_dim_product(dims, c->kernel, c->spatial), &taps) &&
          taps <= 128 && lk_compute_type(c->root->type.dtype) == AICC_F32;
 }
 
-static void lower_depthwise(const conv *c) {
+aicc_slot aicc_conv_depthwise_weights(const conv *c, int64_t *row) {
   aicc_lower *lw = c->lw;
-  aicc_dims *dims = lw->module->dims;
-  int64_t taps;
-  aicc_dim_is_const(dims, aicc_dim_product(dims, c->kernel, c->spatial), &taps);
+  int64_t taps = 0;
+  aicc_dim_is_const(lw->module->dims, aicc_dim_product(lw->module->dims, c->kernel, c->spatial),
+                    &taps);
   aicc_pack pack = {.batch = 1, .k_rank = 1, .n = c->groups, .n_stride = taps};
   pack.k_extent[0] = taps;
   pack.k_stride[0] = 1;
-  pack.nr = (c->groups + 63) / 64 * 64;
+  pack.nr = *row = (c->groups + 63) / 64 * 64;
   const aicc_plan_const weights = {.name = c->w->name,
                                    .tensor = aicc_get_tensor(c->w->def, AICC_ATTR_VALUE),
                                    .pack = aicc_arena_memdup(&lw->plan->arena, &pack, sizeof pack)};
-  const aicc_slot w = aicc_lower_constant(lw, &weights);
+  return aicc_lower_constant(lw, &weights);
+}
+
+static void lower_depthwise(const conv *c) {
+  aicc_lower *lw = c->lw;
+  aicc_dims *dims = lw->module->dims;
+  depthwise d = {.c = c};
+  const aicc_slot w = aicc_conv_depthwise_weights(c, &d.padded_channels);
   for (int i = 0; i < c->group->out_count; i++) {
     aicc_lower_result(lw, c->group->out[i]);
   }
-  depthwise d = {.c = c, .padded_channels = pack.nr};
   lower_kernel *lk = &d.lk;
   lk_begin(lk, lw, aicc_arena_printf(&lw->plan->arena, "depthwise_%u", c->group->id), "contract",
            c->group);
@@ -335,7 +327,8 @@ static void lower_depthwise(const conv *c) {
   depthwise_line(&d);
   const aicc_dim lines = aicc_dim_mul(dims, c->batch,
                                       aicc_dim_product(dims, c->out, c->spatial - 1));
-  const aicc_dim parts[] = {lines, c->out[c->spatial - 1], c->channels, constant(c, taps)};
+  const aicc_dim parts[] = {lines, c->out[c->spatial - 1], c->channels,
+                            aicc_dim_product(dims, c->kernel, c->spatial)};
   lk_launch(lk, lines, aicc_dim_floordiv(dims, aicc_dim_product(dims, parts, 4), constant(c, 12)));
 }
 
@@ -421,7 +414,7 @@ static void lower_plain(const conv *c) {
   index[type->rank - 1] =
       lk_for(&lk, KIR_LANES, lk_i64(&lk, 0), lk_dim(&lk, type->dims[type->rank - 1]));
   const aicc_dtype acc = lk_compute_type(type->dtype);
-  store_results(&lk, c, plain_sum(&lk, c, index, x, w, acc), index);
+  aicc_conv_store(&lk, c, plain_sum(&lk, c, index, x, w, acc), index);
   lk_end(&lk);
   const aicc_dim rows = aicc_dim_product(dims, type->dims, type->rank - 1);
   const aicc_dim parts[] = {rows, type->dims[type->rank - 1],
@@ -433,7 +426,7 @@ static void lower_plain(const conv *c) {
 void aicc_lower_conv(aicc_lower *lw, aicc_node *group, aicc_node *node) {
   const conv c = conv_of(lw, group, node);
   if (depthwise_fits(&c)) {
-    lower_depthwise(&c);
+    (lw->machine->kind == AICC_MACHINE_GPU ? aicc_conv_depthwise_gpu : lower_depthwise)(&c);
   } else if (c.nhwc && !c.transposed && (!c.padded || lw->machine->kind == AICC_MACHINE_GPU) &&
              c.spatial <= MAX_SPATIAL) {
     lower_as_contraction(&c);

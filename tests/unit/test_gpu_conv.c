@@ -67,6 +67,11 @@ static const conv_case cases[] = {
     {"dynamic", AICC_F32, 2, 1, 6, 10, 2, {5, 4}, {2, 3}, {1, 1}, {1, 1}, {0, 1}, {1, 1},
      .dynamic_weights = true},
     {"line", AICC_F32, 1, 2, 8, 8, 1, {19}, {5}, {2}, {1}, {2}, {2}},
+    {"depthwise", AICC_F32, 2, 2, 40, 40, 40, {6, 7}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, true},
+    {"depthwise 5x4 stride 2", AICC_F32, 2, 1, 7, 7, 7, {12, 13}, {5, 4}, {2, 2}, {1, 1}, {2, 1}, {2, 2}},
+    {"depthwise dilated", AICC_F32, 2, 1, 33, 33, 33, {9, 11}, {3, 3}, {1, 2}, {2, 3}, {2, 3}, {2, 1}},
+    {"depthwise line", AICC_F32, 1, 2, 8, 8, 8, {19}, {31}, {1}, {1}, {15}, {15}},
+    {"two filters a channel", AICC_F32, 2, 1, 6, 12, 6, {5, 5}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
     {"cube", AICC_F32, 3, 1, 4, 8, 1, {4, 5, 3}, {2, 3, 2}, {1, 1, 1}, {1, 1, 1}, {1, 1, 0},
      {0, 1, 1}},
 };
@@ -76,7 +81,8 @@ START_TEST(f32) {
                                           "simt 64x16x16 threads 4x2 stages 2 split 2"};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     for (size_t s = 0; s < sizeof schedules / sizeof *schedules; s++) {
-      run_case(&cases[i], "sm_80", schedules[s]);
+      const bool depthwise = cases[i].groups == cases[i].filters;
+      run_case(&cases[i], "sm_80", depthwise ? NULL : schedules[s]);
     }
     run_case(&cases[i], "sm_75", NULL);
     run_case(&cases[i], "gfx1100", NULL);
@@ -89,10 +95,11 @@ START_TEST(halves) {
     conv_case c = cases[i];
     c.dtype = AICC_F16;
     run_case(&c, "sm_80", NULL);
-    run_case(&c, "sm_80", "mma 64x32x32 warps 2x2 stages 3 split 2");
+    const bool depthwise = c.groups == c.filters;
+    run_case(&c, "sm_80", depthwise ? NULL : "mma 64x32x32 warps 2x2 stages 3 split 2");
     run_case(&c, "sm_75", NULL);
     c.dtype = AICC_BF16;
-    run_case(&c, "sm_80", "mma 32x32x16 warps 2x1 stages 2");
+    run_case(&c, "sm_80", depthwise ? NULL : "mma 32x32x16 warps 2x1 stages 2");
   }
 }
 END_TEST
