@@ -106,8 +106,8 @@ typedef struct gc_emit {
 
 // --- lower_gpu_choose.c -----------------------------------------------------------------------------
 
-// The matrix instruction for operands of |type|; false: the machine has none.
-bool gc_find_mma(const aicc_machine *machine, aicc_dtype type, kir_mma_kind *kind);
+// The matrix instruction for operands of |type|; false: there is none, or it is not allowed.
+bool gc_find_mma(const aicc_lower *lw, aicc_dtype type, kir_mma_kind *kind);
 // The schedule of the group, forced or the best known; then the operands are planned. False after an
 // error.
 bool gc_choose(gc_emit *e, aicc_schedule *out);

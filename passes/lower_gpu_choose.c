@@ -7,13 +7,15 @@
 
 // --- what machines can do ---------------------------------------------------------------------------
 
-bool gc_find_mma(const aicc_machine *machine, aicc_dtype type, kir_mma_kind *kind) {
+bool gc_find_mma(const aicc_lower *lw, aicc_dtype type, kir_mma_kind *kind) {
+  const aicc_machine *machine = lw->machine;
   static const struct {
     aicc_dtype type;
     kir_mma_kind kind;
-  } kinds[] = {{AICC_F16, KIR_MMA_F16}, {AICC_F16, KIR_MMA_F16_K8}, {AICC_BF16, KIR_MMA_BF16}};
+  } kinds[] = {{AICC_F16, KIR_MMA_F16}, {AICC_F16, KIR_MMA_F16_K8}, {AICC_BF16, KIR_MMA_BF16}, {AICC_F32, KIR_MMA_TF32}};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-    if (kinds[i].type == type && (machine->mma >> kinds[i].kind & 1) != 0) {
+    const bool allowed = type != AICC_F32 || lw->module->tf32;
+    if (allowed && kinds[i].type == type && (machine->mma >> kinds[i].kind & 1) != 0) {
       *kind = kinds[i].kind;
       return true;
     }
@@ -111,6 +113,10 @@ static const candidate mma_plain[] = {
     MMA(16, 64, 64, 1, 4, 2, 35),    MMA(128, 64, 16, 4, 2, 2, 50), MMA(64, 64, 16, 2, 4, 2, 45),
     MMA(32, 64, 16, 2, 4, 2, 30)};
 
+static const candidate mma_tf32[] = {
+    MMA(128, 128, 16, 2, 2, 3, 100), MMA(128, 64, 16, 2, 2, 3, 85), MMA(64, 128, 16, 2, 2, 3, 85),
+    MMA(64, 64, 16, 2, 2, 4, 70),    MMA(32, 64, 16, 1, 2, 4, 50),  MMA(32, 32, 16, 1, 2, 4, 40)};
+
 typedef struct candidates {
   const candidate *items;
   int count;
@@ -119,11 +125,11 @@ typedef struct candidates {
 #define LIST(table) ((candidates){table, sizeof(table) / sizeof *(table)})
 
 static candidates candidates_of(const contract *c) {
-  const aicc_machine *machine = c->lw->machine;
   const aicc_dtype a = c->a->type.dtype, b = c->b.value->type.dtype;
   kir_mma_kind kind;
-  if (a == b && c->acc == AICC_F32 && gc_find_mma(machine, a, &kind)) {
-    return machine->async_copy ? LIST(mma_async) : LIST(mma_plain);
+  if (a == b && c->acc == AICC_F32 && gc_find_mma(c->lw, a, &kind)) {
+    return kind == KIR_MMA_TF32       ? LIST(mma_tf32)
+           : c->lw->machine->async_copy ? LIST(mma_async) : LIST(mma_plain);
   }
   return aicc_dtype_size(c->acc) > 4 ? LIST(simt8) : LIST(simt4);
 }
@@ -231,9 +237,9 @@ static bool fits(gc_emit *e, aicc_schedule *s, const char **why) {
     return false;
   }
   if (s->kind == AICC_SCHEDULE_MMA) {
-    *why = "the machine has no matrix instruction for these types";
+    *why = "the machine has no matrix instruction for these types (of f32, only with --tf32)";
     if (c->a->type.dtype != c->b.value->type.dtype || c->acc != AICC_F32 ||
-        !gc_find_mma(c->lw->machine, c->a->type.dtype, &e->mma)) {
+        !gc_find_mma(c->lw, c->a->type.dtype, &e->mma)) {
       return false;
     }
     e->mma_k = 32 / (int)aicc_dtype_size(c->a->type.dtype);

@@ -3,7 +3,8 @@
 // Multiply-adds: a warp's lanes are a rectangle, and a thread's rows (columns) are vectors that lie a
 // rectangle apart, so that the lanes of a warp read neighbouring vectors. Matrix instructions: a warp's
 // tile is blocks of 16 x 8, whose fragments lie as ir/kir_mma.def says; `ldmatrix` reads them from
-// lines along k, or transposing from lines along rows; what it cannot transpose is read by elements.
+// lines along k, or transposing from lines along rows; words, which it cannot transpose, are read one by
+// one.
 #include "passes/gpu_contract.h"
 
 enum { FRAGMENT_M = 16, FRAGMENT_N = 8 };
@@ -78,6 +79,10 @@ static int step_k(const gc_emit *e) { return e->mma_k; }
 static int a_registers(const gc_emit *e) { return warp_m(e) / FRAGMENT_M * 4; }
 static int b_registers(const gc_emit *e) { return warp_n(e) / FRAGMENT_N * 2; }
 
+static bool by_words(const gc_side *side) {
+  return !side->k_inner && aicc_dtype_size(side->to) == 4;
+}
+
 // Where this lane's line of four 8 x 8 matrices starts: A's are (row 0, k 0), (row 8, k 0), (row 0, k 1),
 // (row 8, k 1), in that order; B's (n 0, k 0), (n 0, k 1), (n 8, k 0), (n 8, k 1).
 static kir_val matrix_line(gc_emit *e, const gc_side *side, kir_val first_row, bool is_a) {
@@ -87,7 +92,10 @@ static kir_val matrix_line(gc_emit *e, const gc_side *side, kir_val first_row, b
   const kir_val in8 = rest(e, lane, 8), odd = rest(e, over(e, lane, 8), 2), high = over(e, lane, 16);
   const kir_val second_row = is_a ? odd : high, second_k = is_a ? high : odd;
   kir_val row, k;
-  if (side->k_inner) {
+  if (by_words(side)) {
+    row = over(e, lane, 4);
+    k = rest(e, lane, 4);
+  } else if (side->k_inner) {
     row = kir_add(b, in8, times(e, second_row, 8));
     k = times(e, second_k, half);
   } else {
@@ -103,17 +111,40 @@ static int64_t element(const gc_side *side, int64_t row, int64_t k) {
   return side->k_inner ? row * side->pitch + k : k * side->pitch + row;
 }
 
+// Fragments of words whose neighbours are rows: register r is row lane / 4 (and 8 more where r is odd, of
+// A), k lane % 4 (and 4 more in the second half).
+static void load_words(gc_emit *e, const gc_side *side, kir_val to, int64_t first, int registers,
+                       kir_val at, bool is_a) {
+  kir_builder *b = &e->lk.b;
+  for (int r = 0; r < registers; r++) {
+    const int row = is_a ? r % 2 * 8 : r / 2 * FRAGMENT_N, half = is_a ? r / 2 : r % 2;
+    const kir_val place = plus(e, at, element(side, row, (int64_t)half * 4));
+    const kir_val word = kir_bitcast(b, kir_load(b, side->local, place), AICC_U32);
+    kir_aset(b, to, lk_i64(&e->lk, first + r), word);
+  }
+}
+
 // Fragments of step |k|; |q|: in which half of the arrays.
 static void load_fragments(gc_emit *e, kir_val a_at, kir_val b_at, int k, int q) {
   kir_builder *b = &e->lk.b;
   const int rows = warp_m(e), columns = warp_n(e), first = k * step_k(e);
   for (int r = 0; r < rows; r += FRAGMENT_M) {
-    kir_ldmatrix(b, e->a_frags, (int64_t)q * a_registers(e) + r / FRAGMENT_M * 4, 4,
-                 !e->a.k_inner, e->a.local, plus(e, a_at, element(&e->a, r, first)));
+    const int64_t at = (int64_t)q * a_registers(e) + r / FRAGMENT_M * 4;
+    const kir_val line = plus(e, a_at, element(&e->a, r, first));
+    if (by_words(&e->a)) {
+      load_words(e, &e->a, e->a_frags, at, 4, line, true);
+    } else {
+      kir_ldmatrix(b, e->a_frags, at, 4, !e->a.k_inner, e->a.local, line);
+    }
   }
   for (int n = 0; n < columns; n += 2 * FRAGMENT_N) {
-    kir_ldmatrix(b, e->b_frags, (int64_t)q * b_registers(e) + n / FRAGMENT_N * 2, 4,
-                 !e->b.k_inner, e->b.local, plus(e, b_at, element(&e->b, n, first)));
+    const int64_t at = (int64_t)q * b_registers(e) + n / FRAGMENT_N * 2;
+    const kir_val line = plus(e, b_at, element(&e->b, n, first));
+    if (by_words(&e->b)) {
+      load_words(e, &e->b, e->b_frags, at, 4, line, false);
+    } else {
+      kir_ldmatrix(b, e->b_frags, at, 4, !e->b.k_inner, e->b.local, line);
+    }
   }
 }
 

@@ -18,7 +18,8 @@ static bool plan_memory(gc_emit *e, gc_side *side) {
   const int size = (int)aicc_dtype_size(side->to);
   const int line = side->k_inner ? side->tile_k : side->tile_rows;
   // 16 bytes between lines: 8 of them at the same place fall into different banks.
-  const int pad = size >= 16 ? 1 : 16 / size;
+  const bool elements = e->s->kind == AICC_SCHEDULE_MMA && !side->k_inner && size == 4;
+  const int pad = elements ? 8 : size >= 16 ? 1 : 16 / size;
   side->pitch = line + pad;
   side->stage = side->pitch * (side->k_inner ? side->tile_rows : side->tile_k);
   const int bytes = side->vector * (int)aicc_dtype_size(side->from);
@@ -35,10 +36,8 @@ bool gc_plan_sides(gc_emit *e, const char **why) {
   e->b.vector = e->b.computed ? 1 : e->b.vector;  // elements are computed one by one
   e->a.to = mma ? e->a.from : e->c->acc;
   e->b.to = mma ? e->b.from : e->c->acc;
-  // Matrix instructions take either order of 16-bit elements, of others that along k alone.
-  const bool halves = aicc_dtype_size(e->a.to) == 2;
-  e->a.k_inner = mma && (!halves || e->a.along_k);
-  e->b.k_inner = mma && (!halves || e->b.along_k);
+  e->a.k_inner = mma && e->a.along_k;
+  e->b.k_inner = mma && e->b.along_k;
   if (!plan_memory(e, &e->a) || !plan_memory(e, &e->b)) {
     *why = "its tile is too large for so few threads to copy";
     return false;

@@ -23,6 +23,7 @@ typedef struct gpu_graph {
   aicc_builder b;
   aicc_diags diags;
   bool symbolic;              // dimensions of parameters are symbols
+  bool tf32;
   aicc_eval_value inputs[4];  // of the parameters
   int count;
   uint64_t state;
@@ -82,6 +83,7 @@ static aicc_value *gpu_const(gpu_graph *g, const gpu_operand *o) {
 
 static void gpu_graph_run(gpu_graph *g, aicc_value *result, const char *target,
                           const char *schedule, const char *title) {
+  g->module->tf32 = g->tf32;
   ck_assert_msg(result != NULL && g->diags.error_count == 0, "%s: the graph is wrong", title);
   g->module->result_names = AICC_NEW(&g->module->arena, const char *);
   g->module->result_names[0] = "r";

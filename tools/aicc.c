@@ -27,6 +27,7 @@ static const args_option options[] = {
     {"--weights", NULL, ARGS_VALUE, "WHERE", "embed (default) or external: a file beside the model"},
     {"--passes", NULL, ARGS_VALUE, "LIST", "run these passes in place of the usual ones"},
     {"--schedule", NULL, ARGS_LIST, "WHICH=SCHEDULE", "force how contractions are cut: contract=6x4, or NODE=mma 64x64x32 warps 2x2 stages 3"},
+    {"--tf32", NULL, ARGS_FLAG, NULL, "GPUs: contractions of f32 may round their operands to tf32"},
     {"--print-pipeline", NULL, ARGS_FLAG, NULL, "print the passes that would run"},
     {"--list-passes", NULL, ARGS_FLAG, NULL, "print every pass"},
     {"--list-targets", NULL, ARGS_FLAG, NULL, "print every target"},
@@ -344,6 +345,7 @@ static aicc_status compile_model(compile *c, const char *model, const aicc_impor
     stage_done(c, "passes");
   }
   if (status == AICC_OK && !stops_after(c, "import")) {
+    module->tf32 = args_has(&c->a, "--tf32");
     status = force_schedules(c, module);
   }
   const char *stop = args_get(&c->a, "--stop-after", "plan");

@@ -5,6 +5,7 @@ typedef struct matmul_case {
   int64_t m, n, k;
   aicc_dtype dtype;
   bool trans_a, trans_b, constant_b, plain;  // plain: no epilogue
+  bool tf32;
   int64_t batch_a, batch_b;                  // 0: none
   enum { LOADED, TURNED, SCALED } b_is;      // a parameter, its transpose, integers times a scale
 } matmul_case;
@@ -34,6 +35,7 @@ static void run_case(const matmul_case *c, bool symbolic, const char *target,
                      const char *schedule) {
   gpu_graph g;
   gpu_graph_open(&g, symbolic);
+  g.tf32 = c->tf32;
   char title[160];
   snprintf(title, sizeof title, "%s '%s': %s %lldx%lldx%lld%s%s%s%s batches %lld %lld", target,
            schedule ? schedule : "", aicc_dtype_name(c->dtype), (long long)c->m, (long long)c->n,
@@ -178,6 +180,23 @@ START_TEST(halves_by_multiply_adds) {
 }
 END_TEST
 
+START_TEST(f32_as_tf32) {
+  static const char *const schedules[] = {
+      NULL, "mma 64x32x16 warps 2x1 stages 3", "mma 32x64x8 warps 1x2 stages 2",
+      "mma 32x32x32 warps 2x2 stages 2 split 2"};
+  const matmul_case cases[] = {
+      {64, 64, 64, AICC_F32, .tf32 = true},
+      {33, 47, 19, AICC_F32, .tf32 = true},
+      {33, 48, 40, AICC_F32, .tf32 = true, .trans_b = true},
+      {40, 48, 40, AICC_F32, .tf32 = true, .trans_a = true, .constant_b = true},
+      {41, 43, 39, AICC_F32, .tf32 = true, .trans_a = true, .trans_b = true, .constant_b = true},
+      {17, 24, 24, AICC_F32, .tf32 = true, .batch_a = 3, .batch_b = 3},
+      {20, 24, 40, AICC_F32, .tf32 = true, .b_is = SCALED},
+  };
+  run_all(cases, COUNT_OF(cases), "sm_80", schedules, COUNT_OF(schedules));
+}
+END_TEST
+
 START_TEST(b_in_the_group) {
   static const char *const schedules[] = {NULL, "simt 32x32x8 threads 4x4 stages 2"};
   static const char *const halves[] = {NULL, "mma 32x32x32 warps 1x2 stages 3", "rows 2 warps 4"};
@@ -230,6 +249,7 @@ static Suite *make_suite(void) {
   tcase_add_test(tests, other_types);
   tcase_add_test(tests, halves_by_matrices);
   tcase_add_test(tests, halves_by_multiply_adds);
+  tcase_add_test(tests, f32_as_tf32);
   tcase_add_test(tests, b_in_the_group);
   tcase_add_test(tests, few_rows);
   suite_add_tcase(suite, tests);
