@@ -42,6 +42,16 @@ static LLVMValueRef first(cg_kernel *k, LLVMValueRef word) {
   return shuffle(k, "llvm.nvvm.shfl.sync.idx.i32", word, 0);
 }
 
+static LLVMValueRef thread_again(cg_kernel *k) {
+  cg *c = k->c;
+  static const char text[] = "mov.u32 $0, %tid.x;", constraints[] = "=r";
+  LLVMTypeRef type = LLVMFunctionType(c->i32, NULL, 0, false);
+  LLVMValueRef read =
+      LLVMGetInlineAsm(type, text, sizeof text - 1, constraints, sizeof constraints - 1, true,
+                       false, LLVMInlineAsmDialectATT, false);
+  return LLVMBuildCall2(c->builder, type, read, NULL, 0, "");
+}
+
 static void barrier(cg_kernel *k) {
   LLVMValueRef number = LLVMConstInt(k->c->i32, 0, false);
   cg_intrinsic(k->c, "llvm.nvvm.barrier.cta.sync.aligned.all", NULL, 0, &number, 1);
@@ -136,6 +146,7 @@ const cg_gpu cg_gpu_nvptx = {
     .meet = meet,
     .exchange = exchange,
     .first = first,
+    .thread_again = thread_again,
     .barrier = barrier,
     .copy = copy,
     .commit = commit,

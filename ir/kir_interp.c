@@ -258,11 +258,11 @@ static void check_meeting(ki_state *t) {
   for (int i = 1; i < t->kernel->warps && !t->failed; i++) {
     const ki_warp *w = &t->warps[i];
     const bool ended = (w->barrier == NULL) != (first->barrier == NULL);
+    t->w = &t->warps[ended && first->barrier != NULL ? 0 : i];
     if (ended) {
-      ki_fail(t, "warp %d waits at a barrier that warp %d does not reach",
-              w->barrier != NULL ? i : 0, w->barrier != NULL ? 0 : i);
+      ki_fail(t, "waits at a barrier that warp %d does not reach", w->barrier != NULL ? 0 : i);
     } else if (w->barrier != first->barrier) {
-      ki_fail(t, "warps 0 and %d wait at different barriers", i);
+      ki_fail(t, "does not wait at the barrier where warp 0 does");
     }
   }
 }

@@ -30,11 +30,11 @@ static void race_of_tasks(ki_state *t, kir_val buffer, int64_t index, int64_t ot
 
 static void race_of_warps(ki_state *t, kir_val buffer, int64_t index, int other) {
   if (other == KI_MANY) {
-    ki_fail(t, "warp %d and others race on element %lld of %s: no barrier stands between them",
-            t->w->number, (long long)index, ki_name(t, buffer));
+    ki_fail(t, "race on element %lld of %s with several warps: no barrier stands between them",
+            (long long)index, ki_name(t, buffer));
   } else {
-    ki_fail(t, "warps %d and %d race on element %lld of %s: no barrier stands between them", other,
-            t->w->number, (long long)index, ki_name(t, buffer));
+    ki_fail(t, "race on element %lld of %s with warp %d: no barrier stands between them",
+            (long long)index, ki_name(t, buffer), other);
   }
 }
 
@@ -235,6 +235,9 @@ void ki_make_local(ki_state *t, const kir_inst *inst) {
 }
 
 void ki_forget_locals(ki_state *t) {
+  if (t->kernel->warps == 1) {  // each is made anew where it stands
+    return;
+  }
   for (size_t v = 0; v < t->kernel->value_count; v++) {
     ki_memory *m = &t->memories[v];
     if (m->data != NULL && t->kernel->values[v].def != NULL) {

@@ -12,6 +12,9 @@ void ki_fail(ki_state *t, const char *format, ...) {
     va_start(args, format);
     const char *text = aicc_arena_vprintf(&t->arena, format, args);
     va_end(args);
+    if (t->kernel->warps > 1) {
+      text = aicc_arena_printf(&t->arena, "warp %d: %s", t->w->number, text);
+    }
     const aicc_loc loc = {0};
     AICC_EMIT(t->diags, E0713, &loc, t->kernel->name, (long long)t->task, text);
   }
@@ -160,7 +163,7 @@ void ki_run_reduce(ki_state *t, const kir_inst *inst) {
 void ki_run_exchange(ki_state *t, const kir_inst *inst) {
   const ki_cell *x = ki_cells(t, inst->args[0]);
   ki_cell *out = ki_cells(t, inst->result);
-  if (inst->imm >= (uint64_t)t->width) {
+  if (inst->imm >= (uint64_t)t->width || (t->width & (t->width - 1)) != 0) {
     ki_fail(t, "exchange by %llu of %d lanes", (unsigned long long)inst->imm, t->width);
     return;
   }
