@@ -26,7 +26,8 @@ static const args_option options[] = {
     {"--jobs", "-j", ARGS_VALUE, "N", "worker processes (default: one per core)"},
     {"--weights", NULL, ARGS_VALUE, "WHERE", "embed (default) or external: a file beside the model"},
     {"--passes", NULL, ARGS_VALUE, "LIST", "run these passes in place of the usual ones"},
-    {"--schedule", NULL, ARGS_LIST, "WHICH=SCHEDULE", "force register blocks: contract=6x4, or NODE=8x3 rows=64"},
+    {"--schedule", NULL, ARGS_LIST, "WHICH=SCHEDULE", "force how contractions are cut: contract=6x4, or NODE=mma 64x64x32 warps 2x2 stages 3"},
+    {"--tf32", NULL, ARGS_FLAG, NULL, "GPUs: contractions of f32 may round their operands to tf32"},
     {"--print-pipeline", NULL, ARGS_FLAG, NULL, "print the passes that would run"},
     {"--list-passes", NULL, ARGS_FLAG, NULL, "print every pass"},
     {"--list-targets", NULL, ARGS_FLAG, NULL, "print every target"},
@@ -272,8 +273,8 @@ static aicc_status force_schedules(compile *c, aicc_module *module) {
   for (int i = 0; (item = args_nth(&c->a, "--schedule", i)); i++) {
     const int found = aicc_schedule_force(module, item);
     if (found < 0) {
-      fprintf(stderr, "aicc: '--schedule %s': expected KIND=SCHEDULE or NODE=SCHEDULE, such as "
-              "contract=6x4, 'NODE=8x3 rows=64', 'map=vector 4' or 'row=warps 8'\n", item);
+      fprintf(stderr, "aicc: '--schedule %s': expected KIND=SCHEDULE or NODE=SCHEDULE with one of the "
+              "forms of aicc(1), such as contract=6x4, 'map=vector 4' or 'row=warps 8'\n", item);
       return AICC_INVALID;
     }
     if (found == 0) {
@@ -361,6 +362,7 @@ static aicc_status compile_model(compile *c, const char *model, const aicc_impor
     stage_done(c, "passes");
   }
   if (status == AICC_OK && !stops_after(c, "import")) {
+    module->tf32 = args_has(&c->a, "--tf32");
     status = force_schedules(c, module);
   }
   const char *stop = args_get(&c->a, "--stop-after", "plan");

@@ -2,7 +2,9 @@
 //
 // usage: gpu_kernels nvidia|amd [--exceptions FILE] [--targets NAME,...] [--verbose] [--jobs N] FOLDER...
 //
-// For all targets of the family, or for those named. The models are all files model.onnx below the folders. They are lowered here; kernels that several
+// For all targets of the family, or for those named. The models are all files model.onnx below the
+// folders, and graphs NAME.air with lines that force schedules, "; MACHINE: WHICH=SCHEDULE" (MACHINE
+// may have '*'). They are lowered here; kernels that several
 // of them have are compiled once, in worker processes. Where a kernel needs registers beyond the
 // target's, uses a stack, or ptxas warns of it, the test fails, but for what the exceptions name. A
 // line of that file: TARGET KIND OPERATORS MOST REASON..., where OPERATORS are those of the kernel's
@@ -11,6 +13,7 @@
 // Exit: 0 all is well, 1 not, 77 there is no ptxas.
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +30,7 @@
 #include "frontend/onnx_import.h"
 #include "passes/lower.h"
 #include "passes/pass.h"
+#include "passes/schedule.h"
 
 enum { CHUNK = 8, MOST_PLANS = 16, MOST_EXCEPTIONS = 256 };
 
@@ -66,7 +70,7 @@ typedef struct state {
   size_t unit_count, unit_capacity;
   exception exceptions[MOST_EXCEPTIONS];
   int exception_count;
-  int models, refused, verbose;
+  int models, refused, unforced, verbose;
   unsigned jobs;
   const char *targets;  // "sm_75,sm_90"; NULL: all
 } state;
@@ -83,6 +87,55 @@ static void add_kernel(state *s, kernel_list *list, const kir_kernel *kernel, co
   AICC_PUSH(&s->arena, list->items, list->count, list->capacity, e);
 }
 
+static aicc_status lower_for(state *s, kernel_list *list, aicc_module *module, const char *path,
+                             aicc_diags *diags) {
+  const aicc_plan *plan = aicc_lower_module(module, list->machine, NULL, diags);
+  for (size_t k = 0; plan && k < plan->kernel_count; k++) {
+    add_kernel(s, list, plan->kernels[k], path);
+  }
+  return plan ? AICC_OK : AICC_UNSUPPORTED;
+}
+
+// What is forced here has to run here.
+static void add_forced(state *s, aicc_module *module, char *line, const char *path,
+                       aicc_diags *diags) {
+  char *item = strstr(line, ": ");
+  AICC_ASSERT(strncmp(line, "; ", 2) == 0 && item);
+  *item = 0;
+  item += 2;
+  for (int i = 0; i < s->list_count; i++) {
+    if (fnmatch(line + 2, s->lists[i].machine->name, 0) != 0) {
+      continue;
+    }
+    const int found = aicc_schedule_force(module, item);
+    if (found < 1 || lower_for(s, &s->lists[i], module, path, diags) != AICC_OK) {
+      printf("FAIL %s: '%s' is not forced for %s\n", path, item, s->lists[i].machine->name);
+      aicc_diags_print(diags, stdout);
+      s->unforced++;
+    }
+  }
+}
+
+static void add_graph(state *s, const char *path) {
+  const int file = open(path, O_RDONLY);
+  char *text = file >= 0 ? cg_read_text(file, &s->arena) : NULL;
+  AICC_ASSERT(text);
+  close(file);
+  aicc_diags diags;
+  aicc_diags_init(&diags);
+  aicc_module *module = aicc_module_parse(text, strlen(text), path, &diags);
+  const aicc_pass_options passes = {.machine = s->lists[0].machine};
+  if (!module || aicc_run_passes(module, aicc_pipeline_default, &passes, &diags) != AICC_OK) {
+    aicc_diags_print(&diags, stdout);
+    s->unforced++;
+    return;
+  }
+  s->models++;
+  for (char *line = strtok(text, "\n"); line && *line == ';'; line = strtok(NULL, "\n")) {
+    add_forced(s, module, line, path, &diags);
+  }
+}
+
 // Models that the compiler refuses are other tests' business. Plans are kept: kernels live in them.
 static void add_model(state *s, const char *path) {
   const aicc_import_options options = {0};
@@ -95,11 +148,7 @@ static void add_model(state *s, const char *path) {
     status = aicc_run_passes(module, aicc_pipeline_default, &passes, &diags);
   }
   for (int i = 0; i < s->list_count && status == AICC_OK; i++) {
-    const aicc_plan *plan = aicc_lower_module(module, s->lists[i].machine, NULL, &diags);
-    status = plan ? AICC_OK : AICC_UNSUPPORTED;
-    for (size_t k = 0; plan && k < plan->kernel_count; k++) {
-      add_kernel(s, &s->lists[i], plan->kernels[k], path);
-    }
+    status = lower_for(s, &s->lists[i], module, path, &diags);
   }
   s->models++;
   s->refused += status != AICC_OK;
@@ -116,6 +165,8 @@ static void add_folder(state *s, const char *folder) {
     struct stat info;
     if (strcmp(items[i]->d_name, "model.onnx") == 0) {
       add_model(s, path);
+    } else if (fnmatch("*.air", items[i]->d_name, 0) == 0) {
+      add_graph(s, path);
     } else if (items[i]->d_name[0] != '.' && stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
       add_folder(s, path);
     }
@@ -324,7 +375,7 @@ static int report(const state *s, const totals *t) {
   printf("%d models (%d refused); %zu kernels compiled: %zu fail, %zu excepted, at most %u "
          "registers\n",
          s->models, s->refused, t->kernels, t->bad, t->excepted, t->most_registers);
-  return t->bad > 0 || t->kernels == 0;
+  return t->bad > 0 || t->kernels == 0 || s->unforced > 0;
 }
 
 // --- the whole -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ if(TARGET aicc_codegen)
   target_include_directories(gpu_kernels PRIVATE ${CMAKE_SOURCE_DIR}
                              ${CMAKE_SOURCE_DIR}/runtime/include)
   aicc_warnings(gpu_kernels)
-  set(gpu_models ${CMAKE_SOURCE_DIR}/models)
+  set(gpu_models ${CMAKE_SOURCE_DIR}/models ${gpu_codegen}/contract)
   if(DEFINED ENV{AICC_CORPUS})
     list(APPEND gpu_models $ENV{AICC_CORPUS})
   elseif(EXISTS ${CMAKE_SOURCE_DIR}/../shared/models)
