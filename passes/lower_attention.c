@@ -553,6 +553,10 @@ void own_lower_attention(own *o) {
                            "16-bit floats");
     return;
   }
+  if (o->lw->machine->kind == AICC_MACHINE_GPU) {
+    own_lower_attention_gpu(o, &a);
+    return;
+  }
   const aicc_slot result = aicc_lower_result(o->lw, o->group->out[0]);
   pick_blocks(&a);
   const aicc_dim s = a.q->type.dims[2], zero = own_const(o, 0);

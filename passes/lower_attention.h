@@ -49,4 +49,7 @@ kir_val attend_scaled_sum(attend *a, kir_val sum, kir_val total, kir_val inverse
 kir_val attend_place(attend *a, const kir_val *index);
 void attend_store(attend *a, kir_val out, const kir_val *index, kir_val value);
 
+// On GPUs (lower_gpu_attention.c): |read| is what attend_read gave.
+void own_lower_attention_gpu(own *o, const attend *read);
+
 #endif
