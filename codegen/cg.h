@@ -89,6 +89,8 @@ typedef struct cg_kernel {
   uint32_t scratch_used;
   const cg_gpu *gpu;   // NULL: a CPU
   LLVMValueRef lane;   // GPU: i64, this thread's lane
+  LLVMValueRef warp;   // GPU: i64, uniform: this warp's number in its task
+  bool shared;         // GPU: local buffers lie in shared memory
   LLVMValueRef *own;   // GPU: indices that are congruent to the lane modulo the width
   size_t own_count, own_capacity;
   cg_order order;

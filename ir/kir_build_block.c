@@ -63,6 +63,7 @@ void kir_vload(kir_builder *b, kir_val array, int64_t at, int64_t count, kir_val
 
 void kir_vstore(kir_builder *b, kir_val buffer, kir_val index, kir_val array, int64_t at,
                 int64_t count) {
+  AICC_ASSERT(!info_of(b, array)->varying || info_of(b, index)->varying);
   vector(b, KIR_VSTORE, array, at, count, buffer, index);
 }
 

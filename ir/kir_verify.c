@@ -17,7 +17,7 @@
 //   - a task of several warps has lanes in powers of two, its LOCAL buffers stand in the kernel's own
 //     block (all warps share them), and its barriers in no lanes loop;
 //   - `vload` and `vstore` move 1 element or 4, 8, 16 bytes between an array and a buffer of one
-//     type, `copy_async` 4, 8 or 16 bytes from a parameter to a LOCAL of its type; none strings or
+//     type (a uniform array takes uniform places, a varying one is stored at varying ones), `copy_async` 4, 8 or 16 bytes from a parameter to a LOCAL of its type; none strings or
 //     complex numbers; the elements of an array exist;
 //   - `ldmatrix` fills a varying u32 array from a LOCAL; `mma` takes varying arrays of the types of its
 //     row in kir_mma.def; `exchange` a varying value and a power of two below the width; these,
@@ -381,10 +381,16 @@ static void verify_vector(verifier *v, const kir_inst *inst) {
          mnemonic_of(inst->op), inst->count, aicc_dtype_name(dtype));
     return;
   }
-  if (!elements_of(v, inst, 0, dtype, inst->count) || !loads) {
+  const kir_val array = inst->arrays[0];
+  if (!elements_of(v, inst, 0, dtype, inst->count)) {
     return;
   }
-  const kir_val array = inst->arrays[0];
+  if (!loads) {
+    if (info_of(v, array)->varying && !info_of(v, inst->args[0])->varying) {
+      fail(v, "'vstore' of %s, which varies, at one place", name_of(v, array));
+    }
+    return;
+  }
   if (!info_of(v, array)->varying && uniform(v, inst->args[0]) &&
       v->masks_at[array] != v->masks) {
     fail(v, "%s is uniform and set under a varying if", name_of(v, array));
