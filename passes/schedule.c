@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "passes/schedule_attention.h"
+
 static bool read_count(const char **at, int limit, int *out) {
   char *end = NULL;
   if (**at < '1' || **at > '9') {
@@ -32,11 +34,23 @@ bool aicc_schedule_parse(const char *text, aicc_schedule *out) {
   return read_count(&text, TASK_ROWS_MAX, &out->rows) && *text == 0 && out->rows % out->mr == 0;
 }
 
-static bool is_meant(const aicc_node *group, const char *which) {
-  if (strcmp(aicc_get_string(group, AICC_ATTR_KIND, ""), "contract") != 0) {
+// Whether |group| is of the |sort| "contract" or "attention".
+static bool is_of_sort(const aicc_node *group, const char *sort) {
+  if (strcmp(sort, "contract") == 0) {
+    return strcmp(aicc_get_string(group, AICC_ATTR_KIND, ""), sort) == 0;
+  }
+  const aicc_node *node = group->regions[0]->first;
+  while (node && node->op != AICC_OP_ATTENTION) {
+    node = node->next;
+  }
+  return node != NULL;
+}
+
+static bool is_meant(const aicc_node *group, const char *which, const char *sort) {
+  if (!is_of_sort(group, sort)) {
     return false;
   }
-  if (strcmp(which, "contract") == 0) {
+  if (strcmp(which, sort) == 0) {
     return true;
   }
   for (int i = 0; i < group->origin_count; i++) {
@@ -48,15 +62,15 @@ static bool is_meant(const aicc_node *group, const char *which) {
 }
 
 static int force_region(aicc_module *module, aicc_region *region, const char *which,
-                        const char *schedule) {
+                        const char *sort, const char *schedule) {
   int found = 0;
   for (aicc_node *node = region->first; node; node = node->next) {
-    if (node->op == AICC_OP_GROUP && is_meant(node, which)) {
+    if (node->op == AICC_OP_GROUP && is_meant(node, which, sort)) {
       aicc_set_string(module, node, AICC_ATTR_SCHEDULE, schedule);
       found++;
     }
     for (int i = 0; i < node->region_count && node->op != AICC_OP_GROUP; i++) {
-      found += force_region(module, node->regions[i], which, schedule);
+      found += force_region(module, node->regions[i], which, sort, schedule);
     }
   }
   return found;
@@ -65,10 +79,13 @@ static int force_region(aicc_module *module, aicc_region *region, const char *wh
 // " rows=64" has an '=' of its own, and names of nodes may.
 int aicc_schedule_force(aicc_module *module, const char *item) {
   aicc_schedule parsed;
+  aicc_attention_schedule attention;
   for (const char *equals = strchr(item, '='); equals; equals = strchr(equals + 1, '=')) {
-    if (equals != item && aicc_schedule_parse(equals + 1, &parsed)) {
+    const char *sort = aicc_schedule_parse(equals + 1, &parsed)            ? "contract"
+                       : aicc_attention_parse(equals + 1, &attention) ? "attention" : NULL;
+    if (equals != item && sort) {
       const char *which = aicc_arena_printf(&module->arena, "%.*s", (int)(equals - item), item);
-      return force_region(module, module->body, which, equals + 1);
+      return force_region(module, module->body, which, sort, equals + 1);
     }
   }
   return -1;

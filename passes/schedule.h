@@ -22,8 +22,8 @@ typedef struct aicc_schedule {
 // False where |text| is no schedule.
 bool aicc_schedule_parse(const char *text, aicc_schedule *out);
 
-// Forces the schedule of groups: |item| is WHICH=SCHEDULE, with WHICH "contract" for all contractions
-// or the name of an ONNX node (the text up to the last '=' that a schedule follows). Needs a module
+// Forces the schedule of groups: |item| is WHICH=SCHEDULE, with WHICH "contract" for all contractions,
+// "attention" for all attentions (schedule_attention.h; read on GPUs alone), or the name of an ONNX node (the text up to the last '=' that a schedule follows). Needs a module
 // after the fuse pass. Returns the number of groups found; -1: |item| is not understood.
 int aicc_schedule_force(aicc_module *module, const char *item);
 
