@@ -8,16 +8,18 @@
 //
 // Numbers by which q and k are multiplied join the scale; keys and values copied for several query
 // heads are taken before the copy. Not taken: scores or probabilities that are used otherwise too,
-// sizes of heads that are not known, other types than f32 and f16. Of f16 the scaled q and k and the
-// probabilities are no longer rounded: results differ by roundings of f16, and come nearer to the true
-// ones. bf16 stays in pieces: its roundings are seen in results (the official cases expect them).
+// sizes of heads that are not known, other types than f32, f16 and, on GPUs, bf16. Of 16-bit types the
+// scaled q and k and the probabilities are no longer rounded: results differ by roundings, and come
+// nearer to the true ones. On CPUs bf16 stays in pieces: its roundings are seen in results (the official
+// cases expect them), and there is no matrix instruction to gain.
 //
-// Only for CPUs: the kernel's lanes and local memory are made for them.
+// On GPUs heads also have to fit what a block of the machine has (schedule_attention.h).
 #include <math.h>
 
+#include "passes/schedule_attention.h"
 #include "passes/simplify.h"
 
-enum { MAX_HEAD = 256 };
+enum { MAX_HEAD = AICC_ATTENTION_HEAD_MAX };
 
 typedef struct attention {
   aicc_pass_context *pass;
@@ -249,21 +251,34 @@ static aicc_value *strip(attention *a, aicc_value *value, bool shared) {
   }
 }
 
+static bool machine_takes(const attention *a, aicc_dtype type, int64_t d, int64_t e) {
+  const aicc_machine *machine = a->pass->machine;
+  if (d > MAX_HEAD || e > MAX_HEAD) {
+    return false;
+  }
+  if (!machine || machine->kind == AICC_MACHINE_CPU) {
+    return type == AICC_F32 || type == AICC_F16;
+  }
+  const aicc_attention_shape shape = {.type = type, .d = (int)d, .e = (int)e, .queries = -1};
+  aicc_attention_schedule schedule;
+  return aicc_attention_choose(&shape, machine, &schedule);
+}
+
 static bool fits(const attention *a) {
   const aicc_dims *dims = a->module->dims;
   const aicc_type *q = &a->q->type, *k = &a->k->type, *v = &a->v->type;
   const aicc_dtype type = q->dtype;
   int64_t heads, groups, d, e;
   if (q->rank != 4 || k->rank != 4 || v->rank != 4 || k->dtype != type || v->dtype != type ||
-      (type != AICC_F32 && type != AICC_F16)) {
+      (type != AICC_F32 && type != AICC_F16 && type != AICC_BF16)) {
     return false;
   }
   return aicc_dim_is_const(dims, q->dims[1], &heads) && heads > 0 &&
          aicc_dim_is_const(dims, k->dims[1], &groups) && groups > 0 && heads % groups == 0 &&
          k->dims[1] == v->dims[1] && q->dims[0] == k->dims[0] && q->dims[0] == v->dims[0] &&
          k->dims[2] == v->dims[2] && q->dims[3] == k->dims[3] &&
-         aicc_dim_is_const(dims, q->dims[3], &d) && d <= MAX_HEAD && d > 0 &&
-         aicc_dim_is_const(dims, v->dims[3], &e) && e <= MAX_HEAD && e > 0;
+         aicc_dim_is_const(dims, q->dims[3], &d) && d > 0 &&
+         aicc_dim_is_const(dims, v->dims[3], &e) && e > 0 && machine_takes(a, type, d, e);
 }
 
 // The mask joins the bias: the fill where it is false. Where scores are small beside the fill, as
@@ -332,9 +347,6 @@ static void visit(void *context, aicc_node *node) {
 
 aicc_status aicc_pass_attention(aicc_pass_context *pass) {
   attention a = {.pass = pass, .module = pass->module};
-  if (pass->machine && pass->machine->kind != AICC_MACHINE_CPU) {
-    return AICC_OK;
-  }
   a.b = (aicc_builder){.module = pass->module, .diags = pass->diags};
   a.uses = aicc_count_uses(pass->module, pass->scratch);
   aicc_region_visit(pass->module->body, visit, &a);
