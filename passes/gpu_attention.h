@@ -49,6 +49,8 @@ typedef struct flash {
   int weight_pitch;
 } flash;
 
+static inline bool flash_is_mma(const flash *f) { return f->s.kind == AICC_ATTENTION_MMA; }
+
 // --- arithmetic -----------------------------------------------------------------------------------
 
 static inline kir_val flash_i64(flash *f, int64_t value) { return lk_i64(&f->a.lk, value); }
@@ -70,7 +72,7 @@ static inline kir_val flash_low(flash *f, kir_val x, int bits) {
 
 // Number of (row r, key or column c) of a lane in the arrays, and c's distance from the first.
 static inline int flash_at(const flash *f, int r, int c, int count) {
-  return f->s.mma ? ((r / 2) * (count / 2) + c / 2) * 4 + r % 2 * 2 + c % 2 : r * count + c;
+  return flash_is_mma(f) ? ((r / 2) * (count / 2) + c / 2) * 4 + r % 2 * 2 + c % 2 : r * count + c;
 }
 static inline int flash_score_at(const flash *f, int r, int c) {
   return flash_at(f, r, c, f->score_count);
@@ -79,13 +81,17 @@ static inline int flash_sum_at(const flash *f, int r, int c) {
   return flash_at(f, r, c, f->sum_count);
 }
 static inline int flash_key_offset(const flash *f, int c) {
-  return f->s.mma ? c / 2 * 8 + c % 2 : c * 8;
+  return flash_is_mma(f) ? c / 2 * 8 + c % 2 : c * 8;
 }
 static inline int flash_column_offset(const flash *f, int c) {
-  return f->s.mma ? c / 2 * 8 + c % 2 : c / 4 * 32 + c % 4;
+  return flash_is_mma(f) ? c / 2 * 8 + c % 2 : c / 4 * 32 + c % 4;
 }
 
 // --- the files ------------------------------------------------------------------------------------
+
+// Neighbours along a row of |columns| that one access may move, up to 16 bytes of |type|; 0: elements
+// are computed, or stored as another type. Emits nothing.
+int attend_vector(attend *a, const aicc_value *value, aicc_dtype type, int columns);
 
 // Decides how the tile is filled: |head| is h or g. Then its shared memory is made.
 void flash_plan_tile(flash *f, flash_tile *tile, const aicc_value *value, int rows, int columns,
@@ -106,5 +112,9 @@ void flash_mma_begin(flash *f);
 void flash_mma_queries(flash *f);  // q has arrived
 void flash_mma_scores(flash *f);
 void flash_mma_sums(flash *f);
+
+// Kernels of few queries, run where the model has |s| of them.
+void attend_few(own *o, const attend *read, const aicc_attention_schedule *schedule, aicc_dim s,
+                aicc_slot result);
 
 #endif

@@ -136,7 +136,7 @@ void flash_soften(flash *f) {
 // Neighbouring columns of a lane, and how many of them one store may take.
 static int store_width(flash *f) {
   lower_kernel *lk = &f->a.lk;
-  const int together = f->s.mma ? 2 : 4;
+  const int together = flash_is_mma(f) ? 2 : 4;
   const aicc_dtype dtype = f->a.group->regions[0]->results[0]->type.dtype;
   kir_block aside = {0}, *const block = lk->b.block;
   lk->b.block = &aside;

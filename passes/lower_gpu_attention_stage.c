@@ -4,31 +4,35 @@
 
 // --- plan -----------------------------------------------------------------------------------------
 
-// Neighbours that one copy may move along a row, seen on an element that is never emitted.
-static int probe(flash *f, const aicc_value *value, int columns) {
-  enum { COPY_BYTES = 16, LEAST_BYTES = 4 };
-  lower_kernel *lk = &f->a.lk;
-  const int size = (int)aicc_dtype_size(f->type);
+int attend_vector(attend *a, const aicc_value *value, aicc_dtype type, int columns) {
+  enum { BYTES = 16 };
+  lower_kernel *lk = &a->lk;
   kir_block aside = {0}, *const block = lk->b.block;
+  if (value->type.dtype != type) {
+    return 0;
+  }
   lk->b.block = &aside;
   const kir_val column = kir_lane(&lk->b);
-  const kir_val index[] = {f->a.b, f->a.h, kir_lane(&lk->b), column};
+  const kir_val index[] = {a->b, a->h, kir_lane(&lk->b), column};
   lk_place place;
   int vector = 0;
-  if (value->type.dtype == f->type && lk_find(lk, value, index, &place)) {
-    vector = lk_neighbours(lk, place.linear, column, COPY_BYTES / size);
+  if (lk_find(lk, value, index, &place)) {
+    vector = lk_neighbours(lk, place.linear, column, BYTES / (int)aicc_dtype_size(type));
     while (columns % vector != 0) {
       vector /= 2;
     }
   }
   lk->b.block = block;
-  return vector * size < LEAST_BYTES ? 0 : vector;
+  return vector;
 }
 
 void flash_plan_tile(flash *f, flash_tile *tile, const aicc_value *value, int rows, int columns,
                      int padded, int pitch) {
+  enum { COPY_LEAST = 4 };  // bytes of a copy
+  const int vector = attend_vector(&f->a, value, f->type, columns);
   *tile = (flash_tile){.value = value, .rows = rows, .columns = columns, .padded = padded,
-                       .pitch = pitch, .vector = probe(f, value, columns)};
+                       .pitch = pitch};
+  tile->vector = vector * (int)aicc_dtype_size(f->type) < COPY_LEAST ? 0 : vector;
   tile->local = kir_local(&f->a.lk.b, f->type, (int64_t)rows * pitch);
 }
 

@@ -245,7 +245,7 @@ AICC_UNUSED static void plan_run_on(aicc_module *module, const aicc_eval_value *
     plan_run_fail(&r, name);
   }
   if (schedule != NULL) {
-    const bool attention = strncmp(schedule, "flash ", 6) == 0;
+    const bool attention = strncmp(schedule, "flash ", 6) == 0 || strncmp(schedule, "few ", 4) == 0;
     const char *item = aicc_arena_printf(&scratch, "%s=%s", attention ? "attention" : "contract",
                                          schedule);
     ck_assert_msg(aicc_schedule_force(module, item) > 0, "%s: '%s' is not forced", name, schedule);

@@ -61,6 +61,32 @@ START_TEST(matrices) {
 }
 END_TEST
 
+START_TEST(few_queries) {
+  run_all(f32_cases, COUNT(f32_cases), AICC_F32, "sm_80", "few heads 1 lanes 2 warps 2");
+  run_all(f32_cases, COUNT(f32_cases), AICC_F16, "sm_80", "few heads 1 lanes 32 warps 1");
+  run_all(f32_cases, COUNT(f32_cases), AICC_BF16, "gfx942", "few heads 1 lanes 4 warps 4");
+}
+END_TEST
+
+START_TEST(few_queries_chosen) {
+  static const attention_case cases[] = {
+      {"one query", AICC_F32, 2, 4, 2, 1, 70, 64, 64},
+      {"many keys", AICC_F32, 1, 2, 1, 1, 1100, 16, 16},
+      {"many keys, causal", AICC_F32, 1, 3, 1, 5, 600, 16, 16, .causal = true},
+      {"many keys, biased", AICC_F32, 1, 8, 1, 2, 530, 8, 24, {1, 8, 2, 530}, .softcap = 3},
+      {"many keys, hidden rows", AICC_F32, 1, 2, 2, 3, 530, 8, 8, {1, 1, 3, 530}, .hidden = true},
+      {"many keys, nan", AICC_F32, 1, 2, 2, 3, 530, 8, 8, {1, 1, 3, 530}, .hidden = true,
+       .mode = "nan"},
+      {"views", AICC_F32, 2, 6, 2, 3, 300, 40, 24, .joined = true},
+      {"many heads", AICC_F32, 1, 16, 1, 1, 40, 128, 128},
+      {"wide heads", AICC_F32, 1, 6, 1, 1, 40, 256, 200, .computed = true},
+  };
+  run_all(cases, COUNT(cases), AICC_F32, "sm_80", NULL);
+  run_all(cases, COUNT(cases), AICC_F16, "sm_75", NULL);
+  run_all(cases, COUNT(cases), AICC_BF16, "gfx1100", NULL);
+}
+END_TEST
+
 START_TEST(chosen) {
   static const attention_case cases[] = {
       {"heads of 64", AICC_F32, 1, 2, 1, 130, 70, 64, 64, .causal = true},
@@ -77,10 +103,13 @@ START_TEST(chosen) {
 END_TEST
 
 START_TEST(schedules) {
-  static const char *const good[] = {"flash 64x32 warps 4", "flash 128x64 warps 8 mma"};
+  static const char *const good[] = {"flash 64x32 warps 4", "flash 128x64 warps 8 mma",
+                                     "few heads 4 lanes 8 warps 4"};
   static const char *const bad[] = {"", "flash", "flash 64x32", "flash 64x32 warps 4 ",
                                     "flash 064x32 warps 4", "flash 64x32 warps 0",
-                                    "flash 64x32 warps 4 mma mma", "flash 64x32 warps 99"};
+                                    "flash 64x32 warps 4 mma mma", "flash 64x32 warps 99",
+                                    "few heads 4 lanes 8", "few heads 9 lanes 8 warps 4",
+                                    "few heads 4 lanes 8 warps 4 mma"};
   aicc_attention_schedule s;
   char text[AICC_ATTENTION_TEXT];
   for (size_t i = 0; i < COUNT(good); i++) {
@@ -101,9 +130,12 @@ START_TEST(every_head_has_a_schedule) {
     const aicc_machine *machine = &cg_target_at(i)->machine;
     for (int n = 0; n < 3 * AICC_ATTENTION_HEAD_MAX && machine->kind == AICC_MACHINE_GPU; n++) {
       const int head = n / 3 + 1;
-      const aicc_attention_shape shape = {types[n % 3], head, AICC_ATTENTION_HEAD_MAX + 1 - head, -1};
+      const aicc_attention_shape shape = {types[n % 3], head, AICC_ATTENTION_HEAD_MAX + 1 - head, -1,
+                                          1 + n % 7};
       aicc_attention_schedule s;
-      ck_assert_msg(aicc_attention_choose(&shape, machine, &s), "%s, heads of %d", machine->name, head);
+      ck_assert_msg(aicc_attention_choose(&shape, machine, &s) &&
+                        aicc_attention_choose_few(&shape, machine, &s),
+                    "%s, heads of %d", machine->name, head);
     }
   }
 }
@@ -116,6 +148,8 @@ static Suite *make_suite(void) {
   tcase_add_test(tcase, multiply_adds);
   tcase_add_test(tcase, multiply_adds_of_narrow_types);
   tcase_add_test(tcase, matrices);
+  tcase_add_test(tcase, few_queries);
+  tcase_add_test(tcase, few_queries_chosen);
   tcase_add_test(tcase, chosen);
   tcase_add_test(tcase, schedules);
   tcase_add_test(tcase, every_head_has_a_schedule);
