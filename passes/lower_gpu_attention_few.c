@@ -233,7 +233,7 @@ static void join_groups(few *w, int m) {
   }
 }
 
-// What a warp found, to shared memory: by its first group.
+// What a warp found, to shared memory: all groups have the same now, and the first one writes.
 static void share(few *w, int m) {
   kir_builder *b = &w->a.lk.b;
   const int each = w->v_pieces * w->piece, e = (int)w->a.e;
@@ -252,9 +252,10 @@ static void share(few *w, int m) {
               kir_aget(b, w->sums, number(w, m * each + i)));
     lk_end(&w->a.lk);
   }
-  kir_if(b, kir_scalar2(b, AICC_OP_EQ, w->lane, number(w, 0)));
-  kir_store(b, w->local_stats, times(w, row, 2), kir_get(b, w->most[m]));
-  kir_store(b, w->local_stats, plus(w, times(w, row, 2), 1), kir_get(b, w->total[m]));
+  const kir_val is_first = kir_scalar2(b, AICC_OP_EQ, w->lane, number(w, 0));
+  kir_if(b, kir_scalar2(b, AICC_OP_LT, w->lane, number(w, 2)));
+  kir_store(b, w->local_stats, kir_add(b, times(w, row, 2), w->lane),
+            kir_select(b, is_first, kir_get(b, w->most[m]), kir_get(b, w->total[m])));
   lk_end(&w->a.lk);
 }
 
