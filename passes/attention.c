@@ -16,6 +16,7 @@
 // On GPUs heads also have to fit what a block of the machine has (schedule_attention.h).
 #include <math.h>
 
+#include "passes/attention_causal.h"
 #include "passes/schedule_attention.h"
 #include "passes/simplify.h"
 
@@ -30,6 +31,8 @@ typedef struct attention {
   aicc_value *q, *k, *v, *bias, *mask, *scores;
   aicc_dtype bias_type;
   double scale, softcap, fill;
+  bool causal;
+  aicc_dim past;              // of a causal limit
   const char *mode;
   int count;
 } attention;
@@ -297,13 +300,51 @@ static aicc_value *make_bias(attention *a) {
   return bias && bias->type.rank <= most ? bias : NULL;
 }
 
+// A bias that is 0 or a low number is a mask.
+static void unfold_bias(attention *a) {
+  const aicc_node *select = def_of(a->bias, AICC_OP_SELECT);
+  double fill;
+  if (!a->mask && select && is_number(select->in[1], 0) &&
+      aicc_simplify_splat(select->in[2], &fill) && fill < -1e4) {
+    a->mask = select->in[0];
+    a->fill = fill;
+    a->bias = NULL;
+  }
+}
+
+// Kernels skip the keys that a causal limit hides. What is hidden by -inf stays so; a finite number is
+// one too low to be seen only where each row has a key that is not hidden.
+static void take_limit(attention *a) {
+  aicc_dims *dims = a->module->dims;
+  const aicc_type *scores = &a->scores->type;
+  aicc_causal found;
+  if (!a->mask || scores->rank < 2 ||
+      !aicc_find_causal(a->module, a->mask, scores->dims[scores->rank - 2],
+                        scores->dims[scores->rank - 1], &found)) {
+    return;
+  }
+  const bool always = !found.rest && !a->bias &&
+                      aicc_dim_ge(dims, found.past, aicc_dim_const(dims, 0));
+  if (always || isinf(a->fill)) {
+    a->causal = true;
+    a->past = found.past;
+    a->mask = found.rest;
+  }
+}
+
 static aicc_value *make_node(attention *a, const aicc_node *outer) {
+  unfold_bias(a);
+  take_limit(a);
   aicc_value *bias = make_bias(a);
   aicc_value *in[] = {a->q, a->k, a->v, bias};
   aicc_node *node = aicc_node_create(a->module, AICC_OP_ATTENTION, in, bias ? 4 : 3, 1);
   aicc_set_float(a->module, node, AICC_ATTR_SCALE, a->scale);
   if (a->softcap > 0) {
     aicc_set_float(a->module, node, AICC_ATTR_SOFTCAP, a->softcap);
+  }
+  if (a->causal) {
+    aicc_set_int(a->module, node, AICC_ATTR_CAUSAL, 1);
+    aicc_set_dims(a->module, node, AICC_ATTR_PAST, &a->past, 1);
   }
   aicc_set_string(a->module, node, AICC_ATTR_MODE, a->mode);
   node->out[0]->type = outer->out[0]->type;
@@ -320,6 +361,7 @@ static void visit(void *context, aicc_node *node) {
   a->bias = a->mask = NULL;
   a->scale = 1;
   a->softcap = 0;
+  a->causal = false;
   a->scores = softmax_of(a, node->in[0]);
   aicc_node *product = a->scores ? product_of(a, a->scores) : NULL;
   if (!product || product->parent != node->parent) {

@@ -414,6 +414,16 @@ static void begin_row(attend *a, single_row *r) {
   }
 }
 
+// Beyond the last key that one of |rows| queries sees.
+static kir_val end_of_keys(attend *a, int rows) {
+  kir_builder *b = &a->lk.b;
+  if (!a->causal) {
+    return a->t_size;
+  }
+  const kir_val next = attend_least(a, kir_add(b, a->s0, lk_i64(&a->lk, rows)), a->s_size);
+  return attend_least(a, a->t_size, kir_add(b, next, lk_dim(&a->lk, a->past)));
+}
+
 // A task is one query of one head.
 static void emit_row(attend *a, aicc_slot result) {
   lower_kernel *lk = &a->lk;
@@ -421,7 +431,7 @@ static void emit_row(attend *a, aicc_slot result) {
   single_row r = {.query = a->s0};
   begin_row(a, &r);
   const size_t mark = lk_mark(lk);
-  const kir_val t0 = kir_for(b, KIR_SERIAL, lk_i64(lk, 0), a->t_size, lk_i64(lk, a->keys));
+  const kir_val t0 = kir_for(b, KIR_SERIAL, lk_i64(lk, 0), end_of_keys(a, 1), lk_i64(lk, a->keys));
   const kir_val count = attend_least(a, kir_sub(b, a->t_size, t0), lk_i64(lk, a->keys));
   score_row(a, &r, t0, count);
   const kir_val correction = soften_row(a, &r, t0, count);
@@ -499,7 +509,8 @@ static void emit_blocks(attend *a, aicc_slot result) {
   make_locals(a);
   load_queries(a);
   const size_t mark = lk_mark(lk);
-  const kir_val t0 = kir_for(b, KIR_SERIAL, lk_i64(lk, 0), a->t_size, lk_i64(lk, a->keys));
+  const kir_val t0 = kir_for(b, KIR_SERIAL, lk_i64(lk, 0), end_of_keys(a, a->rows),
+                             lk_i64(lk, a->keys));
   const kir_val count = attend_least(a, kir_sub(b, a->t_size, t0), lk_i64(lk, a->keys));
   for (int v = 0; v < a->nv; v++) {
     a->found[v] = kir_var(b, kir_load(b, a->most, lane_of(a, v)), true);

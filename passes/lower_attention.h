@@ -13,7 +13,8 @@ typedef struct attend {
   const aicc_value *q, *k, *v, *bias;
   int64_t d, e, heads, per_group;
   double scale, softcap;
-  bool causal;
+  bool causal;                      // query i sees key j where j <= i + past
+  aicc_dim past;
   const char *mode;
   kir_val b, h, g, s_size, t_size;  // batch, head, its head of keys and values; queries, keys
   // The CPU's kernels alone.

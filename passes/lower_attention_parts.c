@@ -5,9 +5,10 @@
 #include "passes/lower_attention.h"
 
 bool attend_read(attend *a) {
-  const aicc_dims *dims = a->lw->module->dims;
+  aicc_dims *dims = a->lw->module->dims;
   const aicc_node *node = a->node;
   int64_t groups = 0;
+  int count = 0;
   a->q = node->in[0];
   a->k = node->in[1];
   a->v = node->in[2];
@@ -15,6 +16,8 @@ bool attend_read(attend *a) {
   a->scale = aicc_get_float(node, AICC_ATTR_SCALE, 0);
   a->softcap = aicc_get_float(node, AICC_ATTR_SOFTCAP, 0);
   a->causal = aicc_get_int(node, AICC_ATTR_CAUSAL, 0) != 0;
+  const aicc_dim *past = aicc_get_dims(node, AICC_ATTR_PAST, &count);
+  a->past = count == 1 ? past[0] : aicc_dim_sub(dims, a->k->type.dims[2], a->q->type.dims[2]);
   a->mode = aicc_get_string(node, AICC_ATTR_MODE, "zero");
   const bool known = aicc_dim_is_const(dims, a->q->type.dims[3], &a->d) &&
                      aicc_dim_is_const(dims, a->v->type.dims[3], &a->e) &&
@@ -66,7 +69,7 @@ kir_val attend_limit(attend *a, kir_val score, kir_val query, kir_val key) {
   if (!a->causal) {
     return score;
   }
-  const kir_val limit = kir_add(b, query, kir_sub(b, a->t_size, a->s_size));
+  const kir_val limit = kir_add(b, query, lk_dim(&a->lk, a->past));
   return kir_select(b, kir_scalar2(b, AICC_OP_LE, key, limit), score,
                     attend_number(a, -INFINITY));
 }

@@ -42,7 +42,7 @@ static void place_task(flash *f, aicc_dim blocks) {
   f->end = a->t_size;
   if (a->causal) {  // the block's last row sees the most
     const kir_val rows = attend_least(a, flash_plus(f, f->first, f->s.rows), a->s_size);
-    f->end = attend_least(a, f->end, kir_add(b, rows, kir_sub(b, a->t_size, a->s_size)));
+    f->end = attend_least(a, f->end, kir_add(b, rows, lk_dim(lk, a->past)));
   }
 }
 

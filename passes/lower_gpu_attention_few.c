@@ -353,7 +353,8 @@ static void place_task(few *w, const plan *p) {
   w->first = kir_mul(b, at[3], lk_dim(lk, p->chunk));
   w->end = attend_least(a, a->t_size, kir_add(b, w->first, lk_dim(lk, p->chunk)));
   if (a->causal) {
-    w->end = attend_least(a, w->end, plus(w, kir_add(b, w->query, kir_sub(b, a->t_size, a->s_size)), 1));
+    const kir_val limit = kir_add(b, w->query, lk_dim(lk, a->past));
+    w->end = attend_least(a, w->end, plus(w, limit, 1));
   }
   const kir_val row = kir_add(b, times(w, a->b, a->heads), w->first_head);
   w->row = kir_add(b, kir_mul(b, kir_add(b, kir_mul(b, row, a->s_size), w->query), w->splits), at[3]);

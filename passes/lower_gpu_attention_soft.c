@@ -58,7 +58,7 @@ static kir_val needs_mask(flash *f, kir_val t0) {
     result = kir_scalar2(b, AICC_OP_GT, next, a->t_size);
   }
   if (a->causal) {  // the first row sees the fewest
-    const kir_val limit = kir_add(b, f->first, kir_sub(b, a->t_size, a->s_size));
+    const kir_val limit = kir_add(b, f->first, lk_dim(&a->lk, a->past));
     const kir_val hides = kir_scalar2(b, AICC_OP_GT, flash_plus(f, next, -1), limit);
     result = result ? kir_scalar2(b, AICC_OP_OR, result, hides) : hides;
   }

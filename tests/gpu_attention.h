@@ -18,6 +18,7 @@ typedef struct attention_case {
   const char *mode;         // NULL: the operator's own
   double softcap;
   bool causal;
+  bool from_first;          // the first query sees the first key alone
   bool joined;              // q, k, v and the result as [B, S, H * D]: views of them
   bool hidden;              // biases of -inf, whole rows of them too
   bool computed;            // q and the bias are computed inside
@@ -101,6 +102,10 @@ static aicc_value *attention_result(attention_graph *g, aicc_value *const *in) {
   node->out[0]->type = aicc_type_tensor(module, c->dtype, dims, 4);
   aicc_set_float(module, node, AICC_ATTR_SOFTCAP, c->softcap);
   aicc_set_int(module, node, AICC_ATTR_CAUSAL, c->causal);
+  if (c->from_first) {
+    const aicc_dim none = aicc_dim_const(module->dims, 0);
+    aicc_set_dims(module, node, AICC_ATTR_PAST, &none, 1);
+  }
   if (c->mode) {
     aicc_set_string(module, node, AICC_ATTR_MODE, c->mode);
   }

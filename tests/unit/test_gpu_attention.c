@@ -11,6 +11,8 @@ static const attention_case f32_cases[] = {
     {"groups", AICC_F32, 2, 6, 2, 17, 18, 24, 40},
     {"causal", AICC_F32, 1, 2, 2, 33, 33, 16, 16, .causal = true},
     {"causal after past keys", AICC_F32, 1, 2, 1, 18, 50, 16, 16, .causal = true},
+    {"causal from the first key", AICC_F32, 1, 2, 1, 18, 50, 16, 16, .causal = true,
+     .from_first = true},
     {"causal with hidden rows", AICC_F32, 1, 2, 1, 40, 20, 8, 8, .causal = true},
     {"causal, hidden rows are nan", AICC_F32, 1, 1, 1, 20, 10, 8, 8, .causal = true, .mode = "nan"},
     {"cap", AICC_F32, 1, 2, 2, 10, 20, 16, 16, .softcap = 0.5},
