@@ -23,6 +23,7 @@ typedef struct cg {
   LLVMTargetMachineRef machine;
   LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, nothing;
   bool failed;         // a diagnostic was emitted: the module is not to be used
+  const char *notes;   // GPU: lines of comment that say which nodes a kernel comes from; never NULL
 } cg;
 
 // Opens an empty module. |opt_level| 0..3 is that of LLVM's code generator.

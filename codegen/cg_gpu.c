@@ -1,4 +1,7 @@
 // One kernel as a GPU function: parameters, the place of local memory, the loop over tasks.
+#include <stdio.h>
+#include <string.h>
+
 #include "codegen/cg_gpu.h"
 
 const cg_gpu *cg_gpu_of(const cg_target *target) {
@@ -250,21 +253,49 @@ static void emit_tasks(cg_kernel *k, LLVMValueRef worker) {
   LLVMAddIncoming(k->task, &worker, &before, 1);
   LLVMValueRef counter = k->task;
   k->task = cg_gpu_counter(k, counter, &k->kernel->body);
-  k->order = cg_gpu_order_of(k, &k->kernel->body);  // of the task before
+  if (!cg_gpu_tasks_meet(k->kernel)) {
+    k->order = cg_gpu_order_of(k, &k->kernel->body);  // of the task before
+  }
   cg_emit_block(k, &k->kernel->body);
   if (c->failed) {
     return;
   }
+  cg_gpu_end_task(k);
   LLVMValueRef next = LLVMBuildAdd(b, counter, workers, "");
   LLVMBasicBlockRef again = cg_block(c, "again");
   LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, tasks, ""), again, leave);
   LLVMPositionBuilderAtEnd(b, again);
-  cg_gpu_end_task(k);
+  cg_gpu_next_task(k);
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
   LLVMAddIncoming(counter, &next, &latch, 1);
   LLVMBuildBr(b, loop);
   LLVMPositionBuilderAtEnd(b, leave);
   LLVMBuildRetVoid(b);
+}
+
+// Names come from the model: what could end a line of comment, or is no ASCII, is written in numbers.
+static const char *escaped(cg *c, const char *text) {
+  const size_t size = strlen(text);
+  char *out = aicc_arena_alloc(c->arena, 4 * size + 1), *at = out;
+  for (size_t i = 0; i < size; i++) {
+    const unsigned char byte = (unsigned char)text[i];
+    const bool plain = byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
+    at += snprintf(at, 5, plain ? "%c" : "\\x%02x", byte);
+  }
+  *at = 0;
+  return out;
+}
+
+// aicc: SYMBOL from "node" Op, "node" Op
+static void note_origins(cg_kernel *k, const char *symbol) {
+  cg *c = k->c;
+  const char *text = "";
+  for (int i = 0; i < k->kernel->origin_count; i++) {
+    const aicc_origin *origin = &k->kernel->origins[i];
+    text = aicc_arena_printf(c->arena, "%s%s \"%s\" %s", text, i == 0 ? " from" : ",",
+                             escaped(c, origin->node), escaped(c, origin->op));
+  }
+  c->notes = aicc_arena_printf(c->arena, "%s// aicc: %s%s\n", c->notes, symbol, text);
 }
 
 static bool fits_machine(cg_kernel *k, uint64_t local_bytes) {
@@ -288,6 +319,7 @@ aicc_status cg_emit_gpu_kernel(cg_kernel *k, const char *symbol, uint64_t local_
   if (!fits_machine(k, local_bytes)) {
     return AICC_UNSUPPORTED;
   }
+  note_origins(k, symbol);
   add_function(k, symbol);
   k->entry = LLVMAppendBasicBlockInContext(c->context, k->function, "entry");
   LLVMBasicBlockRef start = LLVMAppendBasicBlockInContext(c->context, k->function, "start");

@@ -17,9 +17,10 @@
 // Lanes in lock step: kernel IR has every lane do an instruction before any does the next one.
 // Threads do not, so memory that lanes may exchange values through (LOCAL buffers, parameters that
 // are read and written) is ordered: where a lane may touch what another one wrote or will write, the
-// warp is made to meet first. Between warps only a kernel's own barriers order anything. An access whose index is congruent to the lane modulo the width is the
+// warp is made to meet first. An access whose index is congruent to the lane modulo the width is the
 // lane's own, and own accesses are never in each other's way. In a *divergent* place (a lanes loop,
 // a varying `if`) the warp cannot meet: iterations of a lanes loop are independent of each other.
+// Between warps only a kernel's own barriers order anything.
 #ifndef AICC_CODEGEN_CG_GPU_H
 #define AICC_CODEGEN_CG_GPU_H
 
@@ -100,7 +101,9 @@ void cg_gpu_barrier(cg_kernel *k);
 void cg_gpu_ldmatrix(cg_kernel *k, const kir_inst *inst);
 void cg_gpu_mma(cg_kernel *k, const kir_inst *inst);
 void cg_gpu_exchange(cg_kernel *k, const kir_inst *inst);
-void cg_gpu_end_task(cg_kernel *k);  // before the same worker's next task
+void cg_gpu_end_task(cg_kernel *k);   // no copy is under way after it
+void cg_gpu_next_task(cg_kernel *k);  // before it all warps of a block are done with its LOCALs
+bool cg_gpu_tasks_meet(const kir_kernel *kernel);  // there is a barrier then
 bool cg_gpu_has_mma(const kir_kernel *kernel);
 
 #endif

@@ -160,13 +160,18 @@ static bool has_op(const kir_block *block, kir_op op) {
 
 bool cg_gpu_has_mma(const kir_kernel *kernel) { return has_op(&kernel->body, KIR_MMA); }
 
-// The next task finds no copy under way, and all warps of a block done with its local buffers.
+bool cg_gpu_tasks_meet(const kir_kernel *kernel) {
+  return kernel->warps > 1 && has_op(&kernel->body, KIR_LOCAL);
+}
+
 void cg_gpu_end_task(cg_kernel *k) {
-  const kir_block *body = &k->kernel->body;
-  if (is_async(k) && has_op(body, KIR_COPY_ASYNC)) {
+  if (is_async(k) && has_op(&k->kernel->body, KIR_COPY_ASYNC)) {
     k->gpu->wait(k, -1);
   }
-  if (k->kernel->warps > 1 && has_op(body, KIR_LOCAL)) {
+}
+
+void cg_gpu_next_task(cg_kernel *k) {
+  if (cg_gpu_tasks_meet(k->kernel)) {
     k->gpu->barrier(k);
   }
 }

@@ -97,9 +97,10 @@ static aicc_status add_cubin(cg *c, const void *text, size_t size, cg_reply *rep
 static aicc_status nvidia_images(cg *c, cg_reply *reply) {
   LLVMMemoryBufferRef text = NULL;
   AICC_TRY(cg_emit(c, true, &text));
-  const size_t size = LLVMGetBufferSize(text);
+  const size_t head = strlen(c->notes), size = head + LLVMGetBufferSize(text);
   char *ptx = aicc_arena_alloc(c->arena, size + 1);  // drivers want its zero
-  memcpy(ptx, LLVMGetBufferStart(text), size);
+  memcpy(ptx, c->notes, head);
+  memcpy(ptx + head, LLVMGetBufferStart(text), size - head);
   LLVMDisposeMemoryBuffer(text);
   add_blob(reply, AICC_ABI_IMAGE_PTX, ptx, size + 1);
   return add_cubin(c, ptx, size, reply);

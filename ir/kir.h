@@ -220,8 +220,10 @@ uint64_t kir_hash(const kir_kernel *kernel);
 bool kir_equal(const kir_kernel *a, const kir_kernel *b);
 
 // The kernel interpreter: slow, obvious, checking. Runs tasks 0 .. grid - 1 in an order shuffled by
-// |seed| with |width| lanes in lock step; reports out-of-bounds and uninitialised accesses and
-// races between tasks (two tasks touch one element, one of them writing) as diagnostics.
+// |seed| with |width| lanes in lock step, and the warps of a task from barrier to barrier in an order
+// shuffled too. Reports as diagnostics: accesses that are out of bounds, not aligned, or of what
+// nothing wrote or a copy is under way to; races between tasks, or between warps and barriers (two
+// touch one element, one of them writing); warps that do not meet at one barrier.
 typedef struct kir_arg {
   void *data;       // buffers: host memory
   size_t count;     // elements; SIZE_MAX with data NULL: all memory by address, unchecked

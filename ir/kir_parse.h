@@ -30,7 +30,8 @@
 //   type(expr), cast<type>(expr), saturate<type>(expr), bitcast<type>(expr);
 //   lowest<type>, highest<type>: the neutral elements of max and min;
 //   select(c, a, b), fma(a, b, c), load_or(%x, index, guard, otherwise), reduce_add(x) (also mul
-//   min max and or), exchange(x, distance); every elementwise operator of ops.def by its mnemonic, as mod(a, b), exp(x).
+//   min max and or), exchange(x, distance); every elementwise operator of ops.def by its mnemonic,
+//   as mod(a, b), exp(x).
 // Numbers take the type of what they meet; alone, i64 or f32. Integer division is toward zero.
 //
 // Operand types are checked here; kir_verify checks what is left.

@@ -17,8 +17,9 @@
 //   - a task of several warps has lanes in powers of two, its LOCAL buffers stand in the kernel's own
 //     block (all warps share them), and its barriers in no lanes loop;
 //   - `vload` and `vstore` move 1 element or 4, 8, 16 bytes between an array and a buffer of one
-//     type (a uniform array takes uniform places, a varying one is stored at varying ones), `copy_async` 4, 8 or 16 bytes from a parameter to a LOCAL of its type; none strings or
-//     complex numbers; the elements of an array exist;
+//     type (a uniform array takes uniform places, a varying one is stored at varying ones);
+//     `copy_async` moves 4, 8 or 16 bytes from a parameter to a LOCAL of its type; none of them
+//     strings or complex numbers; the elements of an array exist;
 //   - `ldmatrix` fills a varying u32 array from a LOCAL; `mma` takes varying arrays of the types of its
 //     row in kir_mma.def; `exchange` a varying value and a power of two below the width; these,
 //     `commit` and `wait` (of at most KIR_WAIT_MAX) stand where all lanes are active: in no lanes

@@ -43,7 +43,8 @@ static inline kir_val gemm_less(gemm *g, kir_val x, kir_val y) {
 // the 8 rows of a matrix lie in different banks.
 static inline kir_val gemm_place(gemm *g, kir_val row, kir_val chunk, int width) {
   const int chunks = width / 8;
-  const kir_val by = chunks >= 8 ? gemm_mod(g, row, 8) : gemm_mod(g, gemm_div(g, row, 8 / chunks), chunks);
+  const kir_val by = chunks >= 8 ? gemm_mod(g, row, 8)
+                                 : gemm_mod(g, gemm_div(g, row, 8 / chunks), chunks);
   const kir_val moved = gemm_xor(g, chunk, by);
   return kir_add(&g->b, kir_mul(&g->b, row, gemm_int(g, width)),
                  kir_mul(&g->b, moved, gemm_int(g, 8)));
@@ -88,17 +89,19 @@ static inline void gemm_multiply(gemm *g, kir_val stage) {
   const kir_val low = gemm_mod(g, g->lane, 16), high = gemm_div(g, g->lane, 16);
   for (int kk = 0; kk < s->bk / 16; kk++) {
     for (int i = 0; i < s->wm / 16; i++) {
-      const kir_val row = kir_add(b, kir_add(b, g->warp_row, gemm_int(g, 16 * i)), low);
+      // Rows 16 apart are permuted alike: one place and a constant distance for all.
       const kir_val chunk = kir_add(b, gemm_int(g, 2 * kk), high);
+      const kir_val place = kir_add(b, gemm_place(g, low, chunk, s->bk),
+                                    kir_mul(b, g->warp_row, gemm_int(g, s->bk)));
       kir_ldmatrix(b, g->fa, 4 * i, 4, false, g->tile_a,
-                   kir_add(b, base_a, gemm_place(g, row, chunk, s->bk)));
+                   kir_add(b, kir_add(b, base_a, place), gemm_int(g, 16 * i * s->bk)));
     }
     for (int j = 0; j < s->wn / 16; j++) {
-      const kir_val row = kir_add(b, gemm_int(g, 16 * kk), low);
       const kir_val chunk = kir_add(
           b, gemm_div(g, kir_add(b, g->warp_column, gemm_int(g, 16 * j)), 8), high);
+      const kir_val place = gemm_place(g, low, chunk, s->bn);
       kir_ldmatrix(b, g->fb, 4 * j, 4, true, g->tile_b,
-                   kir_add(b, base_b, gemm_place(g, row, chunk, s->bn)));
+                   kir_add(b, kir_add(b, base_b, place), gemm_int(g, 16 * kk * s->bn)));
     }
     for (int i = 0; i < s->wm / 16; i++) {
       for (int j = 0; j < s->wn / 8; j++) {

@@ -29,6 +29,7 @@ typedef struct emu_options {
   int ulp_noise;       // approximate instructions are off by up to so many ulp, by seed; 0: exact
   bool no_races;       // leaves out the checks for races between blocks in global memory
   uint64_t memory_bytes;  // of the device; 0: 4 GiB (of address space: what is not used costs nothing)
+  uint64_t instruction_limit;  // of a warp, beyond it a launch is endless; 0: 2^28
 } emu_options;
 
 typedef enum emu_status {

@@ -103,6 +103,104 @@ START_TEST(a_missing_barrier_is_found) {
 }
 END_TEST
 
+// --- matrices of every kind ----------------------------------------------------------------------
+
+// Fills |bits| so that element (row, column) of an operand of |dtype| is value(row, column).
+static void set_operand(uint32_t *bits, aicc_dtype dtype, int e, int row, int column) {
+  const int value = (row * 3 + column * 5) % 7 - (dtype == AICC_U8 ? 0 : 3);
+  aicc_set_f64(dtype, bits, (size_t)e, value);
+}
+
+static double operand(aicc_dtype dtype, int row, int column) {
+  return (row * 3 + column * 5) % 7 - (dtype == AICC_U8 ? 0 : 3);
+}
+
+// D = A . B + 1 of one instruction; A and B lie in memory as registers, lane by lane.
+static void check_mma(kir_mma_kind kind) {
+  const kir_mma_info *info = &kir_mma_infos[kind];
+  uint32_t a[32 * 4] = {0}, b[32 * 4] = {0};
+  int32_t d[32 * 4];
+  for (int lane = 0; lane < 32; lane++) {
+    for (int e = 0; e < info->per_register; e++) {
+      for (int r = 0; r < info->a_registers; r++) {
+        const kir_mma_place p = kir_mma_place_a(kind, lane, r, e);
+        set_operand(&a[lane * 4 + r], info->a, e, p.row, p.column);
+      }
+      for (int r = 0; r < info->b_registers; r++) {
+        const kir_mma_place p = kir_mma_place_b(kind, lane, r, e);
+        set_operand(&b[lane * 4 + r], info->b, e, p.row, p.column);
+      }
+    }
+    a[lane * 4] |= kind == KIR_MMA_TF32 ? 0x1fff : 0;  // bits that are not read
+  }
+  const char *bindings[] = {aicc_arena_printf(&arena, "KIND=\"%s\"", info->mnemonic),
+                            aicc_arena_printf(&arena, "D=%s", aicc_dtype_name(info->d))};
+  static const char text[] = "kernel @k(%a: u32* read, %b: u32* read, %d: $D* write) width 32 {\n"
+                             "  %i = lane * 4\n"
+                             "  %x = array 4 : u32 varying\n"
+                             "  %y = array 4 : u32 varying\n"
+                             "  %z = array 4 : $D varying\n"
+                             "  vload %x[0], %a[%i], 4\n"
+                             "  vload %y[0], %b[%i], 4\n"
+                             "  for unroll %j in 0 .. 4 { %z[%j] = $D(1) }\n"
+                             "  mma $KIND %z[0], %x[0], %y[0]\n"
+                             "  vstore %d[%i], %z[0], 4\n"
+                             "}";
+  kir_kernel *kernel = kir_parse(&arena, text, strlen(text), "t.kir", bindings, 2, &diags);
+  ck_assert_ptr_nonnull(kernel);
+  check_ok(kir_verify(kernel, &diags));
+  kir_arg args[] = {{.data = a, .count = 128}, {.data = b, .count = 128}, {.data = d, .count = 128}};
+  check_ok(kir_interpret(kernel, 32, 1, args, 0, &diags));
+  for (int i = 0; i < 128; i++) {
+    const kir_mma_place p = kir_mma_place_d(kind, i / 4, i % 4);
+    double sum = 1;
+    for (int k = 0; k < info->k; k++) {
+      sum += operand(info->a, p.row, k) * operand(info->b, k, p.column);
+    }
+    const double value = aicc_dtype_is_float(info->d) ? aicc_get_f64(info->d, d, (size_t)i) : d[i];
+    ck_assert_msg(value == sum, "%s: %g, not %g", info->mnemonic, value, sum);
+  }
+}
+
+START_TEST(every_matrix_instruction) {
+  for (int kind = 0; kind < KIR_MMA_COUNT; kind++) {
+    check_mma((kir_mma_kind)kind);
+  }
+}
+END_TEST
+
+START_TEST(matrices_are_loaded_as_they_are_or_transposed) {
+  uint16_t x[256];
+  uint32_t y[32 * 6];
+  for (int i = 0; i < 256; i++) {
+    x[i] = (uint16_t)i;
+  }
+  static const char text[] =
+      "kernel @k(%x: u16* read, %y: u32* write) width 32 {\n"
+      "  %t = local 256 : u16\n"
+      "  copy_async %t[lane * 8], %x[lane * 8], 8\n"
+      "  commit\n"
+      "  wait 0\n"
+      "  %a = array 6 : u32 varying\n"
+      "  ldmatrix %a[0], %t[lane * 8], 4\n"
+      "  ldmatrix %a[4], %t[mod(lane, 16) * 8], 2 transposed\n"
+      "  for unroll %j in 0 .. 6 { %y[lane * 6 + %j] = %a[%j] }\n"
+      "}";
+  kir_arg args[] = {{.data = x, .count = 256}, {.data = y, .count = 192}};
+  check_ok(kir_interpret(parse(text), 32, 1, args, 0, &diags));
+  for (int lane = 0; lane < 32; lane++) {
+    for (int m = 0; m < 4; m++) {  // row lane / 4, columns 2 * (lane % 4) and the next one
+      const uint32_t at = (uint32_t)(m * 64 + lane / 4 * 8 + 2 * (lane % 4));
+      ck_assert_uint_eq(y[lane * 6 + m], at | (at + 1) << 16);
+    }
+    for (int m = 0; m < 2; m++) {
+      const uint32_t at = (uint32_t)(m * 64 + 2 * (lane % 4) * 8 + lane / 4);
+      ck_assert_uint_eq(y[lane * 6 + 4 + m], at | (at + 8) << 16);
+    }
+  }
+}
+END_TEST
+
 // --- small kernels -------------------------------------------------------------------------------
 
 // Runs a kernel of x: f32[64] (0, 1, ..) and y: f32[64].
@@ -244,6 +342,8 @@ static Suite *make_suite(void) {
   tcase_add_test(cases, two_stages_and_eight_warps);
   tcase_add_test(cases, a_wait_that_is_too_short_is_found);
   tcase_add_test(cases, a_missing_barrier_is_found);
+  tcase_add_test(cases, every_matrix_instruction);
+  tcase_add_test(cases, matrices_are_loaded_as_they_are_or_transposed);
   tcase_add_test(cases, warps_exchange_through_local_memory);
   tcase_add_test(cases, a_guard_copies_zeros);
   tcase_add_test(cases, mistakes_of_warps_are_caught);
