@@ -124,8 +124,7 @@ static const candidate candidates[] = {
     {256, 33, {AICC_ATTENTION_SIMT, 4, 64, 32, 0, 0}},
     {256, 0, {AICC_ATTENTION_SIMT, 2, 32, 32, 0, 0}},
     {256, 0, {AICC_ATTENTION_SIMT, 2, 32, 16, 0, 0}},
-    {256, 0, {AICC_ATTENTION_SIMT, 1, 16, 16, 0, 0}},
-    {256, 0, {AICC_ATTENTION_SIMT, 1, 32, 16, 0, 0}},
+    {256, 0, {AICC_ATTENTION_SIMT, 2, 16, 16, 0, 0}},
 };
 
 bool aicc_attention_choose(const aicc_attention_shape *shape, const aicc_machine *machine,

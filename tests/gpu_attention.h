@@ -134,19 +134,25 @@ static void attention_build(attention_graph *g, const attention_case *c, bool sy
   aicc_region_set_results(g->module, g->module->body, &result, 1);
 }
 
+static void attention_close(attention_graph *g) {
+  for (int i = 0; i < g->count; i++) {
+    aicc_eval_value_deinit(&g->inputs[i]);
+  }
+  aicc_diags_deinit(&g->diags);
+  aicc_module_destroy(g->module);
+}
+
+// On the kernel interpreter, or |on_device| as code for the target.
 static void attention_run(const attention_case *c, bool symbolic, const char *target,
-                          const char *schedule) {
+                          const char *schedule, bool on_device) {
+  const cg_target *found = cg_target_find(target);
   attention_graph g;
   char title[160];
   attention_build(&g, c, symbolic);
   snprintf(title, sizeof title, "%s%s, %s, %s", c->name, symbolic ? ", symbolic" : "", target,
            schedule ? schedule : "chosen");
-  plan_run_on(g.module, g.inputs, &cg_target_find(target)->machine, NULL, schedule, title);
-  for (int i = 0; i < g.count; i++) {
-    aicc_eval_value_deinit(&g.inputs[i]);
-  }
-  aicc_diags_deinit(&g.diags);
-  aicc_module_destroy(g.module);
+  plan_run_on(g.module, g.inputs, &found->machine, on_device ? found : NULL, schedule, title);
+  attention_close(&g);
 }
 
 #endif

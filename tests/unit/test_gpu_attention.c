@@ -37,8 +37,8 @@ static void run_all(const attention_case *cases, size_t count, aicc_dtype dtype,
   for (size_t i = 0; i < count; i++) {
     attention_case c = cases[i];
     c.dtype = dtype;
-    attention_run(&c, false, target, schedule);
-    attention_run(&c, true, target, schedule);
+    attention_run(&c, false, target, schedule, false);
+    attention_run(&c, true, target, schedule, false);
   }
 }
 
