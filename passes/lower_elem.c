@@ -570,7 +570,7 @@ static kir_val find_memo(const lower_kernel *lk, const aicc_value *value, const 
 
 kir_val lk_elem(lower_kernel *lk, const aicc_value *value, const kir_val *index) {
   kir_val result = find_bound(lk, value);
-  if (!result) {
+  if (!result && !lk->seek) {
     result = find_memo(lk, value, index);
   }
   const aicc_node *def = value->def;
@@ -580,7 +580,12 @@ kir_val lk_elem(lower_kernel *lk, const aicc_value *value, const kir_val *index)
   const bool inside = def && def->parent == lk->group;
   if (!inside && !(def && def->op == AICC_OP_FROM_DIMS)) {
     const kir_val buffer = lk_buffer(lk, aicc_lower_slot(lk->lw, value), KIR_READ);
-    result = lk_load(lk, buffer, value->type.dtype, lk_linear(lk, &value->type, index));
+    const kir_val linear = lk_linear(lk, &value->type, index);
+    if (lk->seek) {
+      *lk->seek = (lk_place){buffer, linear};
+      return kir_const(&lk->b, lk_compute_type(value->type.dtype), 0);
+    }
+    result = lk_load(lk, buffer, value->type.dtype, linear);
   } else {
     const elem_fn rule = elem_rule(def);
     if (!rule) {
@@ -592,6 +597,9 @@ kir_val lk_elem(lower_kernel *lk, const aicc_value *value, const kir_val *index)
     if ((kind == AICC_KIND_ELTWISE || kind == AICC_KIND_REDUCE) && !is_exact(def->op)) {
       result = lk_round(lk, value->type.dtype, result);
     }
+  }
+  if (lk->seek) {
+    return result;
   }
   lk_memo memo = {.value = value, .guard = lk->guard, .result = result};
   if (value->type.rank) {

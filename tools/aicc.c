@@ -358,7 +358,9 @@ static aicc_status compile_model(compile *c, const char *model, const aicc_impor
   aicc_status status = AICC_OK;
   if (!stops_after(c, "import")) {
     stage(c, "optimising");
-    status = run_passes(c, module, &o->target->machine);
+    // The host of a model for GPUs alone runs no kernels.
+    const cg_target *runs = o->host_only ? o->gpus[0].target : o->target;
+    status = run_passes(c, module, &runs->machine);
     stage_done(c, "passes");
   }
   if (status == AICC_OK && !stops_after(c, "import")) {

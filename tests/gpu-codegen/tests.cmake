@@ -21,6 +21,15 @@ if(TARGET aicc_codegen)
   target_compile_options(test_block_emu PRIVATE -Wno-gnu-zero-variadic-macro-arguments)
   add_test(NAME gpu-codegen/block_emu COMMAND test_block_emu)
   set_tests_properties(gpu-codegen/block_emu PROPERTIES TIMEOUT 600)
+  add_executable(test_attention_emu ${gpu_codegen}/test_attention_emu.c)
+  target_link_libraries(test_attention_emu PRIVATE aicc_codegen aicc_passes aicc_ir aicc_emu
+                        PkgConfig::CHECK m Threads::Threads)
+  target_include_directories(test_attention_emu PRIVATE ${CMAKE_SOURCE_DIR}
+                             ${CMAKE_SOURCE_DIR}/tests ${CMAKE_SOURCE_DIR}/runtime/include)
+  aicc_warnings(test_attention_emu)
+  target_compile_options(test_attention_emu PRIVATE -Wno-gnu-zero-variadic-macro-arguments)
+  add_test(NAME gpu-codegen/attention_emu COMMAND test_attention_emu)
+  set_tests_properties(gpu-codegen/attention_emu PROPERTIES TIMEOUT 600)
   # ptxas takes its time: of NVIDIA's targets two see the whole corpus, an old and a recent one, and all
   # of them the models in the tree. AICC_ALL_TARGETS in the environment of cmake: all see everything.
   function(aicc_gpu_codegen_test name)
