@@ -84,27 +84,40 @@ static bool foldable_kind(const aicc_node *node, int64_t bytes) {
   }
 }
 
-// A large weight turned for matrix multiplies alone: they read it either way, so turning it here would
-// only cost a second copy.
-static bool is_matrix_turn(const aicc_node *node) {
+// Whether |value| is read by |region| from |node| on, or in the regions inside; *other: by anything
+// but a matrix multiply as its second operand.
+static bool is_read(const aicc_region *region, const aicc_node *node, const aicc_value *value,
+                    bool *other) {
+  bool any = false;
+  for (int i = 0; i < region->result_count; i++) {
+    any = any || region->results[i] == value;
+  }
+  *other = *other || any;
+  for (; node; node = node->next) {
+    for (int i = 0; i < node->in_count; i++) {
+      if (node->in[i] == value) {
+        any = true;
+        *other = *other || node->op != AICC_OP_MATMUL || i != 1;
+      }
+    }
+    for (int r = 0; r < node->region_count; r++) {
+      any = is_read(node->regions[r], node->regions[r]->first, value, other) || any;
+    }
+  }
+  return any;
+}
+
+// A large result that is better not stored: one that nothing reads, or a weight turned for matrix
+// multiplies alone, which read it either way: turning it here would only cost a second copy.
+static bool is_wasted(const aicc_node *node) {
   int rank;
   const int64_t *perm =
       node->op == AICC_OP_TRANSPOSE ? aicc_get_ints(node, AICC_ATTR_PERM, &rank) : NULL;
-  if (!perm || rank != 2 || perm[0] != 1) {
-    return false;
+  bool any = false, other = !perm || rank != 2 || perm[0] != 1;
+  for (int i = 0; i < node->out_count; i++) {
+    any = is_read(node->parent, node->next, node->out[i], &other) || any;
   }
-  bool used = false;
-  for (const aicc_node *user = node->next; user; user = user->next) {
-    for (int i = 0; i < user->in_count; i++) {
-      if (user->in[i] == node->out[0]) {
-        if (user->op != AICC_OP_MATMUL || i != 1) {
-          return false;
-        }
-        used = true;
-      }
-    }
-  }
-  return used;
+  return !any || !other;
 }
 
 static bool should_compute(const fold *f, const aicc_node *node) {
@@ -119,7 +132,7 @@ static bool should_compute(const fold *f, const aicc_node *node) {
   return node->out_count > 0 && foldable_kind(node, results) && constant_attrs(module, node) &&
          constant_operands(module, node, &operands) &&
          (results <= LARGE_BYTES ||
-          (!is_matrix_turn(node) && results <= operands && f->spent + results <= BUDGET_BYTES));
+          (!is_wasted(node) && results <= operands && f->spent + results <= BUDGET_BYTES));
 }
 
 static void add_const(fold *f, aicc_node *node, int index, const aicc_eval_value *result) {
