@@ -67,12 +67,13 @@ typedef struct aicc_type {
 } aicc_type;
 
 // Constant tensor. Elements are dense, row-major, in memory layout of the type (dtype.def).
-// Either |data| in the module's arena or static memory (buf NULL), or a view into |buf|.
+// Either |data| in the module's arena or static memory (buf NULL), or a view into |buf|. Numbers in a
+// mapped file may stand at any address: aicc_get_f64 and aicc_eval_value_from_tensor see to that.
 typedef struct aicc_tensor {
   aicc_dtype dtype;
   int rank;
   const int64_t *shape;
-  const void *data;  // size = product of shape * element size; aligned to its element size
+  const void *data;  // size = product of shape * element size
   aicc_buf *buf;     // retained by the module; NULL: data is in the arena
 } aicc_tensor;
 

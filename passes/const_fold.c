@@ -7,8 +7,8 @@
 // Limits, so that a fold never costs more than it saves:
 //   - a result over 1 MB may be at most as large as the constants it comes from, so that
 //     a broadcast or a widening cast of weights stays for the kernels to do;
-//   - all results over 1 MB together may take 256 MB: folds copy weights from the mapped file to
-//     the heap.
+//   - all results over 1 MB together may take 256 MB: folds copy weights, to the heap or, where they
+//     are large, to a file (aicc_buf_create_large).
 // A node that cannot be evaluated (an index out of range) is left for run time to report.
 #include <string.h>
 
@@ -158,6 +158,15 @@ static void add_const(fold *f, aicc_node *node, int index, const aicc_eval_value
   }
 }
 
+// Large bytes leave memory until they are written to the model.
+static void forget(const aicc_eval_value *value) {
+  const int64_t bytes = aicc_eval_value_count(value) * (int64_t)aicc_dtype_size(value->dtype);
+  if (value->buf && bytes > LARGE_BYTES) {
+    const size_t offset = (size_t)((const uint8_t *)value->data - aicc_buf_data(value->buf));
+    aicc_view_forget((aicc_view){.buf = value->buf, .offset = offset, .size = (size_t)bytes});
+  }
+}
+
 static bool compute(fold *f, aicc_node *node) {
   aicc_module *module = f->pass->module;
   aicc_arena *scratch = f->pass->scratch;
@@ -180,9 +189,13 @@ static bool compute(fold *f, aicc_node *node) {
         aicc_eval_value_count(&out[i]) * (int64_t)aicc_dtype_size(out[i].dtype);
     f->spent += bytes > LARGE_BYTES ? bytes : 0;
     add_const(f, node, i, &out[i]);
+    forget(&out[i]);
     aicc_eval_value_deinit(&out[i]);
   }
   for (int i = 0; i < node->in_count; i++) {
+    if (node->in[i]) {
+      forget(&in[i]);
+    }
     aicc_eval_value_deinit(&in[i]);
   }
   f->computed += done;

@@ -8,6 +8,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build=${1:-build/sanitize}
 jobs=${AICC_JOBS:-$(nproc)}
 export AICC_FUZZ_SECONDS=${AICC_FUZZ_SECONDS:-60}
+# The Python environment that ./run-tests made: without it the hostile models would be skipped.
+if [ -z "${AICC_PYTHON:-}" ] && [ -x build/venv/bin/python ]; then
+  export AICC_PYTHON=$PWD/build/venv/bin/python
+fi
 
 # A compiler with its sanitizers' runtime: clang for its fuzzer, else the usual one.
 options=(-DAICC_SANITIZE=address,undefined)
