@@ -32,6 +32,8 @@ AICC_MUST_USE aicc_status aicc_build_loop(aicc_importer *im, const aicc_loop *lo
 
 // Whether the one element of a bool (or integer) is known at compile time, and its truth.
 bool aicc_known_truth(const aicc_importer *im, const aicc_value *x, bool *truth);
+// Input |i|, where it is there, must be a tensor of one element.
+AICC_MUST_USE aicc_status aicc_need_scalar(aicc_importer *im, const aicc_onnx_node *n, int i);
 
 // --- sequences ----------------------------------------------------------------------------------------
 

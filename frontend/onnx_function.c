@@ -106,7 +106,7 @@ aicc_status aicc_function_call(aicc_importer *im, const aicc_onnx_node *n,
   bind_inputs(im, n, f, body);
   const aicc_status before = im->status;
   im->status = AICC_OK;
-  aicc_import_nodes(im, body, f->node, f->n_node);
+  aicc_import_nodes(im, body, f->node, f->n_node, (const char *const *)f->output, f->n_output);
   const aicc_status inner = im->status;
   im->status = before;
   aicc_import_fail(im, inner);

@@ -61,6 +61,8 @@ void aicc_list_ops_markdown(FILE *out);
 
 typedef struct aicc_scope aicc_scope;  // the names one graph sees
 
+struct aicc_split;
+
 typedef struct aicc_importer {
   aicc_builder b;  // appends to the graph at hand; its location and origins are the node's
   aicc_module *module;
@@ -71,6 +73,9 @@ typedef struct aicc_importer {
   aicc_arena scratch;  // for the time of the import
   const Onnx__ModelProto *model;
   aicc_status status;  // worst so far
+  struct aicc_split *split;  // left by an If for the walk of its graph (import_if.c)
+  int splits;                // that the walk is in
+  bool may_split;            // for the next call of aicc_import_inline
 } aicc_importer;
 
 // One node of the model. Lists are without trailing omitted entries.
