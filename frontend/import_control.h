@@ -56,4 +56,10 @@ aicc_value *aicc_sequence_at(aicc_importer *im, const aicc_onnx_node *n, aicc_va
                              aicc_value *position);
 aicc_value *aicc_sequence_length(aicc_importer *im, aicc_value *sequence);
 
+// --- optionals ----------------------------------------------------------------------------------------
+
+aicc_value *aicc_optional_make(aicc_importer *im, aicc_value *x);
+// What |x| holds, or |x| itself where it is no optional. NULL after reporting.
+aicc_value *aicc_optional_get(aicc_importer *im, const aicc_onnx_node *n, aicc_value *x);
+
 #endif

@@ -467,22 +467,25 @@ aicc_status import_sequence_map(aicc_importer *im, const aicc_onnx_node *n, int 
 
 // --- optionals ----------------------------------------------------------------------------------------
 
+aicc_value *aicc_optional_make(aicc_importer *im, aicc_value *x) {
+  const aicc_type element = aicc_element_type(im, &x->type);
+  return finish(im, AICC_OP_OPT_MAKE, &x, 1, aicc_type_nested(im, AICC_TYPE_OPTIONAL, element));
+}
+
 aicc_status import_optional(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   aicc_value *x = aicc_in(n, 0);
-  aicc_type element;
+  const Onnx__TypeProto *type = aicc_onnx_type(n, "type");
   if (x) {
-    (void)aicc_onnx_type(n, "type");
-    element = aicc_element_type(im, &x->type);
-  } else {
-    const Onnx__TypeProto *type = aicc_onnx_type(n, "type");
-    if (!type) {
-      return aicc_invalid(im, n, "an optional needs an input or a type");
-    }
-    AICC_TRY(aicc_import_type(im, type, &element));
-    element = aicc_element_type(im, &element);
+    return aicc_set_out(im, n, 0, aicc_optional_make(im, x));
   }
-  return aicc_set_out(im, n, 0, finish(im, AICC_OP_OPT_MAKE, &x, x ? 1 : 0,
+  if (!type) {
+    return aicc_invalid(im, n, "an optional needs an input or a type");
+  }
+  aicc_type element;
+  AICC_TRY(aicc_import_type(im, type, &element));
+  element = aicc_element_type(im, &element);
+  return aicc_set_out(im, n, 0, finish(im, AICC_OP_OPT_MAKE, NULL, 0,
                                        aicc_type_nested(im, AICC_TYPE_OPTIONAL, element)));
 }
 
@@ -501,19 +504,23 @@ aicc_status import_optional_has_element(aicc_importer *im, const aicc_onnx_node 
                                        aicc_type_tensor(im->module, AICC_BOOL, NULL, 0)));
 }
 
-aicc_status import_optional_get_element(aicc_importer *im, const aicc_onnx_node *n, int payload) {
-  (void)payload;
-  aicc_value *x = aicc_in(n, 0);
+aicc_value *aicc_optional_get(aicc_importer *im, const aicc_onnx_node *n, aicc_value *x) {
   if (x->type.kind != AICC_TYPE_OPTIONAL) {
-    return aicc_set_out(im, n, 0, x);
+    return x;
   }
   const aicc_node *make = known_optional(x);
   if (make && make->in_count == 1) {
-    return aicc_set_out(im, n, 0, make->in[0]);
+    return make->in[0];
   }
   const aicc_type element = aicc_element_fresh(im, x->type.element);
   if (element.kind == AICC_TYPE_TENSOR && element.rank < 0) {
-    return aicc_unsupported(im, n, "an optional whose element has no known rank");
+    (void)!aicc_unsupported(im, n, "an optional whose element has no known rank");
+    return NULL;
   }
-  return aicc_set_out(im, n, 0, finish(im, AICC_OP_OPT_GET, &x, 1, element));
+  return finish(im, AICC_OP_OPT_GET, &x, 1, element);
+}
+
+aicc_status import_optional_get_element(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  return aicc_set_out(im, n, 0, aicc_optional_get(im, n, aicc_in(n, 0)));
 }

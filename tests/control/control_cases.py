@@ -109,6 +109,20 @@ graph("rank_fits", """g (float[n,m] x, int64 k) => (float[m,n] y) {
               else_branch = e () => (float[n,m] q) { q = Tanh(x) }>
   y = Transpose<perm=[1,0]>(r) }""", expect=lambda x, k: [np.tanh(x).T], x=(3, 4), k=2)
 
+# Optional tensors that a run makes, asks and empties; the output is one, too.
+for value in (1, 3):
+    graph(f"optional_{value}", """g (float[n] x, int64 k) => (optional(float[m]) o, bool has, float[p] y) {
+  two = Constant<value=int64 {2}>() big = Greater(k, two)
+  o = If(big) <then_branch = t () => (optional(float[a]) ot) {
+        d = Concat<axis=0>(x, x) ot = Optional(d) },
+      else_branch = e () => (optional(float[b]) oe) { h = Tanh(x) oe = Optional(h) }>
+  q = If(big) <then_branch = t2 () => (optional(float[c]) qt) {
+        qt = Optional<type = float[c]>() },
+      else_branch = e2 () => (optional(float[f]) qe) { qe = Optional(x) }>
+  has = OptionalHasElement(q) y = OptionalGetElement(o) }""",
+          expect=lambda x, k: [np.concatenate([x, x]) if k > 2 else np.tanh(x), np.array(k <= 2),
+                               np.concatenate([x, x]) if k > 2 else np.tanh(x)], x=(3,), k=value)
+
 def scan_backward(x, h):
     items = []
     for t in reversed(range(x.shape[1])):
