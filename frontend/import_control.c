@@ -26,7 +26,7 @@ aicc_status aicc_need_scalar(aicc_importer *im, const aicc_onnx_node *n, int i) 
   return aicc_invalid(im, n, "input %d must be a tensor of one element", i);
 }
 
-// --- Loop ---------------------------------------------------------------------------------------------
+// --- Loop ----------------------------------------------------------------------------------------
 
 typedef struct onnx_body {
   aicc_importer *im;
@@ -89,7 +89,7 @@ aicc_status import_loop(aicc_importer *im, const aicc_onnx_node *n, int payload)
   return set_outs(im, n, out);
 }
 
-// --- Scan ---------------------------------------------------------------------------------------------
+// --- Scan ----------------------------------------------------------------------------------------
 
 static aicc_status scan_body(void *context, aicc_value *index, aicc_value *const *states,
                              aicc_value **results) {

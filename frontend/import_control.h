@@ -7,7 +7,7 @@
 
 #include "frontend/import_move.h"
 
-// --- loops --------------------------------------------------------------------------------------------
+// --- loops ---------------------------------------------------------------------------------------
 
 // Makes the body's nodes where the importer's builder stands. |index| is the round, i64[]; |states|
 // are the states at its start. Fills |results|: [0] the condition to go on (NULL: always), then the
@@ -35,7 +35,7 @@ bool aicc_known_truth(const aicc_importer *im, const aicc_value *x, bool *truth)
 // Input |i|, where it is there, must be a tensor of one element.
 AICC_MUST_USE aicc_status aicc_need_scalar(aicc_importer *im, const aicc_onnx_node *n, int i);
 
-// --- sequences ----------------------------------------------------------------------------------------
+// --- sequences -----------------------------------------------------------------------------------
 
 // The type of elements like |type|: sizes that are not numbers are `any`.
 aicc_type aicc_element_type(aicc_importer *im, const aicc_type *type);
@@ -56,7 +56,7 @@ aicc_value *aicc_sequence_at(aicc_importer *im, const aicc_onnx_node *n, aicc_va
                              aicc_value *position);
 aicc_value *aicc_sequence_length(aicc_importer *im, aicc_value *sequence);
 
-// --- optionals ----------------------------------------------------------------------------------------
+// --- optionals -----------------------------------------------------------------------------------
 
 aicc_value *aicc_optional_make(aicc_importer *im, aicc_value *x);
 // What |x| holds, or |x| itself where it is no optional. NULL after reporting.

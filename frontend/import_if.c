@@ -1,8 +1,8 @@
 // If: a branch chosen when the model is compiled, or both, and one node that chooses in a run.
 //
-// Where the branches differ in rank, no type fits their output. Then what comes behind the If in its
-// graph is imported once for each of them, into the branches themselves, up to the outputs of the
-// graph (aicc_import_split). A graph that is a branch taken at compile time hands the rest on.
+// Where the branches differ in rank, no type fits their output. Then what comes behind the If in
+// its graph is imported once for each of them, into the branches themselves, up to the outputs of
+// the graph (aicc_import_split). A graph that is a branch taken at compile time hands the rest on.
 #include <string.h>
 
 #include "frontend/import_control.h"
@@ -67,9 +67,10 @@ static void type_empty(aicc_value *value, const aicc_type *type) {
   }
 }
 
-// --- trials -------------------------------------------------------------------------------------------
+// --- trials --------------------------------------------------------------------------------------
 
-// What is reported while it lasts is kept apart: a branch that fails need not be a fault of the model.
+// What is reported while it lasts is kept apart: a branch that fails need not be a fault of the
+// model.
 typedef struct trial {
   aicc_diags own, *diags;
   aicc_status before, status;
@@ -120,10 +121,10 @@ typedef struct branches {
   aicc_region *regions[2];
 } branches;
 
-// --- one branch alone ---------------------------------------------------------------------------------
+// --- one branch alone ----------------------------------------------------------------------------
 
-// Leaves node |n|, whose outputs the regions yield, to aicc_import_split: the walk of its graph calls
-// that.
+// Leaves node |n|, whose outputs the regions yield, to aicc_import_split: the walk of its graph
+// calls that.
 static void leave_split(aicc_importer *im, const aicc_onnx_node *n, aicc_value *condition,
                         aicc_region *const *regions) {
   aicc_split *split = AICC_NEW(&im->scratch, aicc_split);
@@ -212,8 +213,8 @@ static bool ranks_differ(const aicc_region *a, const aicc_region *b) {
   return false;
 }
 
-// TorchScript writes x.squeeze(axis) as: if the size is 1, squeeze, else x. Models go on as if it were 1,
-// which ranks alone decide. The branch that squeezes; -1: the branches are no such pair.
+// TorchScript writes x.squeeze(axis) as: if the size is 1, squeeze, else x. Models go on as if it
+// were 1, which ranks alone decide. The branch that squeezes; -1: the branches are no such pair.
 static int squeezing_branch(const branches *b) {
   const bool first = ends_in_squeeze(b->graphs[0]);
   if (ranks_differ(b->regions[0], b->regions[1]) && first != ends_in_squeeze(b->graphs[1])) {
@@ -241,7 +242,7 @@ static aicc_status assume_squeeze(aicc_importer *im, const aicc_onnx_node *n,
   return import_known(im, n, graph);
 }
 
-// --- both branches ------------------------------------------------------------------------------------
+// --- both branches -------------------------------------------------------------------------------
 
 // Both; where one fails at sizes that options fixed, the other is imported in place and *known set.
 static aicc_status import_branches(aicc_importer *im, const aicc_onnx_node *n, branches *b,
@@ -338,7 +339,7 @@ aicc_status import_if(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   return AICC_OK;
 }
 
-// --- what comes behind a choice between ranks ---------------------------------------------------------
+// --- what comes behind a choice between ranks ----------------------------------------------------
 
 // The rest of the list in branch |k|; the region yields the outputs of the list.
 static void import_rest(aicc_importer *im, aicc_scope *scope, const aicc_split *split, int k,

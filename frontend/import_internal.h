@@ -14,7 +14,8 @@ typedef struct aicc_frame {
   Onnx__OperatorSetIdProto *const *opsets;
   size_t opset_count;
   const char *path;                      // put before names of nodes: "" or "call/"
-  // Attributes of the call, in the order of function->attribute, then attribute_proto; NULL: absent.
+  // Attributes of the call, in the order of function->attribute, then attribute_proto; NULL:
+  // absent.
   const Onnx__AttributeProto **attrs;
 } aicc_frame;
 
@@ -44,9 +45,9 @@ void aicc_import_fail(aicc_importer *im, aicc_status status);
 // Where the walk stands, for messages. Valid until the next node.
 const aicc_loc *aicc_import_loc(aicc_importer *im);
 
-// onnx_order.c: indices of |nodes| so that definitions come before uses, in *out (scratch). The order
-// of the file is kept where it is right. AICC_INVALID after reporting a cycle. Names that |scope| has
-// already are not looked for among the nodes.
+// onnx_order.c: indices of |nodes| so that definitions come before uses, in *out (scratch). The
+// order of the file is kept where it is right. AICC_INVALID after reporting a cycle. Names that
+// |scope| has already are not looked for among the nodes.
 AICC_MUST_USE aicc_status aicc_import_order(aicc_importer *im, const aicc_scope *scope,
                                             Onnx__NodeProto *const *nodes, size_t count,
                                             const size_t **out);
@@ -100,8 +101,9 @@ typedef struct aicc_split {
   aicc_value *condition;
   aicc_region *regions[2];  // then, else; results are the node's
 } aicc_split;
-// Imports the rest of |list| into both branches of im->split, and binds the outputs in |scope|; where
-// those differ in rank too and the scope may split, leaves im->split set for the graph around it.
+// Imports the rest of |list| into both branches of im->split, and binds the outputs in |scope|;
+// where those differ in rank too and the scope may split, leaves im->split set for the graph around
+// it.
 void aicc_import_split(aicc_importer *im, aicc_scope *scope, const aicc_node_list *list,
                        size_t from);
 

@@ -214,7 +214,7 @@ static aicc_status run_passes(plan *p) {
   return aicc_unsupported(p->im, p->loop->n, "the types of the loop's states do not settle");
 }
 
-// --- the node -----------------------------------------------------------------------------------------
+// --- the node ------------------------------------------------------------------------------------
 
 // Whether |d| has a symbol that the loop's body may have defined.
 static bool is_inner(const plan *p, aicc_dim d) {

@@ -145,9 +145,10 @@ const aicc_tensor *aicc_onnx_tensor_attr(const aicc_onnx_node *n, const char *na
   return status == AICC_OK ? tensor : NULL;
 }
 
-// --- tensors --------------------------------------------------------------------------------------
+// --- tensors -------------------------------------------------------------------------------------
 
-// Takes over |read|: the module keeps its bytes. Large tensors stay in the mapped file, aligned or not.
+// Takes over |read|: the module keeps its bytes. Large tensors stay in the mapped file, aligned or
+// not.
 static aicc_status keep_tensor(aicc_importer *im, aicc_onnx_tensor *read, aicc_tensor *out) {
   if (read->rank > AICC_MAX_RANK) {
     AICC_EMIT0(im->diags, E0341, aicc_import_loc(im));

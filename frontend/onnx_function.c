@@ -99,7 +99,8 @@ aicc_status aicc_function_call(aicc_importer *im, const aicc_onnx_node *n,
       .attrs = call_attrs(im, n, f),
   };
   if (call_depth(frame) > AICC_IMPORT_DEPTH_MAX) {
-    return aicc_invalid(im, n, "functions call each other more than %d deep", AICC_IMPORT_DEPTH_MAX);
+    return aicc_invalid(im, n, "functions call each other more than %d deep",
+                        AICC_IMPORT_DEPTH_MAX);
   }
   aicc_scope *body = aicc_scope_create(im, NULL, frame, im->b.region);
   body->depth = n->scope->depth;

@@ -7,7 +7,7 @@
 
 enum { IR_VERSION_KNOWN = 14, OPSET_KNOWN = 28 };
 
-// --- reports ----------------------------------------------------------------------------------------
+// --- reports -------------------------------------------------------------------------------------
 
 const aicc_loc *aicc_import_loc(aicc_importer *im) { return &im->b.loc; }
 
@@ -49,7 +49,7 @@ aicc_status aicc_invalid(aicc_importer *im, const aicc_onnx_node *n AICC_UNUSED,
   return AICC_INVALID;
 }
 
-// --- one node ---------------------------------------------------------------------------------------
+// --- one node ------------------------------------------------------------------------------------
 
 bool aicc_wants_out(const aicc_onnx_node *n, int i) {
   return i < n->out_count && *n->proto->output[i];
@@ -350,7 +350,7 @@ void aicc_import_nodes(aicc_importer *im, aicc_scope *scope, Onnx__NodeProto *co
   aicc_import_list(im, scope, &list, 0);
 }
 
-// --- graphs -----------------------------------------------------------------------------------------
+// --- graphs --------------------------------------------------------------------------------------
 
 static void import_graph_nodes(aicc_importer *im, aicc_scope *scope,
                                const Onnx__GraphProto *graph) {
@@ -448,7 +448,7 @@ aicc_region *aicc_import_subgraph(aicc_importer *im, const aicc_onnx_node *n,
   return region;
 }
 
-// --- the model --------------------------------------------------------------------------------------
+// --- the model -----------------------------------------------------------------------------------
 
 static void check_versions(aicc_importer *im) {
   const aicc_loc loc = {.file = im->module->file};
