@@ -221,6 +221,8 @@ uint32_t *aicc_count_uses(const aicc_module *module, aicc_arena *arena);
 
 const aicc_attr *aicc_attr_find(const aicc_node *node, aicc_attr_key key);  // NULL: absent
 void aicc_attr_remove(aicc_node *node, aicc_attr_key key);
+// Gives |to|, which has none, the attributes of |from|; both may be changed from then on.
+void aicc_attrs_copy(aicc_module *module, aicc_node *to, const aicc_node *from);
 void aicc_set_int(aicc_module *module, aicc_node *node, aicc_attr_key key, int64_t value);
 void aicc_set_float(aicc_module *module, aicc_node *node, aicc_attr_key key, double value);
 void aicc_set_string(aicc_module *module, aicc_node *node, aicc_attr_key key, const char *value);

@@ -69,9 +69,7 @@ void aicc_layout_conv(aicc_layout *l, aicc_node *node) {
   aicc_value *x = pad_spatial(l, aicc_layout_transposed(l, node->in[0], last), node, spatial);
   aicc_value *in[] = {x, node->in[1], node->in_count > 2 ? node->in[2] : NULL};
   aicc_node *conv = aicc_node_create(l->module, AICC_OP_CONV, in, node->in_count, 1);
-  conv->attrs = aicc_arena_memdup(&l->module->arena, node->attrs,
-                                  (size_t)node->attr_count * sizeof *node->attrs);
-  conv->attr_count = node->attr_count;
+  aicc_attrs_copy(l->module, conv, node);
   aicc_set_string(l->module, conv, AICC_ATTR_LAYOUT, "nhwc");
   aicc_attr_remove(conv, AICC_ATTR_PADS);
   aicc_dim dims[AICC_MAX_RANK];
