@@ -148,6 +148,7 @@ struct aicc_module {
   size_t buf_count, buf_capacity;
   const char *file;        // for diagnostics
   int opset;
+  bool tf32;               // contractions of f32 may round their operands to tf32: set before lowering
 };
 
 // --- tables -------------------------------------------------------------------------------------

@@ -306,6 +306,7 @@ static void visit(void *context, aicc_node *node) {
 
 aicc_status aicc_pass_layout(aicc_pass_context *pass) {
   aicc_layout l = {.module = pass->module};
+  l.pads_inside = pass->machine && pass->machine->kind == AICC_MACHINE_GPU;
   l.b = (aicc_builder){.module = pass->module, .diags = pass->diags};
   aicc_region_visit(pass->module->body, visit, &l);
   return AICC_OK;

@@ -5,7 +5,9 @@
 //   lower_memory.c  lives of buffers
 //   lower_kernel.c  one kernel in the making: parameters, sizes, launching
 //   lower_elem.c    one element of a value as a scalar expression (all fused arithmetic and moves)
+//   lower_vector.c  several neighbouring elements in one lane of a GPU
 //   lower_map.c lower_row.c lower_matmul.c lower_conv.c   the group kinds
+//   lower_gpu_map.c lower_gpu_row.c                       two of them on GPUs
 //   lower_own.c     operators with kernels of their own (library text in passes/kernels/*.kir)
 #ifndef AICC_PASSES_LOWER_H
 #define AICC_PASSES_LOWER_H
@@ -89,6 +91,7 @@ typedef struct lower_kernel {
   lk_memo *memo;              // elements computed in the open blocks
   size_t memo_count, memo_capacity;
   const char *schedule;       // for reports and the printed plan; or NULL
+  struct lk_vector *vector;   // lower_vector.h: several elements of a lane in the making, or NULL
 } lower_kernel;
 
 void lk_begin(lower_kernel *lk, aicc_lower *lw, const char *name, const char *kind,

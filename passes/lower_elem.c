@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "passes/lower.h"
+#include "passes/lower_vector.h"
 
 typedef kir_val (*elem_fn)(lower_kernel *lk, const aicc_node *node, const kir_val *index);
 
@@ -27,7 +28,11 @@ kir_val lk_linear(lower_kernel *lk, const aicc_type *type, const kir_val *index)
 }
 
 kir_val lk_load(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val linear) {
-  const kir_val value =
+  kir_val value;
+  if (lk_vector_load_element(lk, buffer, dtype, linear, &value)) {
+    return kir_cast(&lk->b, value, lk_compute_type(dtype), false);
+  }
+  value =
       lk->guard ? kir_load_or(&lk->b, buffer, linear, lk->guard, kir_const(&lk->b, dtype, 0))
                 : kir_load(&lk->b, buffer, linear);
   return kir_cast(&lk->b, value, lk_compute_type(dtype), false);

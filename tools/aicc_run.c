@@ -39,7 +39,11 @@ static const args_option option_rows[] = {
     {"--inspect", NULL, ARGS_FLAG, NULL,
      "show inputs, outputs, memory, images and kernels; no run"},
     {"--json", NULL, ARGS_FLAG, NULL, "--inspect as JSON"},
-    {"--device", "-d", ARGS_VALUE, "NAME", "where to run (default: cpu)"},
+    {"--device", "-d", ARGS_VALUE, "NAME",
+     "where to run: cpu, or cuda:N, an NVIDIA GPU (default: cpu)"},
+    {"--no-graphs", NULL, ARGS_FLAG, NULL, "on a GPU: call the model in every run, repeat none"},
+    {"--check-kernels", NULL, ARGS_FLAG, NULL,
+     "on a GPU: wait after each kernel, so that a failure names it"},
     {"--threads", "-t", ARGS_VALUE, "N", "CPU threads (default: one per CPU)"},
     {"--profile", NULL, ARGS_FLAG, NULL, "show the time of each kernel and ONNX node"},
     {"--verify", NULL, ARGS_FLAG, NULL, "compare the weights with their checksum first"},
@@ -75,7 +79,7 @@ typedef struct run_options {
   text_list outputs, expects, test_data;
   aicc_tolerance tolerance;
   long threads;
-  bool inspect, json, profile, verify, quiet;
+  bool inspect, json, profile, verify, quiet, no_graphs, check_kernels;
 } run_options;
 
 // A model with a session, and what was found to differ.
@@ -139,6 +143,8 @@ static bool read_options(const args *a, run_options *out) {
   out->profile = args_has(a, "--profile");
   out->verify = args_has(a, "--verify");
   out->quiet = args_has(a, "--quiet");
+  out->no_graphs = args_has(a, "--no-graphs");
+  out->check_kernels = args_has(a, "--check-kernels");
   return true;
 }
 
@@ -384,8 +390,13 @@ static aicc_status run_inputs(run_state *state, const aicc_inputs *inputs, aicc_
     AICC_TRY(status);
   }
   if (!options->quiet) {
-    printf("ran in %.3f ms on %s with %u threads (loaded in %.1f ms)\n", took, options->device,
-           aicc_rt_session_threads(state->session), state->load_ms);
+    char threads[40] = "";
+    if (strcmp(options->device, "cpu") == 0) {
+      snprintf(threads, sizeof threads, " with %u threads",
+               aicc_rt_session_threads(state->session));
+    }
+    printf("ran in %.3f ms on %s%s (loaded in %.1f ms)\n", took, options->device, threads,
+           state->load_ms);
   }
   return AICC_OK;
 }
@@ -407,6 +418,9 @@ static aicc_status run_once(run_state *state, aicc_diags *diags) {
 
 // Plans the memory where all dimensions are fixed or given.
 static bool measure(run_state *state, aicc_rt_memory *memory) {
+  if (state->session == NULL) {
+    return false;
+  }
   aicc_diags quiet;
   aicc_diags_init(&quiet);
   aicc_input_specs specs = state->options->specs;
@@ -433,10 +447,12 @@ static bool measure(run_state *state, aicc_rt_memory *memory) {
 static aicc_status inspect(run_state *state) {
   aicc_rt_memory memory;
   const bool known = measure(state, &memory);
+  const char *missing = state->session != NULL ? "give symbolic dimensions with --dim"
+                                               : "--device NAME, where there is such a device";
   if (state->options->json) {
     aicc_inspect_json(stdout, state->info, known ? &memory : NULL);
   } else {
-    aicc_inspect_text(stdout, state->info, known ? &memory : NULL);
+    aicc_inspect_text(stdout, state->info, known ? &memory : NULL, missing);
   }
   return AICC_OK;
 }
@@ -448,7 +464,9 @@ static aicc_status open_model(run_state *state, aicc_diags *diags) {
   const double start = now_ms();
   const aicc_rt_model_options model_options = {NULL, options->verify};
   const aicc_rt_session_options session_options = {.threads = (uint32_t)options->threads,
-                                                   .profile = options->profile};
+                                                   .profile = options->profile,
+                                                   .no_graphs = options->no_graphs,
+                                                   .check_kernels = options->check_kernels};
   aicc_rt_error error;
   state->model = aicc_rt_model_open(options->model, &model_options, &error);
   if (state->model != NULL) {
@@ -457,6 +475,9 @@ static aicc_status open_model(run_state *state, aicc_diags *diags) {
         aicc_rt_session_create(state->model, options->device, &session_options, &error);
   }
   state->load_ms = now_ms() - start;
+  if (state->model != NULL && options->inspect && error.code == AICC_RT_UNAVAILABLE) {
+    return AICC_OK;  // what is in a model can be said anywhere
+  }
   return state->session != NULL ? AICC_OK : aicc_value_fail(&error, diags);
 }
 
@@ -469,7 +490,7 @@ static aicc_status run_model(run_state *state, aicc_diags *diags) {
                                                : run_once(state, diags));
   if (state->options->profile) {
     aicc_profile profile;
-    aicc_profile_read(state->session, state->info, &diags->arena, &profile);
+    aicc_profile_read(state->session, &diags->arena, &profile);
     aicc_profile_print(stdout, &profile, 40);
   }
   return AICC_OK;
