@@ -61,6 +61,10 @@ aicc_dim aicc_lower_read(aicc_lower *lw, const aicc_value *value, int index);
 void aicc_lower_region(aicc_lower *lw, aicc_region *region);
 void aicc_lower_unsupported(aicc_lower *lw, const aicc_node *node, const char *rule);
 bool aicc_lower_control(aicc_lower *lw, aicc_node *node);  // false: not one of its operators
+// Optional tensors at the border of the graph (sequences need nothing). The second: false where output
+// |index| is none.
+void aicc_lower_optional_inputs(aicc_lower *lw);
+bool aicc_lower_optional_output(aicc_lower *lw, const aicc_value *value, int index);
 void aicc_lower_lives(aicc_plan *plan);  // lower_memory.c: numbers steps, fills first and last
 
 // --- lower_kernel.c ---------------------------------------------------------------------------------
