@@ -55,19 +55,20 @@ bool cu_settings_read(cu_settings *settings) {
   settings->eager = true;  // nothing to do later: a queue would only cost time
 #endif
   emu_options *emu = &settings->emu;
-  const bool ok = read_int("AICC_EMU_SM", 75, 129, &emu->sm) &
-                  read_number("AICC_EMU_SEED", 0, UINT64_MAX, &emu->seed) &
-                  read_int("AICC_EMU_THREADS", 0, 1024, &emu->threads) &
-                  read_int("AICC_EMU_ULP", 0, 1024, &emu->ulp_noise) &
-                  read_flag("AICC_EMU_NO_RACES", &emu->no_races) &
-                  read_number("AICC_EMU_LIMIT", 0, UINT64_MAX, &emu->instruction_limit) &
-                  read_number("AICC_EMU_MEMORY", 1, UINT64_C(1) << 40, &emu->memory_bytes) &
-                  read_int("AICC_EMU_DEVICES", 0, CU_MAX_DEVICES, &settings->devices) &
-                  read_int("AICC_EMU_MULTIPROCESSORS", 1, 1024, &settings->multiprocessors) &
-                  read_int("AICC_EMU_DRIVER", 11000, 13999, &settings->driver_version) &
-                  read_flag("AICC_EMU_EAGER", &settings->eager) &
-                  read_flag("AICC_EMU_STATS", &settings->stats) &
-                  read_flag("AICC_EMU_LEAKS", &settings->leaks);
+  bool ok = true;  // all that is wrong is said, not the first alone
+  ok = read_int("AICC_EMU_SM", 75, 129, &emu->sm) && ok;
+  ok = read_number("AICC_EMU_SEED", 0, UINT64_MAX, &emu->seed) && ok;
+  ok = read_int("AICC_EMU_THREADS", 0, 1024, &emu->threads) && ok;
+  ok = read_int("AICC_EMU_ULP", 0, 1024, &emu->ulp_noise) && ok;
+  ok = read_flag("AICC_EMU_NO_RACES", &emu->no_races) && ok;
+  ok = read_number("AICC_EMU_LIMIT", 0, UINT64_MAX, &emu->instruction_limit) && ok;
+  ok = read_number("AICC_EMU_MEMORY", 1, UINT64_C(1) << 40, &emu->memory_bytes) && ok;
+  ok = read_int("AICC_EMU_DEVICES", 0, CU_MAX_DEVICES, &settings->devices) && ok;
+  ok = read_int("AICC_EMU_MULTIPROCESSORS", 1, 1024, &settings->multiprocessors) && ok;
+  ok = read_int("AICC_EMU_DRIVER", 11000, 13999, &settings->driver_version) && ok;
+  ok = read_flag("AICC_EMU_EAGER", &settings->eager) && ok;
+  ok = read_flag("AICC_EMU_STATS", &settings->stats) && ok;
+  ok = read_flag("AICC_EMU_LEAKS", &settings->leaks) && ok;
   settings->report = getenv("AICC_EMU_REPORT");
   if (ok && cu_device_facts_of(emu->sm) == NULL) {
     fprintf(stderr, "emulator: AICC_EMU_SM=%d is no compute capability it knows\n", emu->sm);

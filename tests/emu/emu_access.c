@@ -109,15 +109,10 @@ static void note_read(emu_warp *warp, emu_word_record *r, u32 me, u8 mask) {
     r->read_many |= r->read_thread != me;
     return;
   }
-  if (!(r->read_mask & mask) || r->read_time < warp->block->began) {
+  // Who read at an earlier time is forgotten: of several readers the time of one alone is known, and
+  // a reader that is in order must not be taken for one that is not.
+  if (!(r->read_mask & mask) || r->read_time != now) {
     r->read_warps = 0;
-  } else if (r->read_time != now) {
-    for (u32 rest = r->read_warps; rest; rest &= rest - 1) {
-      u32 other = (u32)__builtin_ctz(rest);
-      if (other != warp->id && r->read_time < warp->seen[other]) {
-        r->read_warps &= ~(1u << other);
-      }
-    }
   }
   r->read_many = same_warp && r->read_warps && (r->read_many || r->read_thread != me);
   r->read_warps |= 1u << warp->id;

@@ -14,9 +14,15 @@ static void *reserve(u64 bytes) {
   return at == MAP_FAILED ? NULL : at;
 }
 
+// Devices have places of their own, so that memory of one is none in another: 32 of 1 TiB.
+static u64 next_base(void) {
+  static u32 devices;
+  return DEVICE_BASE + ((u64)(__atomic_fetch_add(&devices, 1, __ATOMIC_RELAXED) % 32) << 40);
+}
+
 bool emu_memory_create(emu_memory *m, u64 bytes) {
   bytes = (bytes + GRANULE - 1) / GRANULE * GRANULE;
-  *m = (emu_memory){.base = DEVICE_BASE, .bytes = bytes};
+  *m = (emu_memory){.base = next_base(), .bytes = bytes};
   m->data = reserve(bytes);
   m->written = reserve(bytes);
   m->valid = reserve(bytes / GRANULE * sizeof *m->valid);

@@ -143,9 +143,12 @@ static void declare_regs(body *b) {
   }
   ptx_step(p);
   do {
-    size_t size = p->token.size;
-    reg_range range = {.stem = ptx_name(p), .stem_size = size, .count = -1,
-                       .first = b->f->reg_count, .scope = b->scopes[b->depth - 1]};
+    reg_range range = {.stem = ptx_name(p), .count = -1, .first = b->f->reg_count,
+                       .scope = b->scopes[b->depth - 1]};
+    range.stem_size = strlen(range.stem);
+    if (p->failed) {
+      return;
+    }
     if (ptx_accept(p, "<")) {
       uint64_t count = ptx_integer(p);
       if (count > 1 << 20) {

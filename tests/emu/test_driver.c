@@ -468,6 +468,10 @@ START_TEST(test_stale_memory) {
   CUcontext other;
   OK(p_cuCtxCreate_v2(&other, 0, 0));
   const buffers fresh = make_buffers();
+  CUcontext owner;
+  ck_assert_uint_ne(fresh.in, b.in);
+  OK(p_cuPointerGetAttribute(&owner, CU_POINTER_ATTRIBUTE_CONTEXT, b.in));
+  ck_assert_ptr_eq(owner, context);
   const buffers mixed = {b.in, fresh.out};
   OK(launch_add(load_add(&module), NULL, mixed, 1));
   FAILS(p_cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
