@@ -184,7 +184,7 @@ static u8 *at_global(emu_warp *warp, int lane, u64 address, u32 bytes, u32 acces
   if (!warp->block->device->options.no_races) {
     emu_race(warp, lane, offset, bytes, access);
   }
-  if (access & EMU_WRITE) {
+  if (access & EMU_WRITE && !(access & EMU_ATOMIC)) {  // which is of written bytes
     memset(m->written + offset, 1, bytes);
   }
   return m->data + offset;

@@ -75,7 +75,7 @@ enum {
   EMU_M_STRONG = 1 << 8, EMU_M_ACQUIRE = 1 << 9, EMU_M_RELEASE = 1 << 10,
   EMU_M_ALIGNED = 1 << 11, EMU_M_NONALIGNED = 1 << 12, EMU_M_WRAP = 1 << 13, EMU_M_CC = 1 << 14,
   EMU_M_X = 1 << 15, EMU_M_LEFT = 1 << 16, EMU_M_HI = 1 << 17, EMU_M_SHIFTAMT = 1 << 18,
-  EMU_M_TO = 1 << 19, EMU_M_ARRIVE = 1 << 20, EMU_M_RED = 1 << 21, EMU_M_CTA = 1 << 22,
+  EMU_M_TO = 1 << 19, EMU_M_ARRIVE = 1 << 20, EMU_M_RED = 1 << 21,
   EMU_M_INTEGRAL = 1 << 23, EMU_M_NEGATE = 1 << 24, EMU_M_ALL = 1 << 25,
   EMU_M_ADDRESS32 = 1 << 26, EMU_M_SECOND32 = 1 << 27, EMU_M_COPY = 1 << 28,
   EMU_M_UNPROVEN = 1 << 29, EMU_M_RESULT = 1 << 30,

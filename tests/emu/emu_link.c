@@ -188,7 +188,7 @@ static void mods_of(emu_inst *inst, const emu_words *words) {
               {EMU_W_MMIO, EMU_M_STRONG}, {EMU_W_ALIGNED, EMU_M_ALIGNED}, {EMU_W_WRAP, EMU_M_WRAP},
               {EMU_W_CC, EMU_M_CC}, {EMU_W_L, EMU_M_LEFT}, {EMU_W_HI, EMU_M_HI},
               {EMU_W_SHIFTAMT, EMU_M_SHIFTAMT}, {EMU_W_TO, EMU_M_TO}, {EMU_W_ARRIVE, EMU_M_ARRIVE},
-              {EMU_W_RED, EMU_M_RED}, {EMU_W_CTA, EMU_M_CTA}};
+              {EMU_W_RED, EMU_M_RED}};
   for (size_t i = 0; i < sizeof mods / sizeof *mods; i++) {
     inst->mods |= emu_has(words, mods[i].word) ? mods[i].mod : 0;
   }

@@ -21,27 +21,22 @@ static void addresses_of(const emu_warp *warp, const emu_inst *inst, u64 *addres
   }
 }
 
-static u64 load_value(const u8 *at, u32 bytes) {
-  u64 value = 0;
-  memcpy(&value, at, bytes);
-  return value;
-}
-
+// Other blocks may be at the same place, atomically or not: an element is read and written as one.
 static u64 load_fixed(const u8 *at, u32 bytes) {
   switch (bytes) {
     case 1: return *at;
-    case 2: return load_value(at, 2);
-    case 4: return load_value(at, 4);
-    default: return load_value(at, 8);
+    case 2: return __atomic_load_n((const u16 *)(const void *)at, __ATOMIC_RELAXED);
+    case 4: return __atomic_load_n((const u32 *)(const void *)at, __ATOMIC_RELAXED);
+    default: return __atomic_load_n((const u64 *)(const void *)at, __ATOMIC_RELAXED);
   }
 }
 
 static void store_fixed(u8 *at, u64 value, u32 bytes) {
   switch (bytes) {
     case 1: *at = (u8)value; break;
-    case 2: memcpy(at, &value, 2); break;
-    case 4: memcpy(at, &value, 4); break;
-    default: memcpy(at, &value, 8); break;
+    case 2: __atomic_store_n((u16 *)(void *)at, (u16)value, __ATOMIC_RELAXED); break;
+    case 4: __atomic_store_n((u32 *)(void *)at, (u32)value, __ATOMIC_RELAXED); break;
+    default: __atomic_store_n((u64 *)(void *)at, value, __ATOMIC_RELAXED); break;
   }
 }
 
@@ -132,7 +127,7 @@ void emu_x_ld(emu_warp *warp, const emu_inst *inst, u32 mask) {
     u32 entry = inst->list[i];
     if (inst->size == 4 && !(entry & EMU_LIST_64)) {
       u32 *d = emu_u32(warp, entry & (u32)EMU_LIST_CELL);
-      EMU_EACH(d[l] = (u32)load_value(at[l] + i * 4, 4));
+      EMU_EACH(d[l] = (u32)load_fixed(at[l] + i * 4, 4));
     } else {
       EMU_EACH(put_listed(warp, entry, l, load_fixed(at[l] + i * inst->size, inst->size),
                           inst->types[0]));
