@@ -95,7 +95,7 @@ static aicc_status open_machine(cg *c, int opt_level) {
 
 aicc_status cg_open(cg *c, const cg_target *target, const char *name, int opt_level,
                     aicc_arena *arena, aicc_diags *diags) {
-  *c = (cg){.target = target, .arena = arena, .diags = diags};
+  *c = (cg){.target = target, .arena = arena, .diags = diags, .notes = ""};
   c->context = LLVMContextCreate();
   LLVMContextSetDiagnosticHandler(c->context, on_diagnostic, c);
   c->module = LLVMModuleCreateWithNameInContext(name, c->context);

@@ -23,6 +23,7 @@ typedef struct cg {
   LLVMTargetMachineRef machine;
   LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, nothing;
   bool failed;         // a diagnostic was emitted: the module is not to be used
+  const char *notes;   // GPU: lines of comment that say which nodes a kernel comes from; never NULL
 } cg;
 
 // Opens an empty module. |opt_level| 0..3 is that of LLVM's code generator.
@@ -89,6 +90,8 @@ typedef struct cg_kernel {
   uint32_t scratch_used;
   const cg_gpu *gpu;   // NULL: a CPU
   LLVMValueRef lane;   // GPU: i64, this thread's lane
+  LLVMValueRef warp;   // GPU: i64, uniform: this warp's number in its task
+  bool shared;         // GPU: local buffers lie in shared memory
   LLVMValueRef *own;   // GPU: indices that are congruent to the lane modulo the width
   size_t own_count, own_capacity;
   cg_order order;

@@ -27,15 +27,18 @@ static void attributes(cg *c, LLVMValueRef function, unsigned block_threads,
   LLVMSetVisibility(function, LLVMProtectedVisibility);
 }
 
-// A wave runs in lock step: it is LLVM that must not move accesses over this place.
-static void meet(cg_kernel *k) {
+static void fenced(cg_kernel *k, const char *scope, const char *barrier) {
   cg *c = k->c;
-  static const char scope[] = "wavefront";
   const unsigned id = LLVMGetSyncScopeID(c->context, scope, strlen(scope));
   LLVMBuildFenceSyncScope(c->builder, LLVMAtomicOrderingRelease, id, "");
-  cg_intrinsic(c, "llvm.amdgcn.wave.barrier", NULL, 0, NULL, 0);
+  cg_intrinsic(c, barrier, NULL, 0, NULL, 0);
   LLVMBuildFenceSyncScope(c->builder, LLVMAtomicOrderingAcquire, id, "");
 }
+
+// A wave runs in lock step: it is LLVM that must not move accesses over this place.
+static void meet(cg_kernel *k) { fenced(k, "wavefront", "llvm.amdgcn.wave.barrier"); }
+
+static void barrier(cg_kernel *k) { fenced(k, "workgroup", "llvm.amdgcn.s.barrier"); }
 
 static LLVMValueRef exchange(cg_kernel *k, LLVMValueRef word, int distance) {
   cg *c = k->c;
@@ -71,9 +74,11 @@ const cg_gpu cg_gpu_amdgpu = {
     .global_space = GLOBAL_SPACE,
     .shared_space = SHARED_SPACE,
     .atomic_scope = "agent",
+    .static_shared = 64 << 10,
     .attributes = attributes,
     .meet = meet,
     .exchange = exchange,
     .opaque = opaque,
     .first = first,
+    .barrier = barrier,
 };

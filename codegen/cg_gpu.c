@@ -1,4 +1,7 @@
 // One kernel as a GPU function: parameters, the place of local memory, the loop over tasks.
+#include <stdio.h>
+#include <string.h>
+
 #include "codegen/cg_gpu.h"
 
 const cg_gpu *cg_gpu_of(const cg_target *target) {
@@ -22,17 +25,30 @@ enum {
   LIGHT_WEIGHT = 36,   // up to 64 registers do
   HEAVY_WEIGHT = 440,  // beyond, 128 do not
 };
-enum { HIDDEN_TASKS, HIDDEN_WARPS, HIDDEN_SCRATCH, HIDDEN_COUNT };
+enum { HIDDEN_TASKS, HIDDEN_WORKERS, HIDDEN_SCRATCH, HIDDEN_COUNT };
+
+static unsigned warps_of_block(const kir_kernel *kernel) {
+  return kernel->warps > 1 ? (unsigned)kernel->warps : CG_GPU_WARPS;
+}
+
+// Shared memory of a block whose tasks need |local_bytes| each; 0: it is not used.
+static uint64_t shared_bytes(const kir_kernel *kernel, uint64_t local_bytes) {
+  return kernel->warps > 1          ? local_bytes
+         : fits_shared(local_bytes) ? local_bytes * CG_GPU_WARPS
+                                    : 0;
+}
 
 cg_kernel_info cg_gpu_kernel_info(const cg_target *target, const kir_kernel *kernel,
                                   uint64_t local_bytes) {
-  const bool shared = fits_shared(local_bytes);
+  const uint64_t shared = shared_bytes(kernel, local_bytes);
+  const bool dynamic = shared > cg_gpu_of(target)->static_shared;
   return (cg_kernel_info){
       .arg_bytes = (uint32_t)kernel->param_count * 8,
-      .scratch_bytes = shared ? 0 : (uint32_t)local_bytes,
-      .block_threads = CG_GPU_WARPS * (uint32_t)target->machine.width,
-      .task_warps = 1,
-      .shared_bytes = shared ? (uint32_t)local_bytes * CG_GPU_WARPS : 0,
+      .scratch_bytes = shared == 0 ? (uint32_t)local_bytes : 0,
+      .block_threads = warps_of_block(kernel) * (uint32_t)target->machine.width,
+      .task_warps = (uint32_t)kernel->warps,
+      .shared_bytes = dynamic ? 0 : (uint32_t)shared,
+      .dynamic_shared_bytes = dynamic ? (uint32_t)shared : 0,
   };
 }
 
@@ -48,6 +64,7 @@ static void describe_buffer(cg_kernel *k, unsigned index, const kir_param *param
     cg_add_attribute(c, k->function, index + 1, "readonly", 0);
   }
   cg_add_attribute(c, k->function, index + 1, "nofree", 0);
+  cg_add_attribute(c, k->function, index + 1, "align", 16);
 }
 
 // What a kernel is likely to hold in registers, by its length and depth: loops that are unrolled
@@ -92,9 +109,9 @@ static uint64_t weight_of(const kir_kernel *kernel, const kir_block *block) {
 
 static cg_gpu_load load_of(const kir_kernel *kernel) {
   const uint64_t weight = weight_of(kernel, &kernel->body);
-  return weight > HEAVY_WEIGHT   ? CG_GPU_HEAVY
-         : weight > LIGHT_WEIGHT ? CG_GPU_MEDIUM
-                                 : CG_GPU_LIGHT;
+  return weight > HEAVY_WEIGHT || cg_gpu_has_mma(kernel) ? CG_GPU_HEAVY
+         : weight > LIGHT_WEIGHT                         ? CG_GPU_MEDIUM
+                                                         : CG_GPU_LIGHT;
 }
 
 static void add_function(cg_kernel *k, const char *symbol) {
@@ -105,7 +122,7 @@ static void add_function(cg_kernel *k, const char *symbol) {
   for (int i = 0; i < own; i++) {
     types[i] = k->kernel->params[i].is_buffer ? pointer : c->i64;
   }
-  types[own + HIDDEN_TASKS] = types[own + HIDDEN_WARPS] = c->i64;
+  types[own + HIDDEN_TASKS] = types[own + HIDDEN_WORKERS] = c->i64;
   types[own + HIDDEN_SCRATCH] = pointer;
   k->function = LLVMAddFunction(c->module, symbol,
                                 LLVMFunctionType(c->nothing, types, (unsigned)count, false));
@@ -117,7 +134,7 @@ static void add_function(cg_kernel *k, const char *symbol) {
   }
   cg_add_attribute(c, k->function, (unsigned)LLVMAttributeFunctionIndex, "nounwind", 0);
   cg_add_string_attribute(c, k->function, "no-builtins", "true");
-  k->gpu->attributes(c, k->function, CG_GPU_WARPS * (unsigned)k->width,
+  k->gpu->attributes(c, k->function, warps_of_block(k->kernel) * (unsigned)k->width,
                      load_of(k->kernel));
 }
 
@@ -147,39 +164,47 @@ static void bind_params(cg_kernel *k) {
 // --- where this thread stands --------------------------------------------------------------------
 
 typedef struct thread {
-  LLVMValueRef in_block, warp;  // i32, i64: number of the warp in its block, among all
+  LLVMValueRef in_block, worker;  // i32, i64: number of the warp in its block; of what runs a task
 } thread;
+
+// Lane and warp of thread |id| of its block; gives the warp's number in the block.
+static LLVMValueRef take_place(cg_kernel *k, LLVMValueRef id) {
+  cg *c = k->c;
+  LLVMBuilderRef b = c->builder;
+  const unsigned width = (unsigned)k->width;
+  LLVMValueRef lane = LLVMBuildAnd(b, id, LLVMConstInt(c->i32, width - 1, false), "");
+  k->lane = LLVMBuildZExt(b, lane, c->i64, "lane");
+  cg_add_fact(k, k->lane, 1, true);
+  LLVMValueRef own = LLVMBuildUDiv(b, id, LLVMConstInt(c->i32, width, false), "");
+  own = k->gpu->first(k, own);
+  if (k->kernel->warps > 1) {  // LLVM is to know its range
+    const unsigned most = KIR_WARPS_MAX - 1;
+    own = LLVMBuildAnd(b, own, LLVMConstInt(c->i32, most, false), "");
+    k->warp = LLVMBuildZExt(b, own, c->i64, "warp");
+    cg_add_fact(k, k->warp, 1, true);
+  } else {
+    k->warp = cg_int(c, 0);
+  }
+  return own;
+}
 
 static thread find_thread(cg_kernel *k) {
   cg *c = k->c;
   LLVMBuilderRef b = c->builder;
-  const unsigned width = (unsigned)k->width;
-  LLVMValueRef id = cg_intrinsic(c, k->gpu->thread_id, NULL, 0, NULL, 0);
+  LLVMValueRef own = take_place(k, cg_intrinsic(c, k->gpu->thread_id, NULL, 0, NULL, 0));
   LLVMValueRef block = cg_intrinsic(c, k->gpu->block_id, NULL, 0, NULL, 0);
-  LLVMValueRef lane = LLVMBuildAnd(b, id, LLVMConstInt(c->i32, width - 1, false), "");
-  k->lane = LLVMBuildZExt(b, lane, c->i64, "lane");
-  LLVMValueRef own = LLVMBuildUDiv(b, id, LLVMConstInt(c->i32, width, false), "");
-  own = k->gpu->first(k, own);
-  LLVMValueRef first = LLVMBuildMul(b, LLVMBuildZExt(b, block, c->i64, ""),
-                                    cg_int(c, CG_GPU_WARPS), "");
+  block = LLVMBuildZExt(b, block, c->i64, "");
+  if (k->kernel->warps > 1) {
+    return (thread){.in_block = own, .worker = block};
+  }
+  LLVMValueRef first = LLVMBuildMul(b, block, cg_int(c, CG_GPU_WARPS), "");
   LLVMValueRef warp = LLVMBuildAdd(b, first, LLVMBuildZExt(b, own, c->i64, ""), "warp");
-  return (thread){.in_block = own, .warp = warp};
+  return (thread){.in_block = own, .worker = warp};
 }
 
-static void place_local(cg_kernel *k, const thread *t, const char *symbol, uint64_t bytes) {
+static LLVMValueRef declared_shared(cg_kernel *k, const char *symbol, uint64_t bytes) {
   cg *c = k->c;
-  LLVMBuilderRef b = c->builder;
-  if (bytes == 0) {
-    return;
-  }
-  if (!fits_shared(bytes)) {
-    LLVMValueRef offset = LLVMBuildMul(b, t->warp, cg_int(c, (int64_t)bytes), "");
-    LLVMValueRef all =
-        LLVMGetParam(k->function, (unsigned)(k->kernel->param_count + HIDDEN_SCRATCH));
-    k->scratch = LLVMBuildGEP2(b, c->i8, all, &offset, 1, "local");
-    return;
-  }
-  LLVMTypeRef type = LLVMArrayType2(c->i8, bytes * CG_GPU_WARPS);
+  LLVMTypeRef type = LLVMArrayType2(c->i8, bytes);
   LLVMValueRef shared =
       LLVMAddGlobalInAddressSpace(c->module, type,
                                   aicc_arena_printf(c->arena, "%s_local", symbol),
@@ -187,39 +212,129 @@ static void place_local(cg_kernel *k, const thread *t, const char *symbol, uint6
   LLVMSetLinkage(shared, LLVMInternalLinkage);
   LLVMSetInitializer(shared, LLVMGetPoison(type));
   LLVMSetAlignment(shared, 64);
-  LLVMValueRef offset = LLVMBuildMul(b, t->in_block, LLVMConstInt(c->i32, bytes, false), "");
-  k->scratch = LLVMBuildGEP2(b, c->i8, shared, &offset, 1, "local");
+  return shared;
 }
 
-// for (task = warp; task < tasks; task += warps) body
-static void emit_tasks(cg_kernel *k, LLVMValueRef warp) {
+// What the launch asks for; one name for all kernels of an image.
+static LLVMValueRef dynamic_shared(cg_kernel *k) {
   cg *c = k->c;
+  LLVMValueRef shared = LLVMGetNamedGlobal(c->module, CG_GPU_DYNAMIC_SHARED);
+  if (shared == NULL) {
+    shared = LLVMAddGlobalInAddressSpace(c->module, LLVMArrayType2(c->i8, 0),
+                                         CG_GPU_DYNAMIC_SHARED, k->gpu->shared_space);
+    LLVMSetAlignment(shared, 64);
+  }
+  return shared;
+}
+
+static void place_local(cg_kernel *k, const thread *t, const char *symbol, uint64_t bytes) {
+  cg *c = k->c;
+  LLVMBuilderRef b = c->builder;
+  const uint64_t shared = shared_bytes(k->kernel, bytes);
+  k->shared = shared > 0 || bytes == 0;
+  if (bytes == 0) {
+    return;
+  }
+  if (!k->shared) {
+    LLVMValueRef offset = LLVMBuildMul(b, t->worker, cg_int(c, (int64_t)bytes), "");
+    LLVMValueRef all =
+        LLVMGetParam(k->function, (unsigned)(k->kernel->param_count + HIDDEN_SCRATCH));
+    k->scratch = LLVMBuildGEP2(b, c->i8, all, &offset, 1, "local");
+    return;
+  }
+  const bool dynamic = shared > k->gpu->static_shared;
+  k->scratch = dynamic ? dynamic_shared(k) : declared_shared(k, symbol, shared);
+  if (k->kernel->warps == 1) {
+    LLVMValueRef offset = LLVMBuildMul(b, t->in_block, LLVMConstInt(c->i32, bytes, false), "");
+    k->scratch = LLVMBuildGEP2(b, c->i8, k->scratch, &offset, 1, "local");
+  }
+}
+
+// for (task = worker; task < tasks; task += workers) body
+static void emit_tasks(cg_kernel *k, LLVMValueRef worker) {
+  cg *c = k->c;
+  LLVMBuilderRef b = c->builder;
   const unsigned hidden = (unsigned)k->kernel->param_count;
   LLVMValueRef tasks = LLVMGetParam(k->function, hidden + HIDDEN_TASKS);
-  LLVMValueRef warps = LLVMGetParam(k->function, hidden + HIDDEN_WARPS);
+  LLVMValueRef workers = LLVMGetParam(k->function, hidden + HIDDEN_WORKERS);
   LLVMBasicBlockRef loop = cg_block(c, "task"), leave = cg_block(c, "leave");
-  LLVMBasicBlockRef before = LLVMGetInsertBlock(c->builder);
-  LLVMBuildCondBr(c->builder, LLVMBuildICmp(c->builder, LLVMIntSLT, warp, tasks, ""), loop, leave);
-  LLVMPositionBuilderAtEnd(c->builder, loop);
-  k->task = LLVMBuildPhi(c->builder, c->i64, "task");
-  LLVMAddIncoming(k->task, &warp, &before, 1);
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(b);
+  LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, worker, tasks, ""), loop, leave);
+  LLVMPositionBuilderAtEnd(b, loop);
+  k->task = LLVMBuildPhi(b, c->i64, "task");
+  LLVMAddIncoming(k->task, &worker, &before, 1);
   LLVMValueRef counter = k->task;
   k->task = cg_gpu_counter(k, counter, &k->kernel->body);
-  k->order = cg_gpu_order_of(k, &k->kernel->body);  // of the task before
+  if (k->kernel->warps > 1 && k->gpu->thread_again != NULL && load_of(k->kernel) == CG_GPU_HEAVY) {
+    take_place(k, k->gpu->thread_again(k));
+  }
+  if (!cg_gpu_tasks_meet(k->kernel)) {
+    k->order = cg_gpu_order_of(k, &k->kernel->body);  // of the task before
+  }
   cg_emit_block(k, &k->kernel->body);
   if (c->failed) {
     return;
   }
-  LLVMValueRef next = LLVMBuildAdd(c->builder, counter, warps, "");
-  LLVMBasicBlockRef latch = LLVMGetInsertBlock(c->builder);
+  cg_gpu_end_task(k);
+  LLVMValueRef next = LLVMBuildAdd(b, counter, workers, "");
+  LLVMBasicBlockRef again = cg_block(c, "again");
+  LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, tasks, ""), again, leave);
+  LLVMPositionBuilderAtEnd(b, again);
+  cg_gpu_next_task(k);
+  LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
   LLVMAddIncoming(counter, &next, &latch, 1);
-  LLVMBuildCondBr(c->builder, LLVMBuildICmp(c->builder, LLVMIntSLT, next, tasks, ""), loop, leave);
-  LLVMPositionBuilderAtEnd(c->builder, leave);
-  LLVMBuildRetVoid(c->builder);
+  LLVMBuildBr(b, loop);
+  LLVMPositionBuilderAtEnd(b, leave);
+  LLVMBuildRetVoid(b);
+}
+
+// Names come from the model: what could end a line of comment, or is no ASCII, is written in numbers.
+static const char *escaped(cg *c, const char *text) {
+  const size_t size = strlen(text);
+  char *out = aicc_arena_alloc(c->arena, 4 * size + 1), *at = out;
+  for (size_t i = 0; i < size; i++) {
+    const unsigned char byte = (unsigned char)text[i];
+    const bool plain = byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
+    at += snprintf(at, 5, plain ? "%c" : "\\x%02x", byte);
+  }
+  *at = 0;
+  return out;
+}
+
+// aicc: SYMBOL from "node" Op, "node" Op
+static void note_origins(cg_kernel *k, const char *symbol) {
+  cg *c = k->c;
+  const char *text = "";
+  for (int i = 0; i < k->kernel->origin_count; i++) {
+    const aicc_origin *origin = &k->kernel->origins[i];
+    text = aicc_arena_printf(c->arena, "%s%s \"%s\" %s", text, i == 0 ? " from" : ",",
+                             escaped(c, origin->node), escaped(c, origin->op));
+  }
+  c->notes = aicc_arena_printf(c->arena, "%s// aicc: %s%s\n", c->notes, symbol, text);
+}
+
+static bool fits_machine(cg_kernel *k, uint64_t local_bytes) {
+  const aicc_machine *machine = &k->c->target->machine;
+  const uint64_t bytes = shared_bytes(k->kernel, local_bytes);
+  if (k->kernel->warps > 1 && bytes > (uint64_t)machine->shared_bytes) {
+    cg_fail(k->c, k->kernel, "its local buffers take %llu bytes of shared memory, of %lld there are",
+            (unsigned long long)bytes, (long long)machine->shared_bytes);
+    return false;
+  }
+  if (k->kernel->warps > machine->warps_max) {
+    cg_fail(k->c, k->kernel, "its tasks take %d warps each, of at most %d", k->kernel->warps,
+            machine->warps_max);
+    return false;
+  }
+  return true;
 }
 
 aicc_status cg_emit_gpu_kernel(cg_kernel *k, const char *symbol, uint64_t local_bytes) {
   cg *c = k->c;
+  if (!fits_machine(k, local_bytes)) {
+    return AICC_UNSUPPORTED;
+  }
+  note_origins(k, symbol);
   add_function(k, symbol);
   k->entry = LLVMAppendBasicBlockInContext(c->context, k->function, "entry");
   LLVMBasicBlockRef start = LLVMAppendBasicBlockInContext(c->context, k->function, "start");
@@ -227,7 +342,7 @@ aicc_status cg_emit_gpu_kernel(cg_kernel *k, const char *symbol, uint64_t local_
   bind_params(k);
   const thread t = find_thread(k);
   place_local(k, &t, symbol, local_bytes);
-  emit_tasks(k, t.warp);
+  emit_tasks(k, t.worker);
   LLVMPositionBuilderAtEnd(c->builder, k->entry);
   LLVMBuildBr(c->builder, start);
   return c->failed ? AICC_UNSUPPORTED : AICC_OK;

@@ -52,6 +52,14 @@ void cg_gpu_order(cg_kernel *k, kir_val buffer, LLVMValueRef index, bool stores)
   cg_gpu_order_join(&k->order, now);
 }
 
+void cg_gpu_order_copy(cg_kernel *k, kir_val buffer) {
+  const cg_order before = k->order;
+  cg_gpu_order(k, buffer, NULL, true);
+  if (k->divergent == 0) {  // where lanes diverge, what is before must still be seen to conflict
+    k->order = conflicts(before, (cg_order){.store = true}) ? (cg_order){0} : before;
+  }
+}
+
 static bool is_ordered(const cg_kernel *k, kir_val buffer) {
   return k->values[buffer].ordered || k->kernel->values[buffer].def != NULL;
 }
@@ -62,8 +70,13 @@ cg_order cg_gpu_order_of(const cg_kernel *k, const kir_block *block) {
     return all;
   }
   for (const kir_inst *inst = block->first; inst != NULL; inst = inst->next) {
-    if (inst->buffer != 0 && is_ordered(k, inst->buffer)) {
-      const bool loads = inst->op == KIR_LOAD || inst->op == KIR_LOAD_OR;
+    if (inst->op == KIR_COPY_ASYNC) {  // stores at a wait
+      cg_gpu_order_join(&all, (cg_order){.load = is_ordered(k, inst->source)});
+    } else if (inst->op == KIR_WAIT) {
+      cg_gpu_order_join(&all, (cg_order){.store = true});
+    } else if (inst->buffer != 0 && is_ordered(k, inst->buffer)) {
+      const bool loads = inst->op == KIR_LOAD || inst->op == KIR_LOAD_OR ||
+                         inst->op == KIR_VLOAD || inst->op == KIR_LDMATRIX;
       cg_gpu_order_join(&all, (cg_order){.load = loads, .store = !loads});
     }
     cg_gpu_order_join(&all, cg_gpu_order_of(k, &inst->blocks[0]));
@@ -209,6 +222,10 @@ static LLVMValueRef exchange(cg_kernel *k, LLVMValueRef word, int distance) {
   return k->gpu->exchange(k, word, distance);
 }
 
+LLVMValueRef cg_gpu_moved(cg_kernel *k, LLVMValueRef v, int distance) {
+  return by_words(k, v, distance, exchange);
+}
+
 static LLVMValueRef first(cg_kernel *k, LLVMValueRef word, int distance AICC_UNUSED) {
   return k->gpu->first(k, word);
 }
@@ -223,7 +240,7 @@ void cg_gpu_reduce(cg_kernel *k, const kir_inst *inst) {
   const aicc_dtype dtype = k->kernel->values[inst->result].dtype;
   LLVMValueRef v = cg_use(k, inst->args[0]);
   for (int distance = k->width / 2; distance > 0; distance /= 2) {
-    LLVMValueRef other = by_words(k, v, distance, exchange);
+    LLVMValueRef other = cg_gpu_moved(k, v, distance);
     v = cg_binary(k, inst->scalar_op, dtype, v, other);
   }
   cg_set_value(k, inst->result, by_words(k, v, 0, first));

@@ -262,6 +262,14 @@ static LLVMValueRef input_dim(cg_host *h, int input, int axis) {
   return LLVMBuildLoad2(c->builder, c->i64, cg_host_element(h, c->i64, dims, axis), "");
 }
 
+void cg_host_input(cg_host *h, uint32_t input, LLVMValueRef *rank, LLVMValueRef *dims) {
+  cg *c = h->c;
+  LLVMValueRef ranks = member(c, h->call, offsetof(aicc_abi_call, input_ranks), c->ptr);
+  LLVMValueRef all = member(c, h->call, offsetof(aicc_abi_call, input_dims), c->ptr);
+  *rank = LLVMBuildLoad2(c->builder, c->i32, cg_host_element(h, c->i32, ranks, input), "");
+  *dims = LLVMBuildLoad2(c->builder, c->ptr, cg_host_element(h, c->ptr, all, input), "");
+}
+
 static void require_input(cg_host *h, LLVMIntPredicate predicate, LLVMValueRef actual,
                           LLVMValueRef expected, int input, int axis) {
   cg *c = h->c;

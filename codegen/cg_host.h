@@ -99,6 +99,8 @@ void cg_host_require(cg_host *h, LLVMValueRef condition, cg_host_fn fn, LLVMValu
 LLVMValueRef cg_host_string(cg *c, const char *text);
 LLVMValueRef cg_host_constant(cg *c, LLVMValueRef value);  // a private constant: its address
 LLVMValueRef cg_store_dims(cg_host *h, const aicc_dim *dims, int count);  // array of i64
+// Rank (i32) and dimensions (a pointer to i64) that the caller gave for a graph input.
+void cg_host_input(cg_host *h, uint32_t input, LLVMValueRef *rank, LLVMValueRef *dims);
 
 // cg_steps.c
 void cg_emit_steps(cg_host *h, const aicc_steps *steps);

@@ -142,6 +142,29 @@ static void emit_lane(cg_kernel *k, const kir_inst *inst) {
   }
 }
 
+static void emit_warp(cg_kernel *k, const kir_inst *inst) {
+  cg_set_value(k, inst->result, k->gpu != NULL ? k->warp : cg_int(k->c, 0));
+}
+
+// What only GPUs have.
+static void emit_block_inst(cg_kernel *k, const kir_inst *inst) {
+  if (k->gpu == NULL) {
+    cg_fail(k->c, k->kernel, "kernels of vectors, copies and matrices are for GPUs");
+    return;
+  }
+  switch (inst->op) {
+    case KIR_VLOAD: cg_gpu_vload(k, inst); return;
+    case KIR_VSTORE: cg_gpu_vstore(k, inst); return;
+    case KIR_COPY_ASYNC: cg_gpu_copy(k, inst); return;
+    case KIR_COMMIT: cg_gpu_commit(k); return;
+    case KIR_WAIT: cg_gpu_wait(k, inst); return;
+    case KIR_LDMATRIX: cg_gpu_ldmatrix(k, inst); return;
+    case KIR_MMA: cg_gpu_mma(k, inst); return;
+    case KIR_EXCHANGE: cg_gpu_exchange(k, inst); return;
+    default: AICC_ASSERT(false && "every instruction has an emitter");
+  }
+}
+
 static void emit_inst(cg_kernel *k, const kir_inst *inst) {
   switch (inst->op) {
     case KIR_CONST: emit_const(k, inst); return;
@@ -149,6 +172,7 @@ static void emit_inst(cg_kernel *k, const kir_inst *inst) {
     case KIR_FMA: emit_fma(k, inst); return;
     case KIR_TASK: cg_set_value(k, inst->result, k->task); return;
     case KIR_LANE: emit_lane(k, inst); return;
+    case KIR_WARP: emit_warp(k, inst); return;
     case KIR_LOAD:
     case KIR_LOAD_OR: cg_emit_load(k, inst); return;
     case KIR_STORE: cg_emit_store(k, inst); return;
@@ -157,9 +181,20 @@ static void emit_inst(cg_kernel *k, const kir_inst *inst) {
     case KIR_FOR: cg_emit_for(k, inst); return;
     case KIR_WHILE: cg_emit_while(k, inst); return;
     case KIR_IF: cg_emit_if(k, inst); return;
-    case KIR_COND: return;     // read by its while
-    case KIR_BARRIER: return;  // a task is one warp
-    default: cg_emit_variable(k, inst); return;
+    case KIR_COND: return;  // read by its while
+    case KIR_BARRIER:       // a task of one warp is in lock step
+      if (k->gpu != NULL) {
+        cg_gpu_barrier(k);
+      }
+      return;
+    case KIR_VAR:
+    case KIR_GET:
+    case KIR_SET:
+    case KIR_ARRAY:
+    case KIR_AGET:
+    case KIR_ASET:
+    case KIR_LOCAL: cg_emit_variable(k, inst); return;
+    default: emit_block_inst(k, inst); return;
   }
 }
 
@@ -311,6 +346,10 @@ aicc_status cg_emit_kernel(cg *c, const kir_kernel *kernel, const char *symbol) 
   };
   if (gpu != NULL && width != c->target->machine.width) {
     cg_fail(c, kernel, "it was scheduled for warps of %d lanes", width);
+    return AICC_UNSUPPORTED;
+  }
+  if (gpu == NULL && kernel->warps > 1) {
+    cg_fail(c, kernel, "tasks of %d warps are for GPUs", kernel->warps);
     return AICC_UNSUPPORTED;
   }
   const uint64_t bytes = local_bytes(kernel, &kernel->body);

@@ -14,10 +14,13 @@
 #include "codegen/target.h"
 #include "ir/plan.h"
 
-// A GPU target, and the plan lowered for its machine or for one of as many lanes.
+// A GPU target, and the plan lowered for its machine or for one that lowering cannot tell from it.
+// NVIDIA targets of one plan share one PTX, that of the least of them, which the driver of any newer GPU
+// takes, and get a cubin each where ptxas is installed.
 typedef struct aicc_codegen_gpu {
   const cg_target *target;
   const aicc_plan *plan;
+  bool portable_only;  // NVIDIA: PTX for newer GPUs, and no cubin
 } aicc_codegen_gpu;
 
 typedef struct aicc_codegen_options {

@@ -48,8 +48,16 @@ struct kir_inst {
   kir_val result;          // 0: none
   int arg_count;
   kir_val args[3];
-  kir_val buffer;          // LOAD, LOAD_OR, STORE, ATOMIC: a parameter or LOCAL
-  uint64_t imm;            // CONST: bits (f32: low 32); ARRAY, LOCAL: elements
+  kir_val buffer;          // LOAD, LOAD_OR, STORE, ATOMIC, VLOAD, VSTORE: a parameter or LOCAL;
+                           // COPY_ASYNC (written), LDMATRIX: a LOCAL
+  kir_val source;          // COPY_ASYNC: the parameter that is read
+  kir_val arrays[3];       // VLOAD, VSTORE, LDMATRIX: the first; MMA: D, A, B
+  int32_t at[3];           // the first element of each that takes part
+  int32_t count;           // VLOAD, VSTORE, COPY_ASYNC: elements; LDMATRIX: matrices
+  kir_mma_kind mma;        // MMA
+  bool transposed;         // LDMATRIX
+  uint64_t imm;            // CONST: bits (f32: low 32); ARRAY, LOCAL: elements; WAIT: groups;
+                           // EXCHANGE: distance
   kir_loop_kind loop_kind; // FOR
   bool saturate;           // SCALAR CAST to 8-bit floats
   kir_block blocks[2];
@@ -152,6 +160,11 @@ void kir_barrier(kir_builder *b);
 // --- blocks of warps, vectors, matrices (GPUs) ----------------------------------------------------
 // Arrays take |at| as a constant element number. Buffers are aligned to 16 bytes.
 
+enum { KIR_WARPS_MAX = 32, KIR_WAIT_MAX = 8 };  // of a task; groups a `wait` leaves under way
+// What one access may move: |count| elements are 4, 8 or 16 bytes; of a vector also one element.
+bool kir_copy_fits(aicc_dtype dtype, int64_t count);
+bool kir_vector_fits(aicc_dtype dtype, int64_t count);
+
 kir_val kir_warp(kir_builder *b);  // i64: 0 .. warps - 1
 // |count| neighbouring elements at |index|, a multiple of |count|, in one access per lane of 4, 8 or 16
 // bytes (less where count is 1); the elements are the array's type. Inactive lanes touch nothing.
@@ -207,8 +220,10 @@ uint64_t kir_hash(const kir_kernel *kernel);
 bool kir_equal(const kir_kernel *a, const kir_kernel *b);
 
 // The kernel interpreter: slow, obvious, checking. Runs tasks 0 .. grid - 1 in an order shuffled by
-// |seed| with |width| lanes in lock step; reports out-of-bounds and uninitialised accesses and
-// races between tasks (two tasks touch one element, one of them writing) as diagnostics.
+// |seed| with |width| lanes in lock step, and the warps of a task from barrier to barrier in an order
+// shuffled too. Reports as diagnostics: accesses that are out of bounds, not aligned, or of what
+// nothing wrote or a copy is under way to; races between tasks, or between warps and barriers (two
+// touch one element, one of them writing); warps that do not meet at one barrier.
 typedef struct kir_arg {
   void *data;       // buffers: host memory
   size_t count;     // elements; SIZE_MAX with data NULL: all memory by address, unchecked

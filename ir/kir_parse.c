@@ -213,6 +213,21 @@ static kir_val raw_other(kir_parser *p, kir_op op, int operands) {
       .varying = op == KIR_LANE || (!p->failed && any_varying(p, &inst))});
 }
 
+// exchange %x, 4
+static kir_val raw_exchange(kir_parser *p) {
+  const kir_val x = kir_parse_known(p);
+  kir_parse_expect(p, ",");
+  const kir_token at = p->token;
+  const int64_t distance = kir_parse_int(p);
+  const kir_inst inst = {.op = KIR_EXCHANGE, .imm = (uint64_t)distance, .arg_count = 1,
+                         .args = {x}};
+  const aicc_dtype dtype = result_type(p);
+  if (!p->failed && (distance <= 0 || !kir_parse_info(p, x)->varying)) {
+    kir_parse_problem(p, &at, "exchange takes a varying value and a positive distance");
+  }
+  return raw(p, inst, (kir_value_info){.kind = KIR_VALUE, .dtype = dtype, .varying = true});
+}
+
 // The part after `%r = ` where it is written as an instruction.
 static kir_val instruction(kir_parser *p) {
   const kir_token word = p->token;
@@ -234,7 +249,9 @@ static kir_val instruction(kir_parser *p) {
     case KIR_FMA: return raw_other(p, op, 3);
     case KIR_GET: return raw_other(p, op, 1);
     case KIR_TASK:
-    case KIR_LANE: return raw_other(p, op, 0);
+    case KIR_LANE:
+    case KIR_WARP: return raw_other(p, op, 0);
+    case KIR_EXCHANGE: return raw_exchange(p);
     default: kir_parse_problem(p, &word, "this instruction gives no value"); return 0;
   }
 }
@@ -245,7 +262,8 @@ static bool at_instruction(const kir_parser *p) {
   if (p->token.kind != KIR_TOKEN_WORD) {
     return false;
   }
-  if (kir_token_is(&p->token, "task") || kir_token_is(&p->token, "lane")) {
+  if (kir_token_is(&p->token, "task") || kir_token_is(&p->token, "lane") ||
+      kir_token_is(&p->token, "warp")) {
     return kir_token_is(&p->ahead, ":");
   }
   return (known_mnemonic(&p->token, &op) || kir_parse_op(&p->token, &scalar_op)) &&
@@ -597,6 +615,8 @@ static void statement(kir_parser *p) {
     if_statement(p);
   } else if (kir_parse_accept(p, "barrier")) {
     kir_barrier(&p->b);
+  } else if (kir_parse_block_statement(p)) {
+    return;
   } else {
     kir_parse_expected(p, "a statement");
   }
@@ -682,6 +702,14 @@ static void kernel_text(kir_parser *p) {
   }
   if (kir_parse_accept(p, "width")) {
     p->kernel->width = (int)kir_parse_int(p);
+  }
+  if (kir_parse_accept(p, "warps")) {
+    const kir_token at = p->token;
+    const int64_t warps = kir_parse_int(p);
+    if (!p->failed && (warps < 1 || warps > KIR_WARPS_MAX)) {
+      kir_parse_problem(p, &at, "a task has 1 to 32 warps");
+    }
+    p->kernel->warps = (int)warps;
   }
   block(p);
   if (!p->failed && p->token.kind != KIR_TOKEN_END) {

@@ -1,6 +1,7 @@
 // Kernel text: its grammar, and what the files of the parser share.
 //
-//   kernel   = "kernel" @name "(" [param {"," param}] ")" ["kind" "text"] ["width" int] block
+//   kernel   = "kernel" @name "(" [param {"," param}] ")" ["kind" "text"] ["width" int] ["warps" int]
+//              block
 //   param    = %name ":" type ["*" {"read" | "write"}]
 //   block    = "{" {statement} "}"
 //
@@ -16,14 +17,21 @@
 //   while {.. cond %c} do {..}           while expr block
 //   if %c {..} [else {..}]               if expr block [else (block | if ..)]
 //   barrier                              kind = serial | unroll | lanes
+//   vload %a[at], %x[%i], count          elements of arrays are numbers here, indices of buffers
+//   vstore %y[%i], %a[at], count         may be expressions
+//   copy_async %local[%i], %x[%j], count [, %guard]
+//   commit    wait groups
+//   ldmatrix %a[at], %local[%i], matrices ["transposed"]
+//   mma "kind" %d[at], %a[at], %b[at]    a mnemonic of kir_mma.def
 // An `if` by hand over a constant that is no plain name keeps the block taken alone.
 //
 // Expressions: || && (both operands are computed), == != < <= > >=, + -, * /, unary - and !;
-// numbers, true, false, inf, nan, task, lane; %x; %x[expr] loads; %v reads a variable; ( expr );
+// numbers, true, false, inf, nan, task, lane, warp; %x; %x[expr] loads; %v reads a variable; ( expr );
 //   type(expr), cast<type>(expr), saturate<type>(expr), bitcast<type>(expr);
 //   lowest<type>, highest<type>: the neutral elements of max and min;
 //   select(c, a, b), fma(a, b, c), load_or(%x, index, guard, otherwise), reduce_add(x) (also mul
-//   min max and or); every elementwise operator of ops.def by its mnemonic, as mod(a, b), exp(x).
+//   min max and or), exchange(x, distance); every elementwise operator of ops.def by its mnemonic,
+//   as mod(a, b), exp(x).
 // Numbers take the type of what they meet; alone, i64 or f32. Integer division is toward zero.
 //
 // Operand types are checked here; kir_verify checks what is left.
@@ -82,6 +90,10 @@ kir_val kir_parse_value(kir_parser *p);  // numbers take their own types
 kir_val kir_parse_as(kir_parser *p, kir_expr e, aicc_dtype dtype, const kir_token *at);
 // a op b for statements like %v += x.
 kir_val kir_parse_combine(kir_parser *p, aicc_op op, kir_val a, kir_expr b, const kir_token *at);
+
+// --- kir_parse_block.c: vectors, copies, matrices -------------------------------------------------
+
+bool kir_parse_block_statement(kir_parser *p);  // false: the token begins none, nothing is taken
 
 static inline const kir_value_info *kir_parse_info(const kir_parser *p, kir_val v) {
   return &p->kernel->values[v];

@@ -336,6 +336,19 @@ static kir_expr load_or(kir_parser *p) {
   return of_value(p->failed ? 0 : kir_load_or(&p->b, buffer, index, guard, otherwise));
 }
 
+static kir_expr exchange(kir_parser *p) {
+  kir_parse_expect(p, "(");
+  const kir_val x = kir_parse_value(p);
+  kir_parse_expect(p, ",");
+  const kir_token at = p->token;
+  const int64_t distance = kir_parse_int(p);
+  kir_parse_expect(p, ")");
+  if (!p->failed && (distance <= 0 || (distance & (distance - 1)) != 0)) {
+    kir_parse_problem(p, &at, "the distance of an exchange is a power of two");
+  }
+  return of_value(p->failed ? 0 : kir_exchange(&p->b, x, distance));
+}
+
 // The arguments of a call, unified from |from| on.
 static int arguments(kir_parser *p, kir_expr *args, int most, int from, const kir_token *at) {
   int count = 0;
@@ -419,6 +432,9 @@ static kir_expr call(kir_parser *p) {
   if (kir_token_is(&word, "load_or")) {
     return load_or(p);
   }
+  if (kir_token_is(&word, "exchange")) {
+    return exchange(p);
+  }
   kir_expr args[3] = {0};
   if (kir_token_is(&word, "fma")) {
     const bool three = arguments(p, args, 3, 0, &word) == 3;
@@ -471,6 +487,9 @@ static kir_expr primary(kir_parser *p) {
   }
   if (kir_parse_accept(p, "lane")) {
     return of_value(kir_lane(&p->b));
+  }
+  if (kir_parse_accept(p, "warp")) {
+    return of_value(kir_warp(&p->b));
   }
   if (p->token.kind == KIR_TOKEN_WORD) {
     return call(p);

@@ -71,6 +71,50 @@ static void print_access(const printer *p, const kir_inst *inst, kir_val base, i
   print_args(p, inst, index + 1);
 }
 
+static void print_place(const printer *p, kir_val base, kir_val index) {
+  print_value(p, base);
+  fputc('[', p->out);
+  print_value(p, index);
+  fputc(']', p->out);
+}
+
+static void print_elements(const printer *p, const kir_inst *inst, int which) {
+  print_value(p, inst->arrays[which]);
+  fprintf(p->out, "[%" PRId32 "]", inst->at[which]);
+}
+
+// What only GPUs have.
+static void print_block_op(const printer *p, const kir_inst *inst) {
+  fprintf(p->out, "%s ", op_names[inst->op]);
+  switch (inst->op) {
+    case KIR_VSTORE:
+      print_place(p, inst->buffer, inst->args[0]);
+      fputs(", ", p->out);
+      print_elements(p, inst, 0);
+      break;
+    case KIR_COPY_ASYNC:
+      print_place(p, inst->buffer, inst->args[0]);
+      fputs(", ", p->out);
+      print_place(p, inst->source, inst->args[1]);
+      break;
+    case KIR_MMA:
+      fprintf(p->out, "\"%s\" ", kir_mma_infos[inst->mma].mnemonic);
+      for (int i = 0; i < 3; i++) {
+        fputs(i > 0 ? ", " : "", p->out);
+        print_elements(p, inst, i);
+      }
+      return;
+    default:  // VLOAD, LDMATRIX
+      print_elements(p, inst, 0);
+      fputs(", ", p->out);
+      print_place(p, inst->buffer, inst->args[0]);
+      break;
+  }
+  fprintf(p->out, ", %" PRId32, inst->count);
+  print_args(p, inst, inst->op == KIR_COPY_ASYNC ? 2 : 1);
+  fputs(inst->transposed ? " transposed" : "", p->out);
+}
+
 static void print_nested(printer *p, const kir_block *block) {
   fputs(" {\n", p->out);
   p->indent += 2;
@@ -142,9 +186,17 @@ static void print_body(const printer *p, const kir_inst *inst) {
     case KIR_LOCAL:
       fprintf(p->out, "%s %" PRIu64, op_names[inst->op], inst->imm);
       break;
+    case KIR_VLOAD:
+    case KIR_VSTORE:
+    case KIR_COPY_ASYNC:
+    case KIR_LDMATRIX:
+    case KIR_MMA: print_block_op(p, inst); break;
     default:
       fputs(op_names[inst->op], p->out);
       print_args(p, inst, 0);
+      if (inst->op == KIR_WAIT || inst->op == KIR_EXCHANGE) {
+        fprintf(p->out, "%s %" PRIu64, inst->op == KIR_EXCHANGE ? "," : "", inst->imm);
+      }
       break;
   }
 }
@@ -191,7 +243,11 @@ void kir_print(const kir_kernel *kernel, FILE *out) {
     fprintf(out, ": %s%s%s", aicc_dtype_name(param->dtype), param->is_buffer ? "*" : "",
             access_text(param));
   }
-  fprintf(out, ") kind \"%s\" width %d {\n", kernel->kind, kernel->width);
+  fprintf(out, ") kind \"%s\" width %d", kernel->kind, kernel->width);
+  if (kernel->warps > 1) {
+    fprintf(out, " warps %d", kernel->warps);
+  }
+  fputs(" {\n", out);
   print_block(&p, &kernel->body);
   fputs("}\n", out);
 }
@@ -210,6 +266,11 @@ static uint64_t hash_block(const kir_kernel *kernel, const kir_block *block, uin
                          (uint64_t)inst->loop_kind << 24 | (uint64_t)inst->saturate << 28);
     hash = mix(hash, inst->imm);
     hash = mix(hash, (uint64_t)inst->result << 32 | inst->buffer);
+    hash = mix(hash, (uint64_t)inst->source << 32 | (uint64_t)inst->mma << 16 |
+                         (uint64_t)inst->count << 1 | (uint64_t)inst->transposed);
+    for (int i = 0; i < 3; i++) {
+      hash = mix(hash, (uint64_t)inst->arrays[i] << 32 | (uint32_t)inst->at[i]);
+    }
     for (int i = 0; i < inst->arg_count; i++) {
       hash = mix(hash, inst->args[i]);
     }
@@ -225,6 +286,7 @@ static uint64_t hash_block(const kir_kernel *kernel, const kir_block *block, uin
 
 uint64_t kir_hash(const kir_kernel *kernel) {
   uint64_t hash = mix(UINT64_C(0xCBF29CE484222325), (uint64_t)kernel->width);
+  hash = mix(hash, (uint64_t)kernel->warps);
   for (int i = 0; i < kernel->param_count; i++) {
     const kir_param *param = &kernel->params[i];
     hash = mix(hash, (uint64_t)param->dtype << 8 | (uint64_t)param->access << 1 |
@@ -238,17 +300,22 @@ static bool values_equal(const kir_kernel *a, const kir_kernel *b, kir_val v) {
   return x->kind == y->kind && x->dtype == y->dtype && x->varying == y->varying;
 }
 
+static bool insts_equal(const kir_inst *i, const kir_inst *j) {
+  return i->op == j->op && i->scalar_op == j->scalar_op && i->result == j->result &&
+         i->arg_count == j->arg_count && memcmp(i->args, j->args, sizeof i->args) == 0 &&
+         i->buffer == j->buffer && i->source == j->source &&
+         memcmp(i->arrays, j->arrays, sizeof i->arrays) == 0 &&
+         memcmp(i->at, j->at, sizeof i->at) == 0 && i->count == j->count && i->mma == j->mma &&
+         i->transposed == j->transposed && i->imm == j->imm && i->loop_kind == j->loop_kind &&
+         i->saturate == j->saturate;
+}
+
 static bool blocks_equal(const kir_kernel *a, const kir_kernel *b, const kir_block *x,
                          const kir_block *y) {
   const kir_inst *i = x->first, *j = y->first;
   for (; i != NULL && j != NULL; i = i->next, j = j->next) {
-    if (i->op != j->op || i->scalar_op != j->scalar_op || i->result != j->result ||
-        i->arg_count != j->arg_count || memcmp(i->args, j->args, sizeof i->args) != 0 ||
-        i->buffer != j->buffer || i->imm != j->imm || i->loop_kind != j->loop_kind ||
-        i->saturate != j->saturate || !values_equal(a, b, i->result)) {
-      return false;
-    }
-    if (!blocks_equal(a, b, &i->blocks[0], &j->blocks[0]) ||
+    if (!insts_equal(i, j) || !values_equal(a, b, i->result) ||
+        !blocks_equal(a, b, &i->blocks[0], &j->blocks[0]) ||
         !blocks_equal(a, b, &i->blocks[1], &j->blocks[1])) {
       return false;
     }
@@ -257,7 +324,7 @@ static bool blocks_equal(const kir_kernel *a, const kir_kernel *b, const kir_blo
 }
 
 bool kir_equal(const kir_kernel *a, const kir_kernel *b) {
-  if (a->width != b->width || a->param_count != b->param_count ||
+  if (a->width != b->width || a->warps != b->warps || a->param_count != b->param_count ||
       a->value_count != b->value_count) {
     return false;
   }

@@ -13,7 +13,17 @@
 //   - loop bounds are uniform i64; steps are positive where constant; `unroll` has constant bounds,
 //     `lanes` step 1, and stands neither in another lanes loop nor under a varying `if`;
 //   - the first block of a `while` ends with `cond` of a uniform bool; it stands nowhere else;
-//   - `reduce` and `atomic` take add mul min max and or; `barrier` stands under no varying `if`.
+//   - `reduce` and `atomic` take add mul min max and or; `barrier` stands under no varying `if`;
+//   - a task of several warps has lanes in powers of two, its LOCAL buffers stand in the kernel's own
+//     block (all warps share them), and its barriers in no lanes loop;
+//   - `vload` and `vstore` move 1 element or 4, 8, 16 bytes between an array and a buffer of one
+//     type (a uniform array takes uniform places, a varying one is stored at varying ones);
+//     `copy_async` moves 4, 8 or 16 bytes from a parameter to a LOCAL of its type; none of them
+//     strings or complex numbers; the elements of an array exist;
+//   - `ldmatrix` fills a varying u32 array from a LOCAL; `mma` takes varying arrays of the types of its
+//     row in kir_mma.def; `exchange` a varying value and a power of two below the width; these,
+//     `commit` and `wait` (of at most KIR_WAIT_MAX) stand where all lanes are active: in no lanes
+//     loop and under no varying `if`.
 #include <stdarg.h>
 #include <string.h>
 
@@ -29,6 +39,7 @@ typedef struct verifier {
   kir_val *scope;       // visible values, inner ones last
   size_t scope_count, scope_capacity;
   int masks;            // varying ifs around
+  int depth;            // blocks around, the kernel's own included
   bool in_lanes, failed;
 } verifier;
 
@@ -298,6 +309,186 @@ static void verify_array(verifier *v, const kir_inst *inst) {
   v->masks_at[inst->result] = v->masks;
 }
 
+// --- vectors, copies, matrices -------------------------------------------------------------------
+
+static const char *mnemonic_of(kir_op op) {
+  static const char *const names[] = {
+#define KIR_OP(name, mnemonic, operands, result, blocks) mnemonic,
+#include "ir/kir_ops.def"
+#undef KIR_OP
+  };
+  return names[op];
+}
+
+static void all_active(verifier *v, const kir_inst *inst) {
+  if (v->masks > 0 || v->in_lanes) {
+    fail(v, "'%s' stands in a lanes loop or under a varying if, where lanes may be inactive",
+         mnemonic_of(inst->op));
+  }
+}
+
+// Operand |which| is an array of |dtype| that has |count| elements from its place on.
+static bool elements_of(verifier *v, const kir_inst *inst, int which, aicc_dtype dtype, int count) {
+  const kir_val array = inst->arrays[which];
+  if (!visible(v, array, KIR_ARRAY_VALUE)) {
+    return false;
+  }
+  const kir_value_info *info = info_of(v, array);
+  const int64_t at = inst->at[which];
+  if (info->dtype != dtype) {
+    fail(v, "'%s' takes an array of %s, and %s is one of %s", mnemonic_of(inst->op),
+         aicc_dtype_name(dtype), name_of(v, array), aicc_dtype_name(info->dtype));
+    return false;
+  }
+  if (at < 0 || count < 1 || (uint64_t)(at + count) > info->def->imm) {
+    fail(v, "'%s' takes elements %lld to %lld of %s, which has %llu", mnemonic_of(inst->op),
+         (long long)at, (long long)(at + count - 1), name_of(v, array),
+         (unsigned long long)info->def->imm);
+    return false;
+  }
+  return true;
+}
+
+static bool varying_array(verifier *v, const kir_inst *inst, int which) {
+  if (!info_of(v, inst->arrays[which])->varying) {
+    fail(v, "'%s' takes varying arrays, and %s is uniform", mnemonic_of(inst->op),
+         name_of(v, inst->arrays[which]));
+    return false;
+  }
+  return true;
+}
+
+static bool is_local(verifier *v, const kir_inst *inst, kir_val buffer) {
+  if (!visible(v, buffer, KIR_BUFFER)) {
+    return false;
+  }
+  if (info_of(v, buffer)->def == NULL) {
+    fail(v, "'%s' takes a local buffer, and %s is a parameter", mnemonic_of(inst->op),
+         name_of(v, buffer));
+    return false;
+  }
+  return true;
+}
+
+static void verify_vector(verifier *v, const kir_inst *inst) {
+  const bool loads = inst->op == KIR_VLOAD;
+  if (!accessible(v, inst->buffer, loads ? KIR_READ : KIR_WRITE) ||
+      !value_of(v, inst->args[0], AICC_I64)) {
+    return;
+  }
+  const aicc_dtype dtype = info_of(v, inst->buffer)->dtype;
+  if (!kir_vector_fits(dtype, inst->count)) {
+    fail(v, "'%s' of %d elements of %s: one access has 1 element, or 4, 8 or 16 bytes",
+         mnemonic_of(inst->op), inst->count, aicc_dtype_name(dtype));
+    return;
+  }
+  const kir_val array = inst->arrays[0];
+  if (!elements_of(v, inst, 0, dtype, inst->count)) {
+    return;
+  }
+  if (!loads) {
+    if (info_of(v, array)->varying && !info_of(v, inst->args[0])->varying) {
+      fail(v, "'vstore' of %s, which varies, at one place", name_of(v, array));
+    }
+    return;
+  }
+  if (!info_of(v, array)->varying && uniform(v, inst->args[0]) &&
+      v->masks_at[array] != v->masks) {
+    fail(v, "%s is uniform and set under a varying if", name_of(v, array));
+  }
+}
+
+static void verify_copy(verifier *v, const kir_inst *inst) {
+  if (!is_local(v, inst, inst->buffer) || !accessible(v, inst->source, KIR_READ) ||
+      !value_of(v, inst->args[0], AICC_I64) || !value_of(v, inst->args[1], AICC_I64) ||
+      (inst->arg_count == 3 && !value_of(v, inst->args[2], AICC_BOOL))) {
+    return;
+  }
+  const aicc_dtype dtype = info_of(v, inst->buffer)->dtype;
+  if (info_of(v, inst->source)->def != NULL) {
+    fail(v, "'copy_async' reads a parameter, and %s is local", name_of(v, inst->source));
+  } else if (info_of(v, inst->source)->dtype != dtype) {
+    fail(v, "'copy_async' from %s to %s, which are of different types", name_of(v, inst->source),
+         name_of(v, inst->buffer));
+  } else if (!kir_copy_fits(dtype, inst->count)) {
+    fail(v, "'copy_async' of %d elements of %s: one copy has 4, 8 or 16 bytes", inst->count,
+         aicc_dtype_name(dtype));
+  }
+}
+
+static void verify_wait(verifier *v, const kir_inst *inst) {
+  all_active(v, inst);
+  if (inst->op == KIR_WAIT && inst->imm > KIR_WAIT_MAX) {
+    fail(v, "'wait' leaves at most %d groups under way", KIR_WAIT_MAX);
+  }
+}
+
+static void verify_ldmatrix(verifier *v, const kir_inst *inst) {
+  all_active(v, inst);
+  if (inst->count != 1 && inst->count != 2 && inst->count != 4) {
+    fail(v, "'ldmatrix' loads 1, 2 or 4 matrices");
+  } else if (is_local(v, inst, inst->buffer) && value_of(v, inst->args[0], AICC_I64) &&
+             elements_of(v, inst, 0, AICC_U32, inst->count) && varying_array(v, inst, 0) &&
+             (16 % aicc_dtype_size(info_of(v, inst->buffer)->dtype) != 0 ||
+              !is_number(info_of(v, inst->buffer)->dtype))) {
+    fail(v, "'ldmatrix' reads no %s", aicc_dtype_name(info_of(v, inst->buffer)->dtype));
+  }
+}
+
+static void verify_mma(verifier *v, const kir_inst *inst) {
+  all_active(v, inst);
+  if (inst->mma >= KIR_MMA_COUNT) {
+    fail(v, "'mma' of no known kind");
+    return;
+  }
+  const kir_mma_info *mma = &kir_mma_infos[inst->mma];
+  const aicc_dtype types[] = {mma->d, AICC_U32, AICC_U32};
+  const int counts[] = {mma->d_registers, mma->a_registers, mma->b_registers};
+  for (int i = 0; i < 3; i++) {
+    if (!elements_of(v, inst, i, types[i], counts[i]) || !varying_array(v, inst, i)) {
+      return;
+    }
+  }
+  if (v->kernel->width != 0 && v->kernel->width != 32) {
+    fail(v, "'mma' needs 32 lanes, and the kernel has %d", v->kernel->width);
+  }
+}
+
+static void verify_exchange(verifier *v, const kir_inst *inst) {
+  all_active(v, inst);
+  if (!visible(v, inst->args[0], KIR_VALUE)) {
+    return;
+  }
+  const uint64_t distance = inst->imm;
+  const int width = v->kernel->width;
+  if (distance == 0 || (distance & (distance - 1)) != 0 || distance > 128 ||
+      (width != 0 && distance >= (uint64_t)width)) {
+    fail(v, "'exchange' by %llu: the distance is a power of two below the width",
+         (unsigned long long)distance);
+  } else if (!info_of(v, inst->args[0])->varying) {
+    fail(v, "'exchange' of %s, which is uniform", name_of(v, inst->args[0]));
+  } else if (!is_number(info_of(v, inst->args[0])->dtype)) {
+    fail(v, "'exchange' of strings or complex numbers");
+  }
+  result_is(v, inst, info_of(v, inst->args[0])->dtype, true);
+}
+
+static void verify_barrier(verifier *v) {
+  if (v->masks > 0) {
+    fail(v, "a barrier stands under a varying if");
+  } else if (v->in_lanes && v->kernel->warps > 1) {
+    fail(v, "a barrier of several warps stands in a lanes loop");
+  }
+}
+
+static void verify_local(verifier *v, const kir_inst *inst) {
+  verify_array(v, inst);
+  if (v->kernel->warps > 1 && v->depth > 1) {
+    fail(v, "%s is shared by several warps, and does not stand in the kernel's own block",
+         name_of(v, inst->result));
+  }
+}
+
 // --- control flow --------------------------------------------------------------------------------
 
 static void verify_for(verifier *v, const kir_inst *inst) {
@@ -356,9 +547,11 @@ static void verify_while(verifier *v, const kir_inst *inst) {
     return;
   }
   const size_t mark = v->scope_count;
+  v->depth++;
   for (const kir_inst *part = inst->blocks[0].first; part != last; part = part->next) {
     verify_inst(v, part);
   }
+  v->depth--;
   if (value_of(v, last->args[0], AICC_BOOL)) {
     uniform(v, last->args[0]);
   }
@@ -398,8 +591,9 @@ static void verify_inst(verifier *v, const kir_inst *inst) {
         verify_change(v, inst->args[0], inst->args[1]);
       }
       break;
-    case KIR_ARRAY:
-    case KIR_LOCAL: verify_array(v, inst); break;
+    case KIR_WARP: result_is(v, inst, AICC_I64, false); break;
+    case KIR_ARRAY: verify_array(v, inst); break;
+    case KIR_LOCAL: verify_local(v, inst); break;
     case KIR_AGET:
       if (element_of(v, inst->args[0], inst->args[1])) {
         result_is(v, inst, info_of(v, inst->args[0])->dtype, info_of(v, inst->args[0])->varying);
@@ -415,11 +609,15 @@ static void verify_inst(verifier *v, const kir_inst *inst) {
     case KIR_WHILE: verify_while(v, inst); break;
     case KIR_COND: fail(v, "cond stands outside the first block of a while"); break;
     case KIR_IF: verify_if(v, inst); break;
-    case KIR_BARRIER:
-      if (v->masks > 0) {
-        fail(v, "a barrier stands under a varying if");
-      }
-      break;
+    case KIR_BARRIER: verify_barrier(v); break;
+    case KIR_VLOAD:
+    case KIR_VSTORE: verify_vector(v, inst); break;
+    case KIR_COPY_ASYNC: verify_copy(v, inst); break;
+    case KIR_COMMIT:
+    case KIR_WAIT: verify_wait(v, inst); break;
+    case KIR_LDMATRIX: verify_ldmatrix(v, inst); break;
+    case KIR_MMA: verify_mma(v, inst); break;
+    case KIR_EXCHANGE: verify_exchange(v, inst); break;
     case KIR_OP_COUNT: break;
   }
   if (inst->result != 0 && !loop) {
@@ -431,9 +629,11 @@ static void verify_inst(verifier *v, const kir_inst *inst) {
 
 static void verify_block(verifier *v, const kir_block *block) {
   const size_t mark = v->scope_count;
+  v->depth++;
   for (const kir_inst *inst = block->first; inst != NULL; inst = inst->next) {
     verify_inst(v, inst);
   }
+  v->depth--;
   leave(v, mark);
 }
 
@@ -457,6 +657,10 @@ aicc_status kir_verify(const kir_kernel *kernel, aicc_diags *diags) {
   aicc_arena_init(&v.scratch);
   v.visible = AICC_NEW_ARRAY(&v.scratch, bool, kernel->value_count);
   v.masks_at = AICC_NEW_ARRAY(&v.scratch, int, kernel->value_count);
+  if (kernel->warps < 1 || kernel->warps > KIR_WARPS_MAX ||
+      (kernel->warps > 1 && kernel->width != 0 && (kernel->width & (kernel->width - 1)) != 0)) {
+    fail(&v, "tasks of %d warps of %d lanes", kernel->warps, kernel->width);
+  }
   verify_params(&v);
   verify_block(&v, &kernel->body);
   aicc_arena_deinit(&v.scratch);

@@ -36,14 +36,26 @@ typedef struct contract {
   int k_rank;
   aicc_dim k_extent[AICC_PACK_RANK], a_k_stride[AICC_PACK_RANK];
   aicc_dim groups, a_group_stride;      // convolution groups: batches of B; 1 elsewhere
+  // GPUs: padded dimensions, along which outer[1..], m and the k loops move. Position
+  // row * pad_stride + k * pad_dilation - pad is inside from 0 to pad_in; pitch in elements.
+  int padded_rank;
+  aicc_dim pad[AICC_PACK_RANK], pad_in[AICC_PACK_RANK], pad_pitch[AICC_PACK_RANK];
+  int64_t pad_stride[AICC_PACK_RANK], pad_dilation[AICC_PACK_RANK];
   // Which batch of B place |o| uses (matrix multiplies with batches): strides over the outer dims.
   aicc_dim outer_b_batch[AICC_MAX_RANK];
+  bool columns_last;   // n is the result's last dimension, neighbours of it are neighbours in memory
   // The result index for place o, row m, column n (of all groups).
   void (*result_index)(const struct contract *c, lower_kernel *lk, const kir_val *outer, kir_val m,
                        kir_val n, kir_val *index);
 } contract;
 
 void aicc_contract_emit(contract *c);
+void aicc_contract_emit_gpu(contract *c);  // lower_gpu_contract.c
+// How B is packed into panels of |nr| columns; false: a size is not known.
+bool aicc_contract_pack(const contract *c, int nr, aicc_pack *pack);
+// The index of B's element (batch, k, n) in its value.
+void aicc_contract_b_index(const contract *c, lower_kernel *lk, kir_val batch, kir_val k, kir_val n,
+                           kir_val *index);
 // Whether the epilogue can see all leading dimensions of the result as one of rows: what it uses has
 // the result's shape or is constant over them.
 bool aicc_contract_flattens(const aicc_lower *lw, const aicc_region *body, const aicc_value *root);

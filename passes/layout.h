@@ -7,6 +7,7 @@
 typedef struct aicc_layout {
   aicc_module *module;
   aicc_builder b;
+  bool pads_inside;  // convolutions keep their padding: the machine's skeleton guards its loads
 } aicc_layout;
 
 // New nodes stand before |node| and carry its origins.

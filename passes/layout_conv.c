@@ -1,5 +1,5 @@
 // Convolutions for the layout pass: NHWC, without padding of their own (a pad node before them, that
-// producers may fuse), between transposes; and transposed convolutions as plain ones.
+// producers may fuse; GPUs' skeletons guard their loads instead), between transposes; and transposed convolutions as plain ones.
 #include <string.h>
 
 #include "passes/layout.h"
@@ -66,14 +66,15 @@ void aicc_layout_conv(aicc_layout *l, aicc_node *node) {
   int64_t last[AICC_MAX_RANK], first[AICC_MAX_RANK];
   aicc_layout_channels_last(last, rank);
   aicc_layout_channels_first(first, rank);
-  aicc_value *x = pad_spatial(l, aicc_layout_transposed(l, node->in[0], last), node, spatial);
+  aicc_value *x = aicc_layout_transposed(l, node->in[0], last);
+  x = l->pads_inside ? x : pad_spatial(l, x, node, spatial);
   aicc_value *in[] = {x, node->in[1], node->in_count > 2 ? node->in[2] : NULL};
   aicc_node *conv = aicc_node_create(l->module, AICC_OP_CONV, in, node->in_count, 1);
-  conv->attrs = aicc_arena_memdup(&l->module->arena, node->attrs,
-                                  (size_t)node->attr_count * sizeof *node->attrs);
-  conv->attr_count = node->attr_count;
+  aicc_attrs_copy(l->module, conv, node);
   aicc_set_string(l->module, conv, AICC_ATTR_LAYOUT, "nhwc");
-  aicc_attr_remove(conv, AICC_ATTR_PADS);
+  if (!l->pads_inside) {
+    aicc_attr_remove(conv, AICC_ATTR_PADS);
+  }
   aicc_dim dims[AICC_MAX_RANK];
   for (int i = 0; i < rank; i++) {
     dims[i] = node->out[0]->type.dims[last[i]];

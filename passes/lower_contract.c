@@ -21,15 +21,11 @@ typedef struct block_shape {
 static const block_shape shapes32[] = {{8, 3, 100}, {6, 4, 102}, {12, 2, 108}, {24, 1, 140}};
 static const block_shape shapes16[] = {{4, 3, 100}, {6, 2, 103}, {12, 1, 140}};
 
-// GPUs: a row costs the two registers of its address, and uniform loads are not free.
-static const block_shape shapes_gpu[] = {{8, 3, 100}, {8, 2, 104}, {8, 1, 125}};
 enum { SHAPE_COUNT = 3 };
 
 static const block_shape *pick_shape(const contract *c, int width) {
   const aicc_machine *machine = c->lw->machine;
-  const block_shape *shapes = machine->kind == AICC_MACHINE_GPU ? shapes_gpu
-                              : machine->registers >= 32        ? shapes32
-                                                                : shapes16;
+  const block_shape *shapes = machine->registers >= 32 ? shapes32 : shapes16;
   const int count = SHAPE_COUNT;
   int64_t n, best_cost = INT64_MAX;
   if (!aicc_dim_is_const(c->lw->module->dims, c->b.n, &n) || n <= 0) {
@@ -94,9 +90,9 @@ static bool const_of(const aicc_lower *lw, aicc_dim dim, int64_t *out) {
   return aicc_dim_is_const(lw->module->dims, dim, out);
 }
 
-static bool const_pack(const contract *c, const schedule *s, aicc_pack *pack) {
+bool aicc_contract_pack(const contract *c, int nr, aicc_pack *pack) {
   const contract_b *b = &c->b;
-  *pack = (aicc_pack){.k_rank = b->k_rank, .nr = s->nr};
+  *pack = (aicc_pack){.k_rank = b->k_rank, .nr = nr};
   bool known = const_of(c->lw, b->batch, &pack->batch) &&
                const_of(c->lw, b->batch_stride, &pack->batch_stride) &&
                const_of(c->lw, b->n, &pack->n) && const_of(c->lw, b->n_stride, &pack->n_stride);
@@ -116,10 +112,10 @@ static aicc_dim panel_count(const contract *c, const schedule *s) {
   return aicc_dim_ceildiv(dims, c->b.n, aicc_dim_const(dims, s->nr));
 }
 
-// The index of B's element (batch, k, n): of a matrix from its batch dimensions, of convolution
+// Of a matrix from its batch dimensions, of convolution
 // weights [filter, channel, taps..] from group and k = (taps.., channel).
-static void source_index(const contract *c, lower_kernel *lk, kir_val batch, kir_val k, kir_val n,
-                         kir_val *index) {
+void aicc_contract_b_index(const contract *c, lower_kernel *lk, kir_val batch, kir_val k, kir_val n,
+                           kir_val *index) {
   const contract_b *b = &c->b;
   const int rank = b->value->type.rank;
   kir_val extents[AICC_MAX_RANK];
@@ -169,7 +165,7 @@ static aicc_slot pack_kernel(const contract *c, const schedule *s) {
   const kir_val j = lk_for(&lk, KIR_LANES, lk_i64(&lk, 0), lk_i64(&lk, s->nr));
   const kir_val guard = kir_scalar2(&lk.b, AICC_OP_LT, j, left);
   kir_val index[AICC_MAX_RANK];
-  source_index(c, &lk, at[0], k, kir_add(&lk.b, n0, j), index);
+  aicc_contract_b_index(c, &lk, at[0], k, kir_add(&lk.b, n0, j), index);
   lk.guard = guard;
   const kir_val inside = kir_cast(&lk.b, lk_elem(&lk, b->value, index), c->acc, false);
   lk.guard = 0;
@@ -189,7 +185,7 @@ static aicc_slot packed_b(const contract *c, const schedule *s) {
           ? aicc_get_tensor(c->b.value->def, AICC_ATTR_VALUE)
           : NULL;
   aicc_pack pack;
-  if (!tensor || !const_pack(c, s, &pack)) {
+  if (!tensor || !aicc_contract_pack(c, s->nr, &pack)) {
     return pack_kernel(c, s);
   }
   const aicc_plan_const constant = {
@@ -409,14 +405,6 @@ static void row_blocks(emit *e, kir_val first) {
   const kir_val whole = kir_add(
       b, first, kir_mul(b, kir_scalar2(b, AICC_OP_DIV, count, lk_i64(lk, mr)), lk_i64(lk, mr)));
   const size_t mark = lk_mark(lk);
-  if (e->c->lw->machine->kind == AICC_MACHINE_GPU && !(known && (to - from) % mr == 0)) {
-    // One block for all: the addresses of a second one would be held in registers besides.
-    const kir_val at = kir_for(b, KIR_SERIAL, first, e->m_end, lk_i64(lk, mr));
-    register_block(e, at, mr, true);
-    kir_end(b);
-    lk_forget(lk, mark);
-    return;
-  }
   const kir_val m = kir_for(b, KIR_SERIAL, first, whole, lk_i64(lk, mr));
   register_block(e, m, mr, false);
   kir_end(b);
@@ -490,7 +478,20 @@ static void place_outer(emit *e, const grid *g, kir_val place, kir_val a_base, k
 
 void aicc_contract_emit(contract *c) {
   aicc_lower *lw = c->lw;
+  if (lw->machine->kind == AICC_MACHINE_GPU) {
+    aicc_contract_emit_gpu(c);
+    return;
+  }
   aicc_dims *dims = lw->module->dims;
+  const char *text = aicc_get_string(c->group, AICC_ATTR_SCHEDULE, NULL);
+  aicc_schedule forced;
+  if (text && aicc_schedule_parse(text, &forced) && forced.kind != AICC_SCHEDULE_BLOCK) {
+    aicc_lower_unsupported(
+        lw, c->root->def,
+        aicc_arena_printf(&lw->plan->arena, "the schedule '%s' is one for GPUs; force one like 8x3",
+                          text));
+    return;
+  }
   const schedule s = pick_schedule(c);
   emit e = {.c = c, .s = &s};
   const aicc_slot a = aicc_contract_operand(lw, c->group, c->a, c->acc), b = packed_b(c, &s);

@@ -1,27 +1,12 @@
 // Convolutions.
 //
-// In NHWC without padding (the layout pass makes both): as a contraction, whose rows are the pixels
-// of one output line and whose k runs over taps and channels; depthwise ones with lanes over
-// channels. Everything else (other layouts, types, transposed) takes the plain form: lanes over the
+// In NHWC (the layout pass makes it) and without padding, but on GPUs: as a contraction, whose rows
+// are the pixels of one output line (on GPUs all pixels) and whose k runs over taps and channels;
+// depthwise ones with lanes over channels. Everything else (other layouts, types, transposed) takes the plain form: lanes over the
 // innermost result dimension, loops over channels and taps, guards at the borders.
 #include <string.h>
 
-#include "passes/contract.h"
-
-enum { MAX_SPATIAL = AICC_PACK_RANK - 1 };
-
-typedef struct conv {
-  aicc_lower *lw;
-  aicc_node *group, *node;
-  const aicc_value *x, *w, *bias, *root;
-  int spatial;
-  bool nhwc, transposed, padded;
-  int64_t stride[AICC_MAX_RANK], dilation[AICC_MAX_RANK];
-  aicc_dim pad[AICC_MAX_RANK];
-  int64_t groups;
-  aicc_dim batch, channels, filters;  // of the whole convolution
-  const aicc_dim *in, *out, *kernel;  // spatial extents
-} conv;
+#include "passes/conv.h"
 
 static conv conv_of(aicc_lower *lw, aicc_node *group, aicc_node *node) {
   aicc_dims *dims = lw->module->dims;
@@ -90,6 +75,20 @@ static void set_weights(const conv *c, contract *t, aicc_dim per_group) {
   t->b.k_stride[c->spatial] = taps;
 }
 
+// Bounds of the input, for skeletons that keep to them themselves.
+static void set_padding(const conv *c, contract *t) {
+  aicc_dim pitch = c->channels;
+  t->padded_rank = c->spatial;
+  for (int i = c->spatial - 1; i >= 0; i--) {
+    t->pad[i] = c->pad[i];
+    t->pad_in[i] = c->in[i];
+    t->pad_pitch[i] = pitch;
+    t->pad_stride[i] = c->stride[i];
+    t->pad_dilation[i] = c->dilation[i];
+    pitch = aicc_dim_mul(c->lw->module->dims, pitch, c->in[i]);
+  }
+}
+
 static void set_pixels(const conv *c, contract *t, aicc_dim per_group) {
   aicc_dims *dims = c->lw->module->dims;
   const int last = c->spatial - 1;
@@ -114,7 +113,9 @@ static void set_pixels(const conv *c, contract *t, aicc_dim per_group) {
     }
     pitch = aicc_dim_mul(dims, pitch, c->in[i]);
   }
-  if (c->groups == 1 && c->dilation[last] == 1) {
+  if (c->padded) {
+    set_padding(c, t);
+  } else if (c->groups == 1 && c->dilation[last] == 1) {
     // Neighbouring taps of a line are neighbours in memory: one loop over both.
     t->k_rank = c->spatial;
     t->k_extent[last] = aicc_dim_mul(dims, c->kernel[last], per_group);
@@ -124,6 +125,7 @@ static void set_pixels(const conv *c, contract *t, aicc_dim per_group) {
     t->outer_b_batch[i] = constant(c, 0);
   }
   t->result_index = pixel_index;
+  t->columns_last = true;
 }
 
 static bool is_pointwise_kernel(const conv *c) {
@@ -132,7 +134,7 @@ static bool is_pointwise_kernel(const conv *c) {
       return false;
     }
   }
-  return c->groups == 1;
+  return c->groups == 1 && !c->padded;
 }
 
 static void lower_as_contraction(const conv *c) {
@@ -154,6 +156,9 @@ static void lower_as_contraction(const conv *c) {
     t.k_extent[0] = c->channels;
     t.a_k_stride[0] = constant(c, 1);
     t.result_index = aicc_contract_flat_index;
+  } else if (c->lw->machine->kind == AICC_MACHINE_GPU &&
+             aicc_contract_flattens(c->lw, c->group->regions[0], c->root)) {
+    t.result_index = aicc_contract_flat_index;  // of rows that are all pixels
   }
   aicc_contract_emit(&t);
 }
@@ -182,7 +187,7 @@ static int pixels_at_once(const conv *c) {
   return 4;
 }
 
-static void store_results(lower_kernel *lk, const conv *c, kir_val sum, const kir_val *index) {
+void aicc_conv_store(lower_kernel *lk, const conv *c, kir_val sum, const kir_val *index) {
   const aicc_region *body = c->group->regions[0];
   const size_t mark = lk_mark(lk);
   const int channel = c->nhwc ? c->spatial + 1 : 1;
@@ -240,7 +245,7 @@ static void depthwise_pixels(depthwise *d, kir_val first, int count) {
     memcpy(index, d->outer, (size_t)c->spatial * sizeof *index);
     index[c->spatial] = kir_add(b, first, lk_i64(lk, p));
     index[c->spatial + 1] = channel;
-    store_results(lk, c, kir_get(b, sums[p]), index);
+    aicc_conv_store(lk, c, kir_get(b, sums[p]), index);
   }
   lk_end(lk);
 }
@@ -269,30 +274,37 @@ static void depthwise_line(depthwise *d) {
 static bool depthwise_fits(const conv *c) {
   aicc_dims *dims = c->lw->module->dims;
   int64_t channels, taps;
-  return c->nhwc && !c->transposed && !c->padded && c->groups > 1 &&
+  const bool gpu = c->lw->machine->kind == AICC_MACHINE_GPU;
+  return c->nhwc && !c->transposed && (!c->padded || gpu) && c->groups > 1 &&
          aicc_dim_is_const(dims, c->channels, &channels) && channels == c->groups &&
          c->filters == c->channels && c->w->def && c->w->def->op == AICC_OP_CONST &&
          aicc_dim_is_const(dims, aicc_dim_product(dims, c->kernel, c->spatial), &taps) &&
          taps <= 128 && lk_compute_type(c->root->type.dtype) == AICC_F32;
 }
 
-static void lower_depthwise(const conv *c) {
+aicc_slot aicc_conv_depthwise_weights(const conv *c, int64_t *row) {
   aicc_lower *lw = c->lw;
-  aicc_dims *dims = lw->module->dims;
-  int64_t taps;
-  aicc_dim_is_const(dims, aicc_dim_product(dims, c->kernel, c->spatial), &taps);
+  int64_t taps = 0;
+  aicc_dim_is_const(lw->module->dims, aicc_dim_product(lw->module->dims, c->kernel, c->spatial),
+                    &taps);
   aicc_pack pack = {.batch = 1, .k_rank = 1, .n = c->groups, .n_stride = taps};
   pack.k_extent[0] = taps;
   pack.k_stride[0] = 1;
-  pack.nr = (c->groups + 63) / 64 * 64;
+  pack.nr = *row = (c->groups + 63) / 64 * 64;
   const aicc_plan_const weights = {.name = c->w->name,
                                    .tensor = aicc_get_tensor(c->w->def, AICC_ATTR_VALUE),
                                    .pack = aicc_arena_memdup(&lw->plan->arena, &pack, sizeof pack)};
-  const aicc_slot w = aicc_lower_constant(lw, &weights);
+  return aicc_lower_constant(lw, &weights);
+}
+
+static void lower_depthwise(const conv *c) {
+  aicc_lower *lw = c->lw;
+  aicc_dims *dims = lw->module->dims;
+  depthwise d = {.c = c};
+  const aicc_slot w = aicc_conv_depthwise_weights(c, &d.padded_channels);
   for (int i = 0; i < c->group->out_count; i++) {
     aicc_lower_result(lw, c->group->out[i]);
   }
-  depthwise d = {.c = c, .padded_channels = pack.nr};
   lower_kernel *lk = &d.lk;
   lk_begin(lk, lw, aicc_arena_printf(&lw->plan->arena, "depthwise_%u", c->group->id), "contract",
            c->group);
@@ -315,7 +327,8 @@ static void lower_depthwise(const conv *c) {
   depthwise_line(&d);
   const aicc_dim lines = aicc_dim_mul(dims, c->batch,
                                       aicc_dim_product(dims, c->out, c->spatial - 1));
-  const aicc_dim parts[] = {lines, c->out[c->spatial - 1], c->channels, constant(c, taps)};
+  const aicc_dim parts[] = {lines, c->out[c->spatial - 1], c->channels,
+                            aicc_dim_product(dims, c->kernel, c->spatial)};
   lk_launch(lk, lines, aicc_dim_floordiv(dims, aicc_dim_product(dims, parts, 4), constant(c, 12)));
 }
 
@@ -401,7 +414,7 @@ static void lower_plain(const conv *c) {
   index[type->rank - 1] =
       lk_for(&lk, KIR_LANES, lk_i64(&lk, 0), lk_dim(&lk, type->dims[type->rank - 1]));
   const aicc_dtype acc = lk_compute_type(type->dtype);
-  store_results(&lk, c, plain_sum(&lk, c, index, x, w, acc), index);
+  aicc_conv_store(&lk, c, plain_sum(&lk, c, index, x, w, acc), index);
   lk_end(&lk);
   const aicc_dim rows = aicc_dim_product(dims, type->dims, type->rank - 1);
   const aicc_dim parts[] = {rows, type->dims[type->rank - 1],
@@ -413,8 +426,9 @@ static void lower_plain(const conv *c) {
 void aicc_lower_conv(aicc_lower *lw, aicc_node *group, aicc_node *node) {
   const conv c = conv_of(lw, group, node);
   if (depthwise_fits(&c)) {
-    lower_depthwise(&c);
-  } else if (c.nhwc && !c.transposed && !c.padded && c.spatial <= MAX_SPATIAL) {
+    (lw->machine->kind == AICC_MACHINE_GPU ? aicc_conv_depthwise_gpu : lower_depthwise)(&c);
+  } else if (c.nhwc && !c.transposed && (!c.padded || lw->machine->kind == AICC_MACHINE_GPU) &&
+             c.spatial <= MAX_SPATIAL) {
     lower_as_contraction(&c);
   } else {
     lower_plain(&c);

@@ -51,6 +51,7 @@ static void lower_matmul(aicc_lower *lw, aicc_node *group, aicc_node *node) {
   const bool trans_b = aicc_get_int(node, AICC_ATTR_TRANS_B, 0) != 0;
   const aicc_dim *a2 = a->dims + a->rank - 2, *b2 = b->dims + b->rank - 2;
   contract c = {.lw = lw, .group = group, .root = node->out[0], .a = node->in[0]};
+  c.columns_last = true;
   c.acc = lk_compute_type(out->dtype);
   c.m = a2[trans_a];
   c.a_row_stride = trans_a ? one : a2[1];

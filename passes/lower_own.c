@@ -43,6 +43,9 @@ aicc_dim own_count(own *o, const aicc_type *type) { return own_product(o, type, 
 
 aicc_dim own_block(own *o, aicc_dim work) {
   const aicc_dim one = own_const(o, 1);
+  if (own_is_gpu(o)) {
+    return one;  // tasks are warps: there had better be many
+  }
   const aicc_dim rows =
       aicc_dim_floordiv(o->dims, own_const(o, 8192), aicc_dim_max(o->dims, work, one));
   return aicc_dim_max(o->dims, rows, one);

@@ -140,7 +140,7 @@ static aicc_rt_status make_items(aicc_rt_arena *arena, const aicc_rt_segment *se
                           buffer_name(arena, segment->buffers[i]), (long long)sizes[i]);
     }
     arena->items[i] = (aicc_rt_plan_item){round_up(sizes[i]), buffer->first, buffer->last, -1};
-    arena->sizes[i] = sizes[i];
+    arena->sizes[i] = round_up(sizes[i]);
   }
   return AICC_RT_OK;
 }
@@ -155,7 +155,7 @@ static uint32_t append_earlier(aicc_rt_arena *arena, uint32_t index) {
       const aicc_abi_buffer *buffer = &arena->plan->buffers[segment->buffers[i]];
       const aicc_rt_place *place = &segment->current->places[i];
       const int64_t size = place->in_arena ? round_up(segment->current->sizes[i]) : 0;
-      arena->sizes[count] = segment->current->sizes[i];
+      arena->sizes[count] = round_up(segment->current->sizes[i]);
       arena->items[count++] = (aicc_rt_plan_item){size, buffer->first, buffer->last, place->offset};
     }
   }

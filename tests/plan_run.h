@@ -12,6 +12,7 @@
 #include "ir/eval.h"
 #include "passes/lower.h"
 #include "passes/pass.h"
+#include "passes/schedule.h"
 
 enum { PLAN_RUN_SYMBOLS = 64 };
 
@@ -128,6 +129,24 @@ static void plan_run_native(plan_run *r, const kir_kernel *kernel, const kir_arg
   cg_fixture_close(&fixture);
 }
 
+// A test that has a device says how it runs a kernel there.
+#ifdef PLAN_RUN_DEVICE
+static void PLAN_RUN_DEVICE(const cg_target *target, const kir_kernel *kernel, kir_arg *args,
+                            int64_t grid);
+#endif
+
+static bool plan_run_device(const plan_run *r, const kir_kernel *kernel, kir_arg *args,
+                            int64_t grid) {
+#ifdef PLAN_RUN_DEVICE
+  if (r->target != NULL && r->target->machine.kind == AICC_MACHINE_GPU) {
+    PLAN_RUN_DEVICE(r->target, kernel, args, grid);
+    return true;
+  }
+#endif
+  (void)r, (void)kernel, (void)args, (void)grid;
+  return false;
+}
+
 static void plan_run_launch(plan_run *r, const aicc_step *step) {
   const kir_kernel *kernel = r->plan->kernels[step->kernel];
   kir_arg *args = AICC_NEW_ARRAY(&r->arena, kir_arg, step->arg_count + 1);
@@ -137,6 +156,9 @@ static void plan_run_launch(plan_run *r, const aicc_step *step) {
   }
   const int64_t grid = plan_run_dim(r, step->grid);
   aicc_status status = kir_verify(kernel, &r->diags);
+  if (status == AICC_OK && plan_run_device(r, kernel, args, grid)) {
+    return;
+  }
   if (status == AICC_OK && r->target != NULL) {
     plan_run_native(r, kernel, args, grid);
   } else if (status == AICC_OK) {
@@ -222,11 +244,13 @@ static void plan_run_bind_inputs(plan_run *r) {
   }
 }
 
-// Evaluates |module|, fuses and lowers it for |width| lanes (0: this machine's, as native code),
-// runs the plan, compares all results.
-AICC_UNUSED static void plan_run_check(aicc_module *module, const aicc_eval_value *inputs,
-                                       int width, const char *name) {
-  plan_run r = {.inputs = inputs, .target = width == 0 ? cg_target_find("native") : NULL};
+// Evaluates |module|, fuses and lowers it for |machine| with |schedule| forced (on its contractions or
+// attentions, as it reads, or on what it names: "map=..."; NULL: the best known), runs the plan (as code
+// for |target| where it is not NULL), compares all results.
+AICC_UNUSED static void plan_run_on(aicc_module *module, const aicc_eval_value *inputs,
+                                    const aicc_machine *machine, const cg_target *target,
+                                    const char *schedule, const char *name) {
+  plan_run r = {.inputs = inputs, .target = target};
   aicc_arena scratch;
   aicc_arena_init(&scratch);
   aicc_arena_init(&r.arena);
@@ -236,17 +260,20 @@ AICC_UNUSED static void plan_run_check(aicc_module *module, const aicc_eval_valu
   if (aicc_eval_graph(module, inputs, wanted, &r.diags) != AICC_OK) {
     plan_run_fail(&r, name);
   }
-  aicc_machine machine = {.name = "test", .width = width, .registers = 32, .l1_bytes = 32768,
-                          .l2_bytes = 1 << 20, .flops_per_ns = 64, .bytes_per_ns = 10};
-  if (r.target != NULL) {
-    machine = r.target->machine;
-  }
   aicc_pass_context pass = {.module = module, .scratch = &scratch, .diags = &r.diags,
-                            .machine = &machine};
+                            .machine = machine};
   if (aicc_pass_fuse(&pass) != AICC_OK) {
     plan_run_fail(&r, name);
   }
-  aicc_plan *plan = aicc_lower_module(module, &machine, NULL, &r.diags);
+  if (schedule != NULL) {
+    const bool whole = strncmp(schedule, "map=", 4) == 0 || strncmp(schedule, "row=", 4) == 0;
+    const bool attention = strncmp(schedule, "flash ", 6) == 0 || strncmp(schedule, "few ", 4) == 0;
+    const char *item = whole ? schedule
+                             : aicc_arena_printf(&scratch, "%s=%s",
+                                                 attention ? "attention" : "contract", schedule);
+    ck_assert_msg(aicc_schedule_force(module, item) > 0, "%s: '%s' is not forced", name, schedule);
+  }
+  aicc_plan *plan = aicc_lower_module(module, machine, NULL, &r.diags);
   if (plan == NULL) {
     plan_run_fail(&r, name);
     return;
@@ -265,6 +292,16 @@ AICC_UNUSED static void plan_run_check(aicc_module *module, const aicc_eval_valu
   aicc_diags_deinit(&r.diags);
   aicc_arena_deinit(&r.arena);
   aicc_arena_deinit(&scratch);
+}
+
+// For |width| lanes (0: this machine's, as native code).
+AICC_UNUSED static void plan_run_check(aicc_module *module, const aicc_eval_value *inputs,
+                                       int width, const char *name) {
+  const aicc_machine machine = {.name = "test", .width = width, .registers = 32,
+                                .l1_bytes = 32768, .l2_bytes = 1 << 20, .flops_per_ns = 64,
+                                .bytes_per_ns = 10};
+  const cg_target *native = width == 0 ? cg_target_find("native") : NULL;
+  plan_run_on(module, inputs, native != NULL ? &native->machine : &machine, native, NULL, name);
 }
 
 #endif

@@ -336,7 +336,8 @@ static bool global_lanes(emu_warp *warp, const u64 *addresses, u32 mask, u32 byt
     if (addresses[l] & (bytes - 1)) {
       return emu_at(warp, l, PTX_GLOBAL, addresses[l], bytes, access) != NULL;
     }
-    bool again = access == EMU_READ && l && at[l - 1] && addresses[l] == addresses[l - 1];
+    bool again = (access & ~(u32)EMU_CONSTANT) == EMU_READ && l && at[l - 1] &&
+                 addresses[l] == addresses[l - 1];
     at[l] = again ? at[l - 1] : at_global(warp, l, addresses[l], bytes, access);
     if (!at[l] || warp->block->fault) {
       return false;

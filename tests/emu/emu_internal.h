@@ -100,6 +100,7 @@ struct emu_inst {
   u8 types[4];         // emu_word, in the order of the opcode
   u8 d_class, a_class; // ptx_class, of operands that may have any
   bool d_is_16;        // the result's register has 16 bits
+  bool constant;       // ld.global.nc
   u32 members;         // cell of the lanes that take part; 0: all 32
   s64 imm, imm2;       // of an address, of a second one
   u32 target;          // of a branch or call; a constant
@@ -206,6 +207,7 @@ typedef struct emu_memory {
   u8 *written;       // a byte for each byte: 1 written
   u16 *valid;        // bytes that are allocated of each granule of 256
   u32 *writer, *reader;  // of each word of 4: see emu_race.c
+  u64 *who;
   struct emu_allocation { u64 address, bytes; } *list;  // by address
   u32 count, room;
   u64 used;
@@ -279,6 +281,7 @@ typedef struct emu_barrier {
   u32 arrived;      // threads
   u32 expected;     // 0: all
   u32 warps;        // that take part
+  u32 times[EMU_MAX_WARPS];  // when they arrived
   u32 line;
   u32 votes;
   bool all, any;
@@ -352,7 +355,10 @@ u64 emu_next_random(u64 *state);
 
 // ---- accesses (emu_access.c) -------------------------------------------------------------------
 
-typedef enum emu_access { EMU_READ = 1, EMU_WRITE = 2, EMU_ATOMIC = 4, EMU_STRONG = 8 } emu_access;
+// EMU_CONSTANT: .nc, which says that nobody writes there during the launch.
+typedef enum emu_access {
+  EMU_READ = 1, EMU_WRITE = 2, EMU_ATOMIC = 4, EMU_STRONG = 8, EMU_CONSTANT = 16,
+} emu_access;
 
 // Where |bytes| (a power of two, to 32) at |address| of |space| are for |lane|, all checks made, or
 // NULL after a fault. A write has the bytes marked written.

@@ -22,8 +22,9 @@ bool emu_memory_create(emu_memory *m, u64 bytes) {
   m->valid = reserve(bytes / GRANULE * sizeof *m->valid);
   m->writer = reserve(bytes / 4 * sizeof *m->writer);
   m->reader = reserve(bytes / 4 * sizeof *m->reader);
+  m->who = reserve(bytes / 4 * sizeof *m->who);
   if (pthread_mutex_init(&m->lock, NULL) || !m->data || !m->written || !m->valid || !m->writer ||
-      !m->reader) {
+      !m->reader || !m->who) {
     emu_memory_destroy(m);
     return false;
   }
@@ -47,6 +48,7 @@ void emu_memory_destroy(emu_memory *m) {
   unmap(m->valid, m->bytes / GRANULE * sizeof *m->valid);
   unmap(m->writer, m->bytes / 4 * sizeof *m->writer);
   unmap(m->reader, m->bytes / 4 * sizeof *m->reader);
+  unmap(m->who, m->bytes / 4 * sizeof *m->who);
   free(m->list);
   pthread_mutex_destroy(&m->lock);
 }

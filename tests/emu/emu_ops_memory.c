@@ -114,7 +114,8 @@ static void load_row(emu_warp *warp, const emu_inst *inst, const u8 *row, u32 co
 }
 
 void emu_x_ld(emu_warp *warp, const emu_inst *inst, u32 mask) {
-  u32 count = inst->list_count, stride = count * inst->size, access = EMU_READ | strength(inst);
+  u32 count = inst->list_count, stride = count * inst->size;
+  u32 access = EMU_READ | strength(inst) | (inst->constant ? EMU_CONSTANT : 0);
   const u8 *row = together(warp, inst, mask, stride, access);
   if (row && !(inst->size == 4 && inst->list[0] & EMU_LIST_64)) {
     load_row(warp, inst, row, count, stride);

@@ -456,6 +456,58 @@ START_TEST(test_fault) {
 }
 END_TEST
 
+// Memory that was freed, or is another context's, is no memory of a kernel's.
+START_TEST(test_stale_memory) {
+  begin();
+  CUmodule module;
+  const CUfunction function = load_add(&module);
+  const buffers b = make_buffers();
+  OK(p_cuMemFree_v2(b.out));
+  OK(launch_add(function, NULL, b, 1));
+  FAILS(p_cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+  CUcontext other;
+  OK(p_cuCtxCreate_v2(&other, 0, 0));
+  const buffers fresh = make_buffers();
+  const buffers mixed = {b.in, fresh.out};
+  OK(launch_add(load_add(&module), NULL, mixed, 1));
+  FAILS(p_cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+END_TEST
+
+static void set_flag(void *data) { *(int *)data += 1; }
+
+START_TEST(test_host_functions) {
+  begin();
+  CUstream stream;
+  OK(p_cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  int flag = 0;
+  OK(p_cuLaunchHostFunc(stream, set_flag, &flag));
+  ck_assert_int_eq(flag, 0);
+  OK(p_cuStreamSynchronize(stream));
+  ck_assert_int_eq(flag, 1);
+  FAILS(p_cuLaunchHostFunc(stream, NULL, NULL), CUDA_ERROR_INVALID_VALUE);
+}
+END_TEST
+
+START_TEST(test_async_memory) {
+  begin();
+  CUmodule module;
+  const CUfunction function = load_add(&module);
+  buffers b = make_buffers();
+  CUstream stream;
+  OK(p_cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  OK(p_cuCtxSynchronize());
+  OK(p_cuMemFree_v2(b.out));
+  OK(p_cuMemAllocAsync(&b.out, N * 4, stream));
+  OK(launch_add(function, stream, b, 2));
+  OK(p_cuMemFreeAsync(b.out, stream));
+  FAILS(p_cuMemFreeAsync(b.out, stream), CUDA_ERROR_INVALID_VALUE);  // twice
+  OK(p_cuStreamSynchronize(stream));
+  unsigned value;
+  FAILS(p_cuMemcpyDtoH_v2(&value, b.out, 4), CUDA_ERROR_INVALID_VALUE);
+}
+END_TEST
+
 START_TEST(test_globals) {
   begin();
   CUmodule module;
@@ -621,6 +673,9 @@ static Suite *make_suite(void) {
   tcase_add_test(tests, test_streams_wait);
   tcase_add_test(tests, test_unwritten_download);
   tcase_add_test(tests, test_fault);
+  tcase_add_test(tests, test_stale_memory);
+  tcase_add_test(tests, test_host_functions);
+  tcase_add_test(tests, test_async_memory);
   tcase_add_test(tests, test_globals);
 #endif
   tcase_add_test(tests, test_events);

@@ -1,21 +1,70 @@
 // Kernels that a CUDA C compiler made (ptx/kernels.cu) against plain C, under several orders of blocks
-// and warps, with every check on: none may raise an alarm.
+// and warps, with every check on: none may raise an alarm. Then without a barrier, a wait or a fence that
+// they need: each must be caught, under each of the orders.
 #include <math.h>
 
 #include "check_main.h"
 #include "emu/emu_fixture.h"
 
+#define CAUGHT 42  // exit status of a test whose kernel was mutated, and caught
+
 static const uint64_t seeds[] = {0, 1, 2, 77};
 #define SEEDS (int)(sizeof seeds / sizeof seeds[0])
 
+// What is replaced in the text of a kernel: the |number|th |what|, counted from 0, by |with|.
+typedef struct mutation {
+  const char *what, *with;
+  int number;
+} mutation;
+
 static emu_device *device;
 static emu_module *module;
+static uint64_t seed;
+static mutation mutant;      // what NULL: none
+static const char *mutated;  // the kernel
 
-static void begin(uint64_t seed) {
+static char *mutate(const char *text) {
+  char name[128];
+  snprintf(name, sizeof name, ".entry %s(", mutated);
+  const char *at = strstr(text, name);
+  ck_assert_ptr_nonnull(at);
+  const char *end = strstr(at + 1, ".entry");
+  for (int i = 0; i <= mutant.number; ++i) {
+    at = strstr(at + 1, mutant.what);
+    ck_assert_msg(at != NULL && (end == NULL || at < end), "%s has no %s number %d", mutated,
+                  mutant.what, mutant.number);
+  }
+  char *out = malloc(strlen(text) + strlen(mutant.with) + 1);
+  sprintf(out, "%.*s%s%s", (int)(at - text), text, mutant.with, at + strlen(mutant.what));
+  return out;
+}
+
+static void begin(void) {
   char *text = fix_read_file(AICC_EMU_PTX "/kernels.ptx");
+  if (mutant.what != NULL) {
+    char *changed = mutate(text);
+    free(text);
+    text = changed;
+  }
   device = fix_device(80, seed);
   module = fix_load(device, text);
   free(text);
+}
+
+static void run(const char *name, const fix_launch *launch) {
+  if (mutant.what == NULL) {
+    fix_run(device, module, name, launch);
+    return;
+  }
+  emu_report report = {0};
+  const emu_status status =
+      emu_launch(device, emu_module_function(module, name), launch->grid, launch->block,
+                 launch->shared, launch->params, launch->param_bytes, &report);
+  ck_assert_msg(status == EMU_FAULT, "%s without its %s number %d was not caught, seed %d", name,
+                mutant.what, mutant.number, (int)seed);
+  ck_assert_str_eq(report.kernel, name);
+  ck_assert_int_gt(report.line, 0);
+  exit(CAUGHT);
 }
 
 static void end(void) {
@@ -38,8 +87,8 @@ static uint64_t upload_floats(const float *values, int count) {
   return fix_upload(device, values, (size_t)count * sizeof *values);
 }
 
-START_TEST(test_vector_add) {
-  begin(seeds[_i]);
+static void vector_add(void) {
+  begin();
   const int n = 1000;
   float *a = whole_floats(n, 99), *b = whole_floats(n, 77);
   const uint64_t c = fix_upload(device, NULL, (size_t)n * 4);
@@ -48,7 +97,7 @@ START_TEST(test_vector_add) {
   fix_pointer(&launch, upload_floats(b, n));
   fix_pointer(&launch, c);
   fix_int(&launch, n);
-  fix_run(device, module, "vector_add", &launch);
+  run( "vector_add", &launch);
   float result[1000];
   fix_download(device, c, result, sizeof result);
   for (int i = 0; i < n; ++i) {
@@ -58,7 +107,6 @@ START_TEST(test_vector_add) {
   free(b);
   end();
 }
-END_TEST
 
 static float sum_of(const float *values, int count) {
   float sum = 0;
@@ -68,8 +116,8 @@ static float sum_of(const float *values, int count) {
   return sum;
 }
 
-START_TEST(test_reduce_sum) {
-  begin(seeds[_i]);
+static void reduce_sum(void) {
+  begin();
   const int n = 5003;
   float *a = whole_floats(n, 99), sums[4];
   const uint64_t out = fix_upload(device, NULL, sizeof sums);
@@ -77,16 +125,15 @@ START_TEST(test_reduce_sum) {
   fix_pointer(&launch, upload_floats(a, n));
   fix_pointer(&launch, out);
   fix_int(&launch, n);
-  fix_run(device, module, "reduce_sum", &launch);
+  run( "reduce_sum", &launch);
   fix_download(device, out, sums, sizeof sums);
   ck_assert_float_eq(sum_of(sums, 4), sum_of(a, n));
   free(a);
   end();
 }
-END_TEST
 
-START_TEST(test_reduce_tree) {
-  begin(seeds[_i]);
+static void reduce_tree(void) {
+  begin();
   int a[700], sums[3], expected[3] = {0};
   for (int i = 0; i < 700; ++i) {
     a[i] = i * 37 % 101 - 50;
@@ -97,15 +144,14 @@ START_TEST(test_reduce_tree) {
   fix_pointer(&launch, fix_upload(device, a, sizeof a));
   fix_pointer(&launch, out);
   fix_int(&launch, 700);
-  fix_run(device, module, "reduce_tree", &launch);
+  run( "reduce_tree", &launch);
   fix_download(device, out, sums, sizeof sums);
   ck_assert_mem_eq(sums, expected, sizeof sums);
   end();
 }
-END_TEST
 
-START_TEST(test_softmax) {
-  begin(seeds[_i]);
+static void softmax(void) {
+  begin();
   const int rows = 5, columns = 130;
   float *a = whole_floats(rows * columns, 9), *result = malloc((size_t)(rows * columns) * 4);
   const uint64_t out = fix_upload(device, NULL, (size_t)(rows * columns) * 4);
@@ -113,7 +159,7 @@ START_TEST(test_softmax) {
   fix_pointer(&launch, upload_floats(a, rows * columns));
   fix_pointer(&launch, out);
   fix_int(&launch, columns);
-  fix_run(device, module, "softmax_rows", &launch);
+  run( "softmax_rows", &launch);
   fix_download(device, out, result, (size_t)(rows * columns) * 4);
   for (int r = 0; r < rows; ++r) {
     double sum = 0;
@@ -129,10 +175,9 @@ START_TEST(test_softmax) {
   free(result);
   end();
 }
-END_TEST
 
-START_TEST(test_gemm_tiles) {
-  begin(seeds[_i]);
+static void gemm_tiles(void) {
+  begin();
   const int m = 32, n = 48, k = 64;
   float *a = whole_floats(m * k, 9), *b = whole_floats(k * n, 9), *c = malloc((size_t)(m * n) * 4);
   const uint64_t out = fix_upload(device, NULL, (size_t)(m * n) * 4);
@@ -143,7 +188,7 @@ START_TEST(test_gemm_tiles) {
   fix_int(&launch, m);
   fix_int(&launch, n);
   fix_int(&launch, k);
-  fix_run(device, module, "gemm_tiles", &launch);
+  run( "gemm_tiles", &launch);
   fix_download(device, out, c, (size_t)(m * n) * 4);
   for (int i = 0; i < m; ++i) {
     for (int j = 0; j < n; ++j) {
@@ -159,7 +204,6 @@ START_TEST(test_gemm_tiles) {
   free(c);
   end();
 }
-END_TEST
 
 // Whole numbers from -8 to 8 as halves.
 static uint16_t half_of(float value) {
@@ -169,8 +213,8 @@ static uint16_t half_of(float value) {
                                      (bits >> 13 & 0x3ff));
 }
 
-START_TEST(test_gemm_mma) {
-  begin(seeds[_i]);
+static void gemm_mma(void) {
+  begin();
   const int m = 32, n = 24, k = 80;
   float *a = whole_floats(m * k, 17), *b = whole_floats(n * k, 17), *c = malloc((size_t)(m * n) * 4);
   uint16_t *left = malloc((size_t)(m * k) * 2), *right = malloc((size_t)(n * k) * 2);
@@ -187,7 +231,7 @@ START_TEST(test_gemm_mma) {
   fix_pointer(&launch, out);
   fix_int(&launch, n);
   fix_int(&launch, k);
-  fix_run(device, module, "gemm_mma", &launch);
+  run( "gemm_mma", &launch);
   fix_download(device, out, c, (size_t)(m * n) * 4);
   for (int i = 0; i < m; ++i) {
     for (int j = 0; j < n; ++j) {
@@ -205,10 +249,9 @@ START_TEST(test_gemm_mma) {
   free(right);
   end();
 }
-END_TEST
 
-START_TEST(test_histogram) {
-  begin(seeds[_i]);
+static void histogram(void) {
+  begin();
   unsigned char a[3000];
   uint32_t bins[256] = {0}, expected[256] = {0};
   for (int i = 0; i < 3000; ++i) {
@@ -220,15 +263,14 @@ START_TEST(test_histogram) {
   fix_pointer(&launch, fix_upload(device, a, sizeof a));
   fix_pointer(&launch, out);
   fix_int(&launch, 3000);
-  fix_run(device, module, "histogram", &launch);
+  run( "histogram", &launch);
   fix_download(device, out, bins, sizeof bins);
   ck_assert_mem_eq(bins, expected, sizeof bins);
   end();
 }
-END_TEST
 
-START_TEST(test_reduce_last_block) {
-  begin(seeds[_i]);
+static void reduce_last_block(void) {
+  begin();
   const int n = 1500;
   float *a = whole_floats(n, 99), sum;
   const uint32_t none = 0;
@@ -239,18 +281,17 @@ START_TEST(test_reduce_last_block) {
   fix_pointer(&launch, fix_upload(device, &none, 4));
   fix_pointer(&launch, out);
   fix_int(&launch, n);
-  for (int run = 0; run < 2; ++run) {  // the counter is back at zero
-    fix_run(device, module, "reduce_last_block", &launch);
+  for (int round = 0; round < 2; ++round) {  // the counter is back at zero
+    run( "reduce_last_block", &launch);
     fix_download(device, out, &sum, 4);
     ck_assert_float_eq(sum, sum_of(a, n));
   }
   free(a);
   end();
 }
-END_TEST
 
-START_TEST(test_transpose) {
-  begin(seeds[_i]);
+static void transpose(void) {
+  begin();
   const int rows = 45, columns = 70;
   float *a = whole_floats(rows * columns, 9999), *result = malloc((size_t)(rows * columns) * 4);
   const uint64_t out = fix_upload(device, NULL, (size_t)(rows * columns) * 4);
@@ -259,7 +300,7 @@ START_TEST(test_transpose) {
   fix_pointer(&launch, out);
   fix_int(&launch, rows);
   fix_int(&launch, columns);
-  fix_run(device, module, "transpose", &launch);
+  run( "transpose", &launch);
   fix_download(device, out, result, (size_t)(rows * columns) * 4);
   for (int i = 0; i < rows; ++i) {
     for (int j = 0; j < columns; ++j) {
@@ -270,9 +311,8 @@ START_TEST(test_transpose) {
   free(result);
   end();
 }
-END_TEST
 
-static int mixed_control(uint32_t n) {
+static int mixed(uint32_t n) {
   static const int offsets[8] = {3, 1, 4, 1, 5, 9, 2, 6};
   int steps = 0;
   for (uint32_t x = n; x != 1; ++steps) {
@@ -294,8 +334,8 @@ static int mixed_control(uint32_t n) {
   }
 }
 
-START_TEST(test_mixed_control) {
-  begin(seeds[_i]);
+static void mixed_control(void) {
+  begin();
   uint32_t a[300];
   int result[300];
   for (uint32_t i = 0; i < 300; ++i) {
@@ -306,17 +346,16 @@ START_TEST(test_mixed_control) {
   fix_pointer(&launch, fix_upload(device, a, sizeof a));
   fix_pointer(&launch, out);
   fix_int(&launch, 300);
-  fix_run(device, module, "mixed_control", &launch);
+  run( "mixed_control", &launch);
   fix_download(device, out, result, sizeof result);
   for (int i = 0; i < 300; ++i) {
-    ck_assert_int_eq(result[i], mixed_control(a[i]));
+    ck_assert_int_eq(result[i], mixed(a[i]));
   }
   end();
 }
-END_TEST
 
-START_TEST(test_precisions) {
-  begin(seeds[_i]);
+static void precisions(void) {
+  begin();
   // Worked out by hand: halves have 11 bits, bfloat16 8; h * h + h is rounded once to a half.
   static const float a[4] = {1.0f, 2049.0f, -0.3333f, 3.0078125f};
   static const float expected[16] = {1,    1,     2,           1,  2048, 2048,        (float)INFINITY,
@@ -328,7 +367,7 @@ START_TEST(test_precisions) {
   fix_pointer(&launch, upload_floats(a, 4));
   fix_pointer(&launch, out);
   fix_int(&launch, 4);
-  fix_run(device, module, "precisions", &launch);
+  run( "precisions", &launch);
   fix_download(device, out, result, sizeof result);
   for (int i = 0; i < 16; ++i) {
     ck_assert_msg(result[i] == expected[i], "%d: %.9g, not %.9g", i, (double)result[i],
@@ -336,10 +375,9 @@ START_TEST(test_precisions) {
   }
   end();
 }
-END_TEST
 
-START_TEST(test_dot_bytes) {
-  begin(seeds[_i]);
+static void dot_bytes(void) {
+  begin();
   int8_t a[64][4], b[64][4];
   int result[64];
   for (int i = 0; i < 256; ++i) {
@@ -352,7 +390,7 @@ START_TEST(test_dot_bytes) {
   fix_pointer(&launch, fix_upload(device, b, sizeof b));
   fix_pointer(&launch, out);
   fix_int(&launch, 64);
-  fix_run(device, module, "dot_bytes", &launch);
+  run( "dot_bytes", &launch);
   fix_download(device, out, result, sizeof result);
   for (int i = 0; i < 64; ++i) {
     int sum = i;
@@ -363,10 +401,9 @@ START_TEST(test_dot_bytes) {
   }
   end();
 }
-END_TEST
 
-START_TEST(test_scan_block) {
-  begin(seeds[_i]);
+static void scan_block(void) {
+  begin();
   int a[250], result[250], sum = 0;
   for (int i = 0; i < 250; ++i) {
     a[i] = i * 13 % 29 - 14;
@@ -376,7 +413,7 @@ START_TEST(test_scan_block) {
   fix_pointer(&launch, fix_upload(device, a, sizeof a));
   fix_pointer(&launch, out);
   fix_int(&launch, 250);
-  fix_run(device, module, "scan_block", &launch);
+  run( "scan_block", &launch);
   fix_download(device, out, result, sizeof result);
   for (int i = 0; i < 250; ++i) {
     sum += a[i];
@@ -384,25 +421,77 @@ START_TEST(test_scan_block) {
   }
   end();
 }
+
+static const struct {
+  const char *name;
+  void (*function)(void);
+} kernels[] = {
+    {"vector_add", vector_add},
+    {"reduce_sum", reduce_sum},
+    {"reduce_tree", reduce_tree},
+    {"softmax", softmax},
+    {"gemm_tiles", gemm_tiles},
+    {"gemm_mma", gemm_mma},
+    {"histogram", histogram},
+    {"reduce_last_block", reduce_last_block},
+    {"transpose", transpose},
+    {"mixed_control", mixed_control},
+    {"precisions", precisions},
+    {"dot_bytes", dot_bytes},
+    {"scan_block", scan_block},
+};
+#define KERNELS (int)(sizeof kernels / sizeof kernels[0])
+
+START_TEST(test_kernel) {
+  seed = seeds[_i % SEEDS];
+  kernels[_i / SEEDS].function();
+}
+END_TEST
+
+static const struct {
+  const char *kernel;
+  mutation change;
+} mutants[] = {
+    {"reduce_sum", {"bar.sync", "//", 0}},
+    {"reduce_tree", {"bar.sync", "//", 0}},
+    {"reduce_tree", {"bar.sync", "//", 1}},
+    {"softmax", {"bar.sync", "//", 0}},
+    {"softmax", {"bar.sync", "//", 1}},
+    {"softmax", {"bar.sync", "//", 2}},
+    {"gemm_tiles", {"bar.sync", "//", 0}},
+    {"gemm_tiles", {"bar.sync", "//", 1}},
+    {"gemm_mma", {"cp.async.wait_group 1", "cp.async.wait_group 2", 0}},
+    {"gemm_mma", {"cp.async.wait_group 0", "cp.async.wait_group 1", 4}},
+    {"gemm_mma", {"bar.sync", "//", 8}},
+    {"gemm_mma", {"cp.async.commit_group", "//", 1}},
+    {"histogram", {"bar.sync", "//", 0}},
+    {"histogram", {"bar.sync", "//", 1}},
+    {"histogram", {"atom.shared.add.u32 \t%r22, [%r21], 1", "st.shared.u32 [%r21], 1", 0}},
+    {"reduce_last_block", {"bar.sync", "//", 0}},
+    {"reduce_last_block", {"membar.gl", "//", 0}},
+    {"transpose", {"bar.sync", "//", 0}},
+    {"scan_block", {"bar.sync", "//", 0}},
+};
+#define MUTANTS (int)(sizeof mutants / sizeof mutants[0])
+
+START_TEST(test_mutant) {
+  seed = seeds[_i % SEEDS];
+  mutant = mutants[_i / SEEDS].change;
+  for (int i = 0; i < KERNELS; ++i) {
+    if (strcmp(kernels[i].name, mutants[_i / SEEDS].kernel) == 0) {
+      mutated = strcmp(kernels[i].name, "softmax") == 0 ? "softmax_rows" : kernels[i].name;
+      kernels[i].function();
+    }
+  }
+}
 END_TEST
 
 static Suite *make_suite(void) {
   Suite *suite = suite_create("kernels");
   TCase *tests = tcase_create("kernels");
   tcase_set_timeout(tests, 60);
-  tcase_add_loop_test(tests, test_vector_add, 0, SEEDS);
-  tcase_add_loop_test(tests, test_reduce_sum, 0, SEEDS);
-  tcase_add_loop_test(tests, test_reduce_tree, 0, SEEDS);
-  tcase_add_loop_test(tests, test_softmax, 0, SEEDS);
-  tcase_add_loop_test(tests, test_gemm_tiles, 0, SEEDS);
-  tcase_add_loop_test(tests, test_gemm_mma, 0, SEEDS);
-  tcase_add_loop_test(tests, test_histogram, 0, SEEDS);
-  tcase_add_loop_test(tests, test_reduce_last_block, 0, SEEDS);
-  tcase_add_loop_test(tests, test_transpose, 0, SEEDS);
-  tcase_add_loop_test(tests, test_mixed_control, 0, SEEDS);
-  tcase_add_loop_test(tests, test_precisions, 0, SEEDS);
-  tcase_add_loop_test(tests, test_dot_bytes, 0, SEEDS);
-  tcase_add_loop_test(tests, test_scan_block, 0, SEEDS);
+  tcase_add_loop_test(tests, test_kernel, 0, KERNELS * SEEDS);
+  tcase_add_loop_exit_test(tests, test_mutant, CAUGHT, 0, MUTANTS * SEEDS);
   suite_add_tcase(suite, tests);
   return suite;
 }

@@ -1,8 +1,10 @@
 // Every kernel of a list of models as GPU code: accepted by ptxas or ld.lld, without spills.
 //
-// usage: gpu_kernels nvidia|amd [--exceptions FILE] [--verbose] [--jobs N] FOLDER...
+// usage: gpu_kernels nvidia|amd [--exceptions FILE] [--targets NAME,...] [--verbose] [--jobs N] FOLDER...
 //
-// The models are all files model.onnx below the folders. They are lowered here; kernels that several
+// For all targets of the family, or for those named. The models are all files model.onnx below the
+// folders, and graphs NAME.air with lines that force schedules, "; MACHINE: WHICH=SCHEDULE" (MACHINE
+// may have '*'). They are lowered here; kernels that several
 // of them have are compiled once, in worker processes. Where a kernel needs registers beyond the
 // target's, uses a stack, or ptxas warns of it, the test fails, but for what the exceptions name. A
 // line of that file: TARGET KIND OPERATORS MOST REASON..., where OPERATORS are those of the kernel's
@@ -11,6 +13,7 @@
 // Exit: 0 all is well, 1 not, 77 there is no ptxas.
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +30,9 @@
 #include "frontend/onnx_import.h"
 #include "passes/lower.h"
 #include "passes/pass.h"
+#include "passes/schedule.h"
 
-enum { CHUNK = 8, MOST_PLANS = 4, MOST_EXCEPTIONS = 256 };
+enum { CHUNK = 8, MOST_PLANS = 16, MOST_EXCEPTIONS = 256 };
 
 typedef struct entry {
   const kir_kernel *kernel;
@@ -66,8 +70,9 @@ typedef struct state {
   size_t unit_count, unit_capacity;
   exception exceptions[MOST_EXCEPTIONS];
   int exception_count;
-  int models, refused, verbose;
+  int models, refused, unforced, verbose;
   unsigned jobs;
+  const char *targets;  // "sm_75,sm_90"; NULL: all
 } state;
 
 // --- kernels -------------------------------------------------------------------------------------
@@ -82,6 +87,55 @@ static void add_kernel(state *s, kernel_list *list, const kir_kernel *kernel, co
   AICC_PUSH(&s->arena, list->items, list->count, list->capacity, e);
 }
 
+static aicc_status lower_for(state *s, kernel_list *list, aicc_module *module, const char *path,
+                             aicc_diags *diags) {
+  const aicc_plan *plan = aicc_lower_module(module, list->machine, NULL, diags);
+  for (size_t k = 0; plan && k < plan->kernel_count; k++) {
+    add_kernel(s, list, plan->kernels[k], path);
+  }
+  return plan ? AICC_OK : AICC_UNSUPPORTED;
+}
+
+// What is forced here has to run here.
+static void add_forced(state *s, aicc_module *module, char *line, const char *path,
+                       aicc_diags *diags) {
+  char *item = strstr(line, ": ");
+  AICC_ASSERT(strncmp(line, "; ", 2) == 0 && item);
+  *item = 0;
+  item += 2;
+  for (int i = 0; i < s->list_count; i++) {
+    if (fnmatch(line + 2, s->lists[i].machine->name, 0) != 0) {
+      continue;
+    }
+    const int found = aicc_schedule_force(module, item);
+    if (found < 1 || lower_for(s, &s->lists[i], module, path, diags) != AICC_OK) {
+      printf("FAIL %s: '%s' is not forced for %s\n", path, item, s->lists[i].machine->name);
+      aicc_diags_print(diags, stdout);
+      s->unforced++;
+    }
+  }
+}
+
+static void add_graph(state *s, const char *path) {
+  const int file = open(path, O_RDONLY);
+  char *text = file >= 0 ? cg_read_text(file, &s->arena) : NULL;
+  AICC_ASSERT(text);
+  close(file);
+  aicc_diags diags;
+  aicc_diags_init(&diags);
+  aicc_module *module = aicc_module_parse(text, strlen(text), path, &diags);
+  const aicc_pass_options passes = {.machine = s->lists[0].machine};
+  if (!module || aicc_run_passes(module, aicc_pipeline_default, &passes, &diags) != AICC_OK) {
+    aicc_diags_print(&diags, stdout);
+    s->unforced++;
+    return;
+  }
+  s->models++;
+  for (char *line = strtok(text, "\n"); line && *line == ';'; line = strtok(NULL, "\n")) {
+    add_forced(s, module, line, path, &diags);
+  }
+}
+
 // Models that the compiler refuses are other tests' business. Plans are kept: kernels live in them.
 static void add_model(state *s, const char *path) {
   const aicc_import_options options = {0};
@@ -94,11 +148,7 @@ static void add_model(state *s, const char *path) {
     status = aicc_run_passes(module, aicc_pipeline_default, &passes, &diags);
   }
   for (int i = 0; i < s->list_count && status == AICC_OK; i++) {
-    const aicc_plan *plan = aicc_lower_module(module, s->lists[i].machine, NULL, &diags);
-    status = plan ? AICC_OK : AICC_UNSUPPORTED;
-    for (size_t k = 0; plan && k < plan->kernel_count; k++) {
-      add_kernel(s, &s->lists[i], plan->kernels[k], path);
-    }
+    status = lower_for(s, &s->lists[i], module, path, &diags);
   }
   s->models++;
   s->refused += status != AICC_OK;
@@ -115,6 +165,8 @@ static void add_folder(state *s, const char *folder) {
     struct stat info;
     if (strcmp(items[i]->d_name, "model.onnx") == 0) {
       add_model(s, path);
+    } else if (fnmatch("*.air", items[i]->d_name, 0) == 0) {
+      add_graph(s, path);
     } else if (items[i]->d_name[0] != '.' && stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
       add_folder(s, path);
     }
@@ -222,7 +274,7 @@ static aicc_status link_amd(cg *c, use *uses, size_t count) {
   }
   free(text);
   cg_reply image = {0};
-  const aicc_status status = cg_gpu_images(c, &image);
+  const aicc_status status = cg_gpu_images(c, NULL, 0, &image);
   free(image.data);
   return status;
 }
@@ -323,10 +375,21 @@ static int report(const state *s, const totals *t) {
   printf("%d models (%d refused); %zu kernels compiled: %zu fail, %zu excepted, at most %u "
          "registers\n",
          s->models, s->refused, t->kernels, t->bad, t->excepted, t->most_registers);
-  return t->bad > 0 || t->kernels == 0;
+  return t->bad > 0 || t->kernels == 0 || s->unforced > 0;
 }
 
 // --- the whole -----------------------------------------------------------------------------------
+
+static bool wanted(const state *s, const cg_target *target, cg_family family) {
+  const char *name = target->machine.name;
+  bool found = s->targets == NULL;
+  for (const char *at = s->targets; at && *at && !found;) {
+    const size_t length = strcspn(at, ",");
+    found = strncmp(at, name, length) == 0 && name[length] == 0;
+    at += length + (at[length] == ',');
+  }
+  return found && target->family == family;
+}
 
 static void add_targets(state *s, cg_family family) {
   const cg_target *target;
@@ -335,7 +398,8 @@ static void add_targets(state *s, cg_family family) {
     while (at < s->list_count && !aicc_machine_alike(s->lists[at].machine, &target->machine)) {
       at++;
     }
-    if (target->family == family && at == s->list_count) {
+    if (wanted(s, target, family) && at == s->list_count) {
+      AICC_ASSERT(at < MOST_PLANS);
       s->lists[s->list_count++].machine = &target->machine;
     }
   }
@@ -344,7 +408,7 @@ static void add_targets(state *s, cg_family family) {
 static void add_units(state *s, cg_family family) {
   const cg_target *target;
   for (size_t i = 0; (target = cg_target_at(i)); i++) {
-    for (int l = 0; l < s->list_count && target->family == family; l++) {
+    for (int l = 0; l < s->list_count && wanted(s, target, family); l++) {
       const kernel_list *list = &s->lists[l];
       for (size_t k = 0; aicc_machine_alike(list->machine, &target->machine) && k < list->count;
            k += CHUNK) {
@@ -391,6 +455,33 @@ static bool have_ptxas(void) {
   return found;
 }
 
+static int usage(void) {
+  fputs("usage: gpu_kernels nvidia|amd [--exceptions FILE] [--targets NAME,...] [--verbose] [--jobs N] "
+        "FOLDER...\n",
+        stderr);
+  return 2;
+}
+
+// Options stand before the folders.
+static int read_options(state *s, int argc, char **argv) {
+  int i = 2;
+  for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
+    const bool more = i + 1 < argc;
+    if (strcmp(argv[i], "--exceptions") == 0 && more) {
+      read_exceptions(s, argv[++i]);
+    } else if (strcmp(argv[i], "--targets") == 0 && more) {
+      s->targets = argv[++i];
+    } else if (strcmp(argv[i], "--jobs") == 0 && more) {
+      s->jobs = (unsigned)strtoul(argv[++i], NULL, 10);
+    } else if (strcmp(argv[i], "--verbose") == 0) {
+      s->verbose = 1;
+    } else {
+      return -1;
+    }
+  }
+  return i;
+}
+
 int main(int argc, char **argv) {
   state s = {.jobs = 0};
   aicc_arena_init(&s.arena);
@@ -398,25 +489,19 @@ int main(int argc, char **argv) {
   const bool nvidia = strcmp(family_name, "nvidia") == 0;
   const cg_family family = nvidia ? CG_FAMILY_NVPTX : CG_FAMILY_AMDGPU;
   if (!nvidia && strcmp(family_name, "amd") != 0) {
-    fputs("usage: gpu_kernels nvidia|amd [--exceptions FILE] [--verbose] [--jobs N] FOLDER...\n",
-          stderr);
-    return 2;
+    return usage();
   }
   if (nvidia && !have_ptxas()) {
     puts("there is no ptxas");
     return 77;
   }
+  const int first = read_options(&s, argc, argv);
+  if (first < 0) {
+    return usage();
+  }
   add_targets(&s, family);
-  for (int i = 2; i < argc; i++) {
-    if (strcmp(argv[i], "--exceptions") == 0 && i + 1 < argc) {
-      read_exceptions(&s, argv[++i]);
-    } else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
-      s.jobs = (unsigned)strtoul(argv[++i], NULL, 10);
-    } else if (strcmp(argv[i], "--verbose") == 0) {
-      s.verbose = 1;
-    } else {
-      add_folder(&s, argv[i]);
-    }
+  for (int i = first; i < argc && s.list_count > 0; i++) {
+    add_folder(&s, argv[i]);
   }
   add_units(&s, family);
   totals t = {0};

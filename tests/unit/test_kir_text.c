@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "block_gemm.h"
 #include "check_main.h"
 #include "ir/kir.h"
 
@@ -119,6 +120,50 @@ START_TEST(hand_written_text) {
 }
 END_TEST
 
+START_TEST(blocks_round_trip) {
+  const gemm_shape shape = {.bm = 64, .bn = 64, .bk = 32, .stages = 3, .wm = 32, .wn = 32};
+  check_inverse(gemm_make(&arena, shape));
+  gemm_shape other = shape;
+  other.late = 1;
+  kir_kernel *a = gemm_make(&arena, shape), *b = gemm_make(&arena, other);
+  ck_assert(!kir_equal(a, b));
+  ck_assert_uint_ne(kir_hash(a), kir_hash(b));
+  b = gemm_make(&arena, shape);
+  ck_assert(kir_equal(a, b));
+  b->warps = 2;
+  ck_assert(!kir_equal(a, b));
+  ck_assert_uint_ne(kir_hash(a), kir_hash(b));
+}
+END_TEST
+
+// Every operand of every instruction of blocks counts.
+START_TEST(different_blocks_differ) {
+  static const char *const texts[] = {
+      "vload %a[0], %x[0], 4",   "vload %a[4], %x[0], 4", "vload %a[0], %x[0], 2",
+      "vstore %x[lane * 4], %a[0], 4", "copy_async %t[0], %x[0], 4", "copy_async %x2[0], %x[0], 4",
+      "copy_async %t[0], %y[0], 4", "copy_async %t[0], %x[0], 4, lane < 3", "commit", "wait 0", "wait 1",
+      "ldmatrix %u[0], %t[0], 4", "ldmatrix %u[0], %t[0], 4 transposed", "ldmatrix %u[0], %t[0], 2",
+      "mma \"m16n8k16.f16\" %a[0], %u[0], %u[4]", "mma \"m16n8k16.bf16\" %a[0], %u[0], %u[4]",
+      "mma \"m16n8k16.f16\" %a[4], %u[0], %u[4]", "mma \"m16n8k16.f16\" %a[0], %u[1], %u[4]",
+      "mma \"m16n8k16.f16\" %a[0], %u[0], %u[5]", "%e = exchange(lane, 4)", "%e = exchange(lane, 8)"};
+  enum { COUNT = sizeof texts / sizeof *texts };
+  kir_kernel *kernels[COUNT];
+  for (int i = 0; i < COUNT; i++) {
+    kernels[i] = parse(aicc_arena_printf(&arena,
+                                         "kernel @k(%%x: f32* read write, %%y: f32* read) width 32 {\n"
+                                         "  %%t = local 256 : f32\n  %%x2 = local 256 : f32\n"
+                                         "  %%a = array 8 : f32 varying\n"
+                                         "  %%u = array 8 : u32 varying\n  %s\n}",
+                                         texts[i]), NULL, 0);
+    check_inverse(kernels[i]);
+    for (int j = 0; j < i; j++) {
+      ck_assert_msg(!kir_equal(kernels[i], kernels[j]), "%s\n%s", texts[i], texts[j]);
+      ck_assert_msg(kir_hash(kernels[i]) != kir_hash(kernels[j]), "%s\n%s", texts[i], texts[j]);
+    }
+  }
+}
+END_TEST
+
 START_TEST(scalar_parameters_become_constants) {
   const char *const bindings[] = {"%n=8"};
   kir_kernel *kernel =
@@ -193,6 +238,14 @@ START_TEST(errors_have_places) {
       {"kernel @k() { ~ }", "expected a statement, found '~'"},
       {"kernel @k() { $X }", "expected a statement, found '$'"},
       {"kernel @k() { } }", "expected the end"},
+      {"kernel @k() warps 33 { }", "a task has 1 to 32 warps"},
+      {"kernel @k(%x: f32* read) { vload %x[0], %x[0], 4 }", "this is no array"},
+      {"kernel @k() { %a = array 4 : f32\n vload %a[0], %a[0], 4 }", "this is no buffer"},
+      {"kernel @k() { %a = array 4 : f32\n mma \"m1\" %a[0] }", "the name of a matrix instruction"},
+      {"kernel @k() { wait -1 }", "this number is out of range"},
+      {"kernel @k(%n: i64) { wait %n }", "a constant integer is needed"},
+      {"kernel @k() { %a = exchange(lane, 3) }", "a power of two"},
+      {"kernel @k() { %a = 1\n %b = exchange %a, 4 : i64 }", "exchange takes a varying value"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     expect(&rows[i], false);
@@ -256,6 +309,8 @@ static Suite *make_suite(void) {
   tcase_add_checked_fixture(tests, set_up, tear_down);
   tcase_add_test(tests, files_round_trip);
   tcase_add_test(tests, hand_written_text);
+  tcase_add_test(tests, blocks_round_trip);
+  tcase_add_test(tests, different_blocks_differ);
   tcase_add_test(tests, scalar_parameters_become_constants);
   tcase_add_test(tests, constants_keep_their_bits);
   tcase_add_test(tests, errors_have_places);

@@ -279,7 +279,8 @@ AICC_RT_API aicc_rt_status aicc_rt_tensor_of_managed(const DLManagedTensorVersio
 
 typedef struct aicc_rt_memory {
   uint64_t arena_bytes;     // planned buffers, all segments, for the shapes of the last run
-  uint64_t live_bytes;      // the largest sum of buffers alive at a time: what no plan can beat
+  uint64_t live_bytes;      // the largest sum of buffers alive at a time, multiples of 64 bytes
+                            // each, which is their alignment: what no plan can beat
   uint64_t reserved_bytes;  // arena memory held (the largest that was needed so far)
   uint64_t dynamic_bytes;   // outputs of the session, packed inputs, sequences, strings
   uint64_t scratch_bytes;   // of the threads

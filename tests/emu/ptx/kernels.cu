@@ -176,7 +176,7 @@ __global__ void histogram(const unsigned char *a, unsigned *bins, int n) {
 }
 
 // The last block to finish adds the others' sums: a fence and a counter.
-__global__ void reduce_last_block(const float *a, volatile float *parts, unsigned *done, float *sum,
+__global__ void reduce_last_block(const float *a, float *parts, unsigned *done, float *sum,
                                   int n) {
   __shared__ bool last;
   float mine = 0;
