@@ -286,6 +286,7 @@ const aicc_rt_device_ops aicc_rt_device_cuda = {
     .scratch_bytes = cuda_scratch_bytes,
     .memory = cuda_memory,
     .pinned = cuda_pinned,
+    .staging_bytes = aicc_cuda_staging_bytes,
     .download = aicc_cuda_download,
     .wait = aicc_cuda_wait,
     .pack = aicc_cuda_pack,

@@ -107,6 +107,7 @@ aicc_rt_status aicc_cuda_collect(aicc_rt_device *device, aicc_rt_trace *trace,
 void aicc_cuda_timing_deinit(aicc_rt_device *device);
 
 // dev_cuda_copy.c
+uint64_t aicc_cuda_staging_bytes(const aicc_rt_device *device);
 aicc_rt_status aicc_cuda_wait(aicc_rt_device *device, aicc_rt_error *error);
 aicc_rt_status aicc_cuda_copy(aicc_rt_device *device, void *to, const void *from, int64_t bytes,
                               aicc_rt_error *error);

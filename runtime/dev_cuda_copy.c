@@ -3,7 +3,8 @@
 
 #include "dev_cuda.h"
 
-enum { STAGING_BYTES = 4 << 20, STAGING_ALIGN = 64 };
+// Behind the staging memory is a place for small reads: pinned memory is filled without a detour.
+enum { STAGING_BYTES = 4 << 20, STAGING_ALIGN = 64, MAILBOX_BYTES = 256 };
 
 aicc_rt_status aicc_cuda_wait(aicc_rt_device *device, aicc_rt_error *error) {
   const cu_result result = device->cuda->stream_wait(device->stream);
@@ -41,27 +42,48 @@ aicc_rt_status aicc_cuda_download(aicc_rt_device *device, void *to, const void *
                "downloading a tensor", error);
 }
 
+// ---- host to device ----------------------------------------------------------------------------
+
+uint64_t aicc_cuda_staging_bytes(const aicc_rt_device *device) {
+  return device->staging != NULL ? STAGING_BYTES + MAILBOX_BYTES : 0;
+}
+
+static aicc_rt_status make_staging(aicc_rt_device *device, aicc_rt_error *error) {
+  if (device->staging != NULL) {
+    return AICC_RT_OK;
+  }
+  void *fresh = NULL;
+  const cu_result result = device->cuda->pinned_alloc(&fresh, STAGING_BYTES + MAILBOX_BYTES, 0);
+  if (result != CU_OK) {
+    return aicc_cuda_fail(device, result, "making host memory for copies", error);
+  }
+  device->staging = fresh;
+  return AICC_RT_OK;
+}
+
 aicc_rt_status aicc_cuda_read(aicc_rt_device *device, void *to, const void *from, int64_t bytes,
                               aicc_rt_error *error) {
   if (device->recording != NULL) {
     return aicc_rt_fail(error, AICC_RT_FAILED, "%s: a recorded run cannot read", device->name);
   }
-  const aicc_rt_status status = aicc_cuda_download(device, to, from, bytes, error);
-  return status == AICC_RT_OK ? aicc_cuda_wait(device, error) : status;
+  aicc_rt_status status = make_staging(device, error);
+  if (status != AICC_RT_OK) {
+    return status;
+  }
+  const bool small = bytes <= MAILBOX_BYTES;
+  void *place = small ? device->staging + STAGING_BYTES : to;
+  status = aicc_cuda_download(device, place, from, bytes, error);
+  status = status == AICC_RT_OK ? aicc_cuda_wait(device, error) : status;
+  if (status == AICC_RT_OK && small && bytes > 0) {
+    memcpy(to, place, (size_t)bytes);
+  }
+  return status;
 }
-
-// ---- host to device ----------------------------------------------------------------------------
 
 // A place for |bytes|, which waits when all are taken. NULL with |error| set.
 static uint8_t *stage(aicc_rt_device *device, size_t bytes, aicc_rt_error *error) {
-  if (device->staging == NULL) {
-    void *fresh = NULL;
-    const cu_result result = device->cuda->pinned_alloc(&fresh, STAGING_BYTES, 0);
-    if (result != CU_OK) {
-      aicc_cuda_fail(device, result, "making host memory for uploads", error);
-      return NULL;
-    }
-    device->staging = fresh;
+  if (make_staging(device, error) != AICC_RT_OK) {
+    return NULL;
   }
   if (device->staged + bytes > STAGING_BYTES && aicc_cuda_wait(device, error) != AICC_RT_OK) {
     return NULL;

@@ -63,6 +63,7 @@ typedef struct aicc_rt_device_ops {
   // Its memory, and host memory that copies from it are fast to. Both live as long as the device.
   const aicc_rt_allocator *(*memory)(const aicc_rt_device *device);
   const aicc_rt_allocator *(*pinned)(const aicc_rt_device *device);
+  uint64_t (*staging_bytes)(const aicc_rt_device *device);  // of pinned memory, held by the device
   // Device to host: |to| is filled when wait returns.
   aicc_rt_status (*download)(aicc_rt_device *device, void *to, const void *from, int64_t bytes,
                              aicc_rt_error *error);

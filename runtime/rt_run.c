@@ -73,7 +73,9 @@ void aicc_rt_session_reset(aicc_rt_session *session) {
   session->depends = false;
   aicc_rt_arena_begin(&session->arena);
   aicc_rt_blocks_reset(&session->blocks);
-  aicc_rt_blocks_reset(session->home.data);
+  if (session->remote) {
+    aicc_rt_blocks_reset(&session->device_blocks);
+  }
   aicc_rt_strings_reset(&session->strings);
   for (uint32_t i = 0; i < session->model->info.output_count; i++) {
     session->outputs[i].made = session->outputs[i].absent = false;

@@ -197,7 +197,9 @@ void aicc_rt_session_memory(const aicc_rt_session *session, aicc_rt_memory *out)
   for (uint32_t i = 0; i < session->model->info.input_count; i++) {
     out->dynamic_bytes += (uint64_t)session->inputs[i].room;
   }
-  out->staging_bytes = session->pinned.total;
+  if (session->remote) {
+    out->staging_bytes = session->pinned.total + session->ops->staging_bytes(session->device);
+  }
   out->weights_bytes = session->model->info.weights_bytes;
   if (session->ops->scratch_bytes != NULL) {
     out->scratch_bytes = session->ops->scratch_bytes(session->device);
