@@ -53,7 +53,7 @@ static aicc_row_schedule choose(const gpu_row *r, int64_t length) {
   aicc_row_schedule s = {.warps = 1, .split = choose_split(r, length)};
   if (s.split > 1) {
     s.warps = power_above(most, most);
-  } else if (!r->columns && length >= 0 && length <= SHORT_ROW) {
+  } else if (!r->columns && length >= 0 && length <= SHORT_ROW && r->kept_count > 0) {
     s.lanes = power_above(length, SHORT_LANES);
   } else if (length < 0) {
     s.warps = power_above(UNKNOWN_WARPS, most);
@@ -76,7 +76,7 @@ static aicc_row_schedule find_schedule(const gpu_row *r) {
   if (!forced || !aicc_row_schedule_parse(forced, &s)) {
     return best;
   }
-  if (s.lanes > 0 && (r->columns || length < 0 || s.lanes > width_of(r) ||
+  if (s.lanes > 0 && (r->columns || r->kept_count == 0 || length < 0 || s.lanes > width_of(r) ||
                       length > (int64_t)ROW_STEPS_MAX * s.lanes)) {
     return best;
   }
@@ -378,7 +378,7 @@ static void fold_kernel(gpu_row *r, const totals *t, const aicc_slot *slots) {
 void row_gpu_kernels(row_group *g) {
   aicc_dims *dims = g->lw->module->dims;
   const aicc_dim one = aicc_dim_const(dims, 1);
-  gpu_row r = {.g = g, .rows = one, .length = one, .vector = 1, .columns = !g->lanes_reduce};
+  gpu_row r = {.g = g, .rows = one, .length = one, .vector = 1};
   for (int i = 0; i < g->full->rank; i++) {
     if (aicc_dim_is(dims, g->full->dims[i], 1)) {
       continue;
@@ -391,8 +391,10 @@ void row_gpu_kernels(row_group *g) {
       r.rows = aicc_dim_mul(dims, r.rows, g->full->dims[i]);
     }
   }
+  // One row is no column: lanes would all store to one place.
+  r.columns = !g->lanes_reduce && r.kept_count > 0;
   r.schedule = find_schedule(&r);
-  if (!r.columns && r.schedule.lanes == 0) {
+  if (!r.columns && g->lane_dim >= 0 && r.schedule.lanes == 0) {
     lower_kernel probe = {.lw = g->lw, .group = g->body};
     r.vector = lk_vector_choose(&probe, g->full->dtype, g->full->dims[g->lane_dim], 0);
   }

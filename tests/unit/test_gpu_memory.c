@@ -260,6 +260,8 @@ static const form_case form_cases[] = {
     {SUM("f32", "n, 40000", "n, 1", "1"), "warps 8", "lanes {", "split"},
     {SUM("f32", "n, m", "1, 1", "0, 1"), "warps 8 split 64", "@row_", "atomic"},
     {SUM("f32", "4000, m", "1, m", "0"), "warps 8", "serial {", "reduce"},
+    // One row: lanes of several would store to one place.
+    {SUM("f32", "10, 6", "1, 1", "0, 1"), "warps 1", "= reduce", "exchange"},
     // A row that is held in registers is loaded once.
     {SOFTMAX("f32", "n, 128", "n, 1", "1"), "warps 1", "vstore", "lanes {"},
 };
