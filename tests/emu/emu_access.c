@@ -156,6 +156,77 @@ static void check_shared(emu_warp *warp, int lane, u32 offset, u32 bytes, u32 ac
   }
 }
 
+// ---- whole words of shared memory --------------------------------------------------------------
+
+// What most accesses are: of words that nobody touched since all warps met. The rest is looked at again by
+// the functions above. Reading and noting anew what was noted already changes nothing.
+typedef struct moment {
+  u8 *data, *written;
+  emu_word_record *words;
+  u32 size, now, epoch, seen_all, id;
+} moment;
+
+static moment moment_of(const emu_warp *warp) {
+  const emu_block *block = warp->block;
+  return (moment){block->shared, block->shared_written, block->words,
+                  block->shared_end - EMU_SHARED_BASE, block->time, warp->epoch, warp->seen_all,
+                  warp->id};
+}
+
+static bool before(const moment *m, u32 time, u32 epoch) {
+  return time < m->seen_all && epoch != m->epoch;
+}
+
+static inline u8 *quick_read(emu_warp *warp, const moment *m, u32 me, u64 address, u32 bytes) {
+  u64 offset = address - EMU_SHARED_BASE;
+  if (offset >= m->size || bytes > m->size - offset || !all_written(m->written + offset, bytes)) {
+    return NULL;
+  }
+  for (u32 i = 0; i < bytes / 4; i++) {
+    emu_word_record *r = &m->words[(offset >> 2) + i];
+    if (!before(m, r->write_time, r->write_epoch)) {
+      return NULL;
+    }
+    if (r->read_time != m->now) {
+      r->read_warps = 1u << m->id;
+      r->read_thread = (u16)me;
+      r->read_mask = 15;
+      r->read_many = 0;
+      r->read_epoch = m->epoch;
+      r->read_time = m->now;
+    } else if (r->read_epoch == m->epoch && r->read_mask == 15) {
+      r->read_many |= r->read_thread != me;
+    } else {
+      note_read(warp, r, me, 15);
+    }
+  }
+  return m->data + offset;
+}
+
+static inline u8 *quick_write(const moment *m, u32 me, u64 address, u32 bytes) {
+  u64 offset = address - EMU_SHARED_BASE;
+  if (offset >= m->size || bytes > m->size - offset) {
+    return NULL;
+  }
+  for (u32 i = 0; i < bytes / 4; i++) {
+    const emu_word_record *r = &m->words[(offset >> 2) + i];
+    if ((r->write_time >= m->seen_all && r->write_thread / EMU_LANES != m->id) ||
+        !before(m, r->read_time, r->read_epoch)) {
+      return NULL;
+    }
+  }
+  for (u32 i = 0; i < bytes / 4; i++) {
+    emu_word_record *r = &m->words[(offset >> 2) + i];
+    r->write_mask = 15;
+    r->write_thread = (u16)me;
+    r->write_time = m->now;
+    r->write_epoch = m->epoch;
+    r->write_atomic = 0;
+  }
+  memset(m->written + offset, 1, bytes);
+  return m->data + offset;
+}
+
 // ---- spaces ------------------------------------------------------------------------------------
 
 static bool is_const(const emu_warp *warp, u64 address) {
@@ -223,7 +294,15 @@ static u8 *at_shared(emu_warp *warp, int lane, u64 address, u32 bytes, u32 acces
       bytes > block->shared_end - address) {
     return bad_place(warp, lane, PTX_SHARED, address, bytes, access);
   }
-  u32 offset = (u32)address - EMU_SHARED_BASE;
+  moment m = moment_of(warp);
+  u32 offset = (u32)address - EMU_SHARED_BASE, me = warp->id * EMU_LANES + (u32)lane;
+  u8 *quick = bytes < 4                ? NULL
+              : access == EMU_READ  ? quick_read(warp, &m, me, address, bytes)
+              : access == EMU_WRITE ? quick_write(&m, me, address, bytes)
+                                       : NULL;
+  if (quick) {
+    return quick;
+  }
   if (access & (EMU_READ | EMU_ATOMIC) && !all_written(block->shared_written + offset, bytes)) {
     return unwritten(warp, lane, PTX_SHARED, address, block->shared_written + offset, bytes);
   }
@@ -307,21 +386,52 @@ static bool read_again(emu_warp *warp, u64 address, u32 bytes) {
   return true;
 }
 
-static bool shared_lanes(emu_warp *warp, const u64 *addresses, u32 mask, u32 bytes, u32 access,
-                         u8 **at) {
+// Inlined for each size.
+__attribute__((always_inline)) static inline bool shared_lanes_of(emu_warp *warp,
+                                                                 const u64 *addresses, u32 mask,
+                                                                 u32 bytes, u32 access, u8 **at) {
+  moment m = moment_of(warp);
+  bool repeated = false;
   for (u32 rest = mask; rest; rest &= rest - 1) {
     int l = __builtin_ctz(rest);
-    if (addresses[l] & (bytes - 1)) {
-      return emu_at(warp, l, PTX_SHARED, addresses[l], bytes, access) != NULL;
+    u64 address = addresses[l];
+    if (address & (bytes - 1)) {
+      return emu_at(warp, l, PTX_SHARED, address, bytes, access) != NULL;
     }
-    bool again = access == EMU_READ && l && at[l - 1] && addresses[l] == addresses[l - 1] &&
-                 read_again(warp, addresses[l], bytes);
-    at[l] = again ? at[l - 1] : at_shared(warp, l, addresses[l], bytes, access);
-    if (!at[l] || warp->block->fault) {
-      return false;
+    if (access == EMU_READ && l && at[l - 1] && address == addresses[l - 1]) {
+      repeated = repeated || read_again(warp, address, bytes);
+      if (repeated) {
+        at[l] = at[l - 1];
+        continue;
+      }
     }
+    repeated = false;
+    u32 me = m.id * EMU_LANES + (u32)l;
+    u8 *here = NULL;
+    if (bytes >= 4 && access == EMU_READ) {
+      here = quick_read(warp, &m, me, address, bytes);
+    } else if (bytes >= 4 && access == EMU_WRITE) {
+      here = quick_write(&m, me, address, bytes);
+    }
+    if (!here) {
+      here = at_shared(warp, l, address, bytes, access);
+      if (!here || warp->block->fault) {
+        return false;
+      }
+    }
+    at[l] = here;
   }
   return true;
+}
+
+static bool shared_lanes(emu_warp *warp, const u64 *addresses, u32 mask, u32 bytes, u32 access,
+                         u8 **at) {
+  switch (bytes) {
+    case 4: return shared_lanes_of(warp, addresses, mask, 4, access, at);
+    case 8: return shared_lanes_of(warp, addresses, mask, 8, access, at);
+    case 16: return shared_lanes_of(warp, addresses, mask, 16, access, at);
+    default: return shared_lanes_of(warp, addresses, mask, bytes, access, at);
+  }
 }
 
 static bool global_lanes(emu_warp *warp, const u64 *addresses, u32 mask, u32 bytes, u32 access,
@@ -351,7 +461,10 @@ bool emu_at_lanes(emu_warp *warp, ptx_space space, const u64 *addresses, u32 mas
   }
   for (u32 rest = mask; rest; rest &= rest - 1) {
     int l = __builtin_ctz(rest);
-    at[l] = emu_at(warp, l, space, addresses[l], bytes, access);
+    // Parameters and constants: nobody writes there, so what one lane may read all may.
+    bool again = access == EMU_READ && (space == PTX_PARAM || space == PTX_CONST) && l &&
+                 at[l - 1] && addresses[l] == addresses[l - 1];
+    at[l] = again ? at[l - 1] : emu_at(warp, l, space, addresses[l], bytes, access);
     if (!at[l] || warp->block->fault) {
       return false;
     }

@@ -37,6 +37,7 @@ static void join(emu_block *block, const emu_barrier *b, u32 waiters) {
   for (u32 rest = waiters; rest; rest &= rest - 1) {
     emu_warp *w = &block->warps[__builtin_ctz(rest)];
     memcpy(w->seen, known, block->warp_count * sizeof *known);
+    emu_update_seen(w);
     w->epoch = ++block->epochs;
   }
 }
@@ -76,8 +77,12 @@ static void complete(emu_block *block, u32 id) {
 
 static void try_complete(emu_block *block, u32 id) {
   const emu_barrier *b = &block->barriers[id];
-  if (b->warps && (b->expected ? b->arrived >= b->expected
-                               : waiting_at(block, id) == live_threads(block))) {
+  if (!b->warps || (b->expected && b->arrived < b->expected)) {
+    return;
+  }
+  u32 live = b->expected ? 0 : live_threads(block);
+  // Fewer wait than have arrived, which are cheaper to count.
+  if (b->expected || (b->arrived >= live && waiting_at(block, id) == live)) {
     complete(block, id);
   }
 }

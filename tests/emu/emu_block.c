@@ -11,6 +11,66 @@ u64 emu_next_random(u64 *state) {
   return x ^ x >> 31;
 }
 
+// ---- special registers -------------------------------------------------------------------------
+
+static u64 special(const emu_warp *warp, const emu_special *s, u32 lane) {
+  const emu_block *b = warp->block;
+  u32 thread = warp->id * EMU_LANES + lane;
+  u32 tid[3] = {thread % b->shape[0], thread / b->shape[0] % b->shape[1],
+                thread / b->shape[0] / b->shape[1]};
+  switch ((emu_special_kind)s->kind) {
+    case EMU_S_TID: return tid[s->axis];
+    case EMU_S_NTID: return b->shape[s->axis];
+    case EMU_S_CTAID: return b->id[s->axis];
+    case EMU_S_NCTAID: return b->grid[s->axis];
+    case EMU_S_LANEID: return lane;
+    case EMU_S_WARPID: return warp->id;
+    case EMU_S_NWARPID: return EMU_MAX_WARPS;
+    case EMU_S_MASK_EQ: return 1u << lane;
+    case EMU_S_MASK_LT: return (1u << lane) - 1;
+    case EMU_S_MASK_LE: return ((u64)2 << lane) - 1;
+    case EMU_S_MASK_GT: return (u32) ~(((u64)2 << lane) - 1);
+    case EMU_S_MASK_GE: return (u32) ~((1u << lane) - 1);
+    case EMU_S_SMID: return b->number % 4;
+    case EMU_S_NSMID: return 4;
+    case EMU_S_GRIDID: return b->device->launch;
+    case EMU_S_DYNAMIC: return b->launch->dynamic_shared;
+    case EMU_S_TOTAL: return b->shared_end - EMU_SHARED_BASE;
+    case EMU_S_CLOCK: return warp->executed * 4;
+    case EMU_S_ZERO: return 0;
+    case EMU_S_ONE: return 1;
+  }
+  return 0;
+}
+
+typedef enum changes { PER_LAUNCH, PER_BLOCK, PER_TURN } changes;
+
+static changes changes_of(u8 kind) {
+  return kind == EMU_S_CLOCK                           ? PER_TURN
+         : kind == EMU_S_CTAID || kind == EMU_S_SMID ? PER_BLOCK
+                                                     : PER_LAUNCH;
+}
+
+// Those that change with |when| or more often.
+static void fill_specials(emu_warp *warp, changes when) {
+  const emu_program *p = warp->block->program;
+  for (u32 i = 0; i < p->special_count; i++) {
+    const emu_special *s = &p->specials[i];
+    if (changes_of(s->kind) < when) {
+      continue;
+    }
+    for (u32 l = 0; l < EMU_LANES; l++) {
+      if (s->wide) {
+        emu_u64(warp, s->cell)[l] = special(warp, s, l);
+      } else {
+        emu_u32(warp, s->cell)[l] = (u32)special(warp, s, l);
+      }
+    }
+  }
+}
+
+// ---- memory -------------------------------------------------------------------------------------
+
 static u32 shared_bytes(const emu_launch_state *launch) {
   u32 fixed = (launch->function->program.shared_bytes + 15) & ~15u;
   return launch->dynamic_shared ? fixed + launch->dynamic_shared
@@ -66,6 +126,9 @@ bool emu_block_create(emu_block *block, emu_launch_state *launch) {
   for (u32 i = 0; good && i < block->warp_count; i++) {
     good = warp_create(block, &block->warps[i], i);
   }
+  for (u32 i = 0; good && i < block->warp_count; i++) {
+    fill_specials(&block->warps[i], PER_LAUNCH);
+  }
   return good;
 }
 
@@ -83,55 +146,6 @@ void emu_block_destroy(emu_block *block) {
   free(block->shared);
   free(block->shared_written);
   free(block->words);
-}
-
-// ---- special registers -------------------------------------------------------------------------
-
-static u64 special(const emu_warp *warp, const emu_special *s, u32 lane) {
-  const emu_block *b = warp->block;
-  u32 thread = warp->id * EMU_LANES + lane;
-  u32 tid[3] = {thread % b->shape[0], thread / b->shape[0] % b->shape[1],
-                thread / b->shape[0] / b->shape[1]};
-  switch ((emu_special_kind)s->kind) {
-    case EMU_S_TID: return tid[s->axis];
-    case EMU_S_NTID: return b->shape[s->axis];
-    case EMU_S_CTAID: return b->id[s->axis];
-    case EMU_S_NCTAID: return b->grid[s->axis];
-    case EMU_S_LANEID: return lane;
-    case EMU_S_WARPID: return warp->id;
-    case EMU_S_NWARPID: return EMU_MAX_WARPS;
-    case EMU_S_MASK_EQ: return 1u << lane;
-    case EMU_S_MASK_LT: return (1u << lane) - 1;
-    case EMU_S_MASK_LE: return ((u64)2 << lane) - 1;
-    case EMU_S_MASK_GT: return (u32) ~(((u64)2 << lane) - 1);
-    case EMU_S_MASK_GE: return (u32) ~((1u << lane) - 1);
-    case EMU_S_SMID: return b->number % 4;
-    case EMU_S_NSMID: return 4;
-    case EMU_S_GRIDID: return b->device->launch;
-    case EMU_S_DYNAMIC: return b->launch->dynamic_shared;
-    case EMU_S_TOTAL: return b->shared_end - EMU_SHARED_BASE;
-    case EMU_S_CLOCK: return warp->executed * 4;
-    case EMU_S_ZERO: return 0;
-    case EMU_S_ONE: return 1;
-  }
-  return 0;
-}
-
-static void fill_specials(emu_warp *warp, bool clocks_only) {
-  const emu_program *p = warp->block->program;
-  for (u32 i = 0; i < p->special_count; i++) {
-    const emu_special *s = &p->specials[i];
-    if (clocks_only && s->kind != EMU_S_CLOCK) {
-      continue;
-    }
-    for (u32 l = 0; l < EMU_LANES; l++) {
-      if (s->wide) {
-        emu_u64(warp, s->cell)[l] = special(warp, s, l);
-      } else {
-        emu_u32(warp, s->cell)[l] = (u32)special(warp, s, l);
-      }
-    }
-  }
 }
 
 // ---- running -----------------------------------------------------------------------------------
@@ -155,8 +169,9 @@ static void start_warp(emu_block *block, emu_warp *warp) {
   for (u32 i = 0; i < EMU_MAX_WARPS; i++) {
     warp->seen[i] = block->time;
   }
+  warp->seen_all = block->time;
   warp->random = block->random + warp->id * 0x632be59bd9b4e019ull;
-  fill_specials(warp, false);
+  fill_specials(warp, PER_BLOCK);
 }
 
 static void start(emu_block *block, u64 number) {
@@ -214,7 +229,7 @@ void emu_run_block(emu_block *block, u64 number) {
       }
       break;
     }
-    fill_specials(warp, true);
+    fill_specials(warp, PER_TURN);
     emu_run_warp(warp, shuffled ? 1 + emu_next_random(&block->random) % SMALL : QUANTUM);
     next = (warp->id + 1) % block->warp_count;
     if (__atomic_load_n(&block->launch->stop, __ATOMIC_RELAXED)) {

@@ -264,6 +264,7 @@ struct emu_warp {
   u32 copy_count, copy_room;
   u32 groups[EMU_LANES];      // per lane: commits made
   u32 seen[EMU_MAX_WARPS];    // what this warp did before that time, is known to this one
+  u32 seen_all;               // what all warps did before that time
   u32 released;               // time of its last fence
   u64 random;
 };
@@ -379,6 +380,7 @@ void emu_copy_wait(emu_warp *warp, u32 mask, u32 pending);
 // Order between warps of a block and between blocks, emu_ops_memory.c.
 void emu_fence(emu_warp *warp);
 void emu_observe(emu_warp *warp);
+void emu_update_seen(emu_warp *warp);  // seen_all, after a change of seen
 
 // emu_race.c: between blocks, global memory; |offset| from its base.
 void emu_race(emu_warp *warp, int lane, u64 offset, u32 bytes, u32 access);

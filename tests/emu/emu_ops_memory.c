@@ -281,6 +281,14 @@ void emu_fence(emu_warp *warp) {
   emu_release(warp);
 }
 
+void emu_update_seen(emu_warp *warp) {
+  u32 least = UINT32_MAX;
+  for (u32 i = 0; i < warp->block->warp_count; i++) {
+    least = warp->seen[i] < least ? warp->seen[i] : least;
+  }
+  warp->seen_all = least;
+}
+
 // What others released is seen from here on.
 void emu_observe(emu_warp *warp) {
   emu_block *block = warp->block;
@@ -290,6 +298,7 @@ void emu_observe(emu_warp *warp) {
       warp->seen[i] = known;
     }
   }
+  emu_update_seen(warp);
   emu_acquire(warp);
 }
 

@@ -2,7 +2,7 @@
 // thread. Prints millions of lane-instructions per second of CPU time, and of multiply-adds where a
 // kernel is made of these. What they compute is checked by emu/kernels.
 //
-// usage: emu_bench KERNELS.ptx [SECONDS]
+// usage: emu_bench KERNELS.ptx [SECONDS [PART OF A LABEL]]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,14 +134,16 @@ static void measure(const char *text, const kernel *k, double seconds) {
 
 int main(int argc, char **argv) {
   double seconds = argc > 2 ? strtod(argv[2], NULL) : 0.2;
-  if (argc < 2 || argc > 3 || !(seconds > 0)) {
-    fprintf(stderr, "usage: emu_bench KERNELS.ptx [SECONDS]\n");
+  if (argc < 2 || argc > 4 || !(seconds > 0)) {
+    fprintf(stderr, "usage: emu_bench KERNELS.ptx [SECONDS [PART OF A LABEL]]\n");
     return 2;
   }
   char *text = text_of(argv[1]);
   printf("%-26s %10s %10s %12s\n", "kernel", "M lane/s", "M MAC/s", "launches/s");
   for (size_t i = 0; i < KERNELS; i++) {
-    measure(text, &kernels[i], seconds);
+    if (argc < 4 || strstr(kernels[i].label, argv[3])) {
+      measure(text, &kernels[i], seconds);
+    }
   }
   free(text);
   return 0;
