@@ -182,6 +182,7 @@ static void start(emu_block *block, u64 number) {
   u64 seed = block->device->options.seed ^ (number * 0x2545f4914f6cdd1dull);
   block->random = emu_next_random(&seed);
   block->began = ++block->time;
+  emu_race_new_block(block);
   memset(block->shared_written, 0, block->shared_end - EMU_SHARED_BASE);
   memset(block->shared, 0xfe, block->shared_end - EMU_SHARED_BASE);
   for (u32 i = 0; i < EMU_BARRIERS; i++) {

@@ -309,6 +309,7 @@ struct emu_block {
   u32 time;              // of shared memory: barriers passed, over all blocks of this worker
   u32 began;             // time at which this block began: earlier records are not its own
   u32 epochs;
+  u32 race_record;       // of what it does to global memory: launch and number, see emu_race.c
   bool fault;
   u64 instructions, lane_instructions;
   u64 random;
@@ -387,6 +388,7 @@ void emu_race(emu_warp *warp, int lane, u64 offset, u32 bytes, u32 access);
 bool emu_race_row(emu_warp *warp, u64 offset, u32 bytes, u32 access);  // false: look closer
 void emu_release(emu_warp *warp);
 void emu_race_new_launch(emu_device *device);
+void emu_race_new_block(emu_block *block);
 void emu_acquire(emu_warp *warp);
 
 static inline u32 *emu_u32(const emu_warp *warp, u32 cell) {

@@ -361,8 +361,38 @@ void emu_x_trap(emu_warp *warp, const emu_inst *inst, u32 mask) {
 // ---- cp.async ----------------------------------------------------------------------------------
 
 // The bytes land when they are waited for, and are unwritten until then.
+// Whole elements from 64-bit addresses, which may not be shared memory's.
+static void start_copies(emu_warp *warp, const emu_inst *inst, u32 mask, u32 bytes) {
+  u64 targets[EMU_LANES], sources[EMU_LANES];
+  u8 *at[EMU_LANES] = {0}, *from[EMU_LANES] = {0};
+  addresses_of(warp, inst, targets);
+  for (u32 l = 0; l < EMU_LANES; l++) {
+    sources[l] = emu_u64(warp, inst->b)[l] + (u64)inst->imm2;
+  }
+  if (!emu_at_lanes(warp, PTX_SHARED, targets, mask, bytes, EMU_WRITE, at)) {
+    return;
+  }
+  for (u32 rest = mask; rest; rest &= rest - 1) {
+    memset(warp->block->shared_written + (targets[__builtin_ctz(rest)] - EMU_SHARED_BASE), 0, bytes);
+  }
+  if (!emu_at_lanes(warp, PTX_GLOBAL, sources, mask, bytes, EMU_READ, from)) {
+    return;
+  }
+  for (u32 rest = mask; rest; rest &= rest - 1) {
+    int l = __builtin_ctz(rest);
+    if (!emu_copy_start(warp, (emu_copy_async){sources[l], (u32)targets[l], (u8)bytes, 0, (u8)l, 0,
+                                               inst->line})) {
+      return;
+    }
+  }
+}
+
 void emu_x_cp_async(emu_warp *warp, const emu_inst *inst, u32 mask) {
   u32 bytes = inst->target;
+  if (!inst->c && !(inst->mods & EMU_M_SECOND32) && (bytes == 4 || bytes == 8 || bytes == 16)) {
+    start_copies(warp, inst, mask, bytes);
+    return;
+  }
   for (u32 rest = mask; rest; rest &= rest - 1) {
     int l = __builtin_ctz(rest);
     u64 source = inst->mods & EMU_M_SECOND32 ? emu_u32(warp, inst->b)[l] + (u64)inst->imm2

@@ -1,10 +1,16 @@
 // mma.sync. Lane l holds rows l / 4 and l / 4 + 8 of A and of the result, and column l / 4 of B; within
-// them the elements of k that begin at l % 4 times what a register holds.
+// them the elements of k that begin at l % 4 times what a register holds. So a register of a warp, lane
+// behind lane, is 8 rows of A (8 columns of B) of as many elements of k, and no lane is looked at alone.
 //
 // Products are exact, sums are f32 (s32): the accumulator first, then k ascending, each sum rounded.
 // Hardware adds in another order and with fewer digits, so results are compared with a tolerance, or
 // with numbers whose sums are exact.
 #include "emu_ops.h"
+
+enum { MOST_K = 32, SIDE = 8 };
+
+typedef float floats __attribute__((vector_size(32)));  // a row of 8
+typedef s32 ints __attribute__((vector_size(32)));
 
 typedef struct shape {
   u32 m, k;
@@ -12,26 +18,60 @@ typedef struct shape {
   u32 a_regs, b_regs, c_regs;
 } shape;
 
-typedef union matrices {
-  struct {
-    float a[16][16], b[16][8], c[16][8];
-  } f;
-  struct {
-    s32 a[16][32], b[32][8], c[16][8];
-  } i;
+// b[k][column], c[row][column]. A is read as its registers hold it: rows of |wide| = 4 * per elements.
+typedef struct matrices {
+  union {
+    float f[4][SIDE * SIDE];
+    s32 i[4][SIDE * 16];
+  } a;
+  union {
+    float f[MOST_K][SIDE];
+    s32 i[MOST_K][SIDE];
+  } b;
+  union {
+    float f[16][SIDE];
+    s32 i[16][SIDE];
+  } c;
 } matrices;
 
-static float widen(u32 bits, u32 index, u8 type) {
+// The elements of the register |x| of all lanes.
+static void widen(const u32 *x, u8 type, float *out) {
   switch (type) {
-    case EMU_W_F16: return emu_widen_f16((u16)(bits >> (16 * index)));
-    case EMU_W_BF16: return emu_from_bf16((u16)(bits >> (16 * index)));
-    default: return emu_f32(bits & ~0x1fffu);  // tf32: what is below its digits is not read
+    case EMU_W_F16: {
+      u16 halves[2 * EMU_LANES];
+      memcpy(halves, x, sizeof halves);
+#if defined(__F16C__)
+      for (u32 i = 0; i < 2 * EMU_LANES; i += 8) {
+        __m128i eight;
+        memcpy(&eight, halves + i, sizeof eight);
+        _mm256_storeu_ps(out + i, _mm256_cvtph_ps(eight));
+      }
+#else
+      for (u32 i = 0; i < 2 * EMU_LANES; i++) {
+        out[i] = emu_from_f16(halves[i]);
+      }
+#endif
+      break;
+    }
+    case EMU_W_BF16:
+      for (u32 l = 0; l < EMU_LANES; l++) {
+        out[2 * l] = emu_f32(x[l] << 16);
+        out[2 * l + 1] = emu_f32(x[l] & 0xffff0000u);
+      }
+      break;
+    default:  // tf32: what is below its digits is not read
+      for (u32 l = 0; l < EMU_LANES; l++) {
+        out[l] = emu_f32(x[l] & ~0x1fffu);
+      }
   }
 }
 
-static s32 widen_int(u32 bits, u32 index, u8 type) {
-  u32 byte = bits >> (8 * index);
-  return type == EMU_W_S8 ? (s8)byte : (u8)byte;
+static void widen_int(const u32 *x, u8 type, s32 *out) {
+  u8 bytes[4 * EMU_LANES];
+  memcpy(bytes, x, sizeof bytes);
+  for (u32 i = 0; i < 4 * EMU_LANES; i++) {
+    out[i] = type == EMU_W_S8 ? (s8)bytes[i] : bytes[i];
+  }
 }
 
 static const u32 *listed(const emu_warp *warp, const emu_inst *inst, u32 at) {
@@ -54,98 +94,126 @@ static shape shape_of(const emu_inst *inst) {
 }
 
 static void load(emu_warp *warp, const emu_inst *inst, shape s, matrices *m, bool integers) {
+  u32 wide = 4 * s.per;
   for (u32 r = 0; r < s.a_regs; r++) {
     const u32 *x = listed(warp, inst, s.c_regs + r);
-    for (u32 l = 0; l < EMU_LANES; l++) {
-      u32 row = l / 4 + 8 * (r & 1), k = (r / 2 * 4 + l % 4) * s.per;
-      for (u32 i = 0; i < s.per; i++) {
-        if (integers) {
-          m->i.a[row][k + i] = widen_int(x[l], i, inst->types[1]);
-        } else {
-          m->f.a[row][k + i] = widen(x[l], i, inst->types[1]);
-        }
-      }
+    if (integers) {
+      widen_int(x, inst->types[1], m->a.i[r]);
+    } else {
+      widen(x, inst->types[1], m->a.f[r]);
     }
   }
   for (u32 r = 0; r < s.b_regs; r++) {
     const u32 *x = listed(warp, inst, s.c_regs + s.a_regs + r);
+    union {
+      float f[SIDE * SIDE];
+      s32 i[SIDE * 16];
+    } columns;
+    if (integers) {
+      widen_int(x, inst->types[2], columns.i);
+    } else {
+      widen(x, inst->types[2], columns.f);
+    }
+    for (u32 k = 0; k < wide; k++) {
+      for (u32 j = 0; j < SIDE; j++) {  // bits: either kind
+        m->b.i[r * wide + k][j] = columns.i[j * wide + k];
+      }
+    }
+  }
+}
+
+// Two registers of f32 or s32 sums hold 8 rows, lane l of both the columns l % 4 * 2 and the next; one
+// of f16 sums does.
+static void load_sums(emu_warp *warp, const emu_inst *inst, shape s, matrices *m) {
+  u32 first = s.c_regs + s.a_regs + s.b_regs;
+  if (inst->types[0] == EMU_W_F16) {
+    for (u32 r = 0; r < s.c_regs; r++) {
+      widen(listed(warp, inst, first + r), EMU_W_F16, m->c.f[8 * r]);
+    }
+    return;
+  }
+  for (u32 r = 0; r < s.c_regs; r += 2) {
+    const u32 *x = listed(warp, inst, first + r), *y = listed(warp, inst, first + r + 1);
+    s32 *c = m->c.i[4 * r];
     for (u32 l = 0; l < EMU_LANES; l++) {
-      u32 column = l / 4, k = (r * 4 + l % 4) * s.per;
-      for (u32 i = 0; i < s.per; i++) {
-        if (integers) {
-          m->i.b[k + i][column] = widen_int(x[l], i, inst->types[2]);
-        } else {
-          m->f.b[k + i][column] = widen(x[l], i, inst->types[2]);
+      c[2 * l] = (s32)x[l];
+      c[2 * l + 1] = (s32)y[l];
+    }
+  }
+}
+
+static u32 half_bits(float sum) {
+#if defined(__F16C__)
+  return sum != sum ? 0x7fff : _cvtss_sh(sum, _MM_FROUND_TO_NEAREST_INT);
+#else
+  return emu_to_f16((double)sum, EMU_RN);
+#endif
+}
+
+static void store_sums(emu_warp *warp, const emu_inst *inst, shape s, const matrices *m) {
+  if (inst->types[0] == EMU_W_F16) {
+    for (u32 r = 0; r < s.c_regs; r++) {
+      u32 *x = emu_u32(warp, inst->list[r] & (u32)EMU_LIST_CELL);
+      const float *c = m->c.f[8 * r];
+      for (u32 l = 0; l < EMU_LANES; l++) {
+        x[l] = half_bits(c[2 * l]) | half_bits(c[2 * l + 1]) << 16;
+      }
+    }
+    return;
+  }
+  bool floating = inst->types[0] == EMU_W_F32;
+  for (u32 r = 0; r < s.c_regs; r++) {
+    u32 *x = emu_u32(warp, inst->list[r] & (u32)EMU_LIST_CELL);
+    const u32 *c = (const u32 *)m->c.i[r / 2 * 8] + r % 2;
+    for (u32 l = 0; l < EMU_LANES; l++) {
+      u32 bits = c[2 * l];
+      x[l] = floating && (bits & 0x7fffffff) > 0x7f800000 ? EMU_NAN_F32 : bits;
+    }
+  }
+}
+
+// Eight rows at once: sums that do not wait for each other.
+static void multiply(matrices *m, shape s) {
+  u32 wide = 4 * s.per, halves = s.m / SIDE;
+  for (u32 half = 0; half < halves; half++) {
+    floats sums[SIDE];
+    memcpy(sums, m->c.f[half * SIDE], sizeof sums);
+    for (u32 r = 0; r < s.b_regs; r++) {
+      const float *a = m->a.f[r * halves + half];
+      for (u32 k = 0; k < wide; k++) {
+        floats b;
+        memcpy(&b, m->b.f[r * wide + k], sizeof b);
+        for (u32 i = 0; i < SIDE; i++) {
+          sums[i] += a[i * wide + k] * b;
         }
       }
     }
+    memcpy(m->c.f[half * SIDE], sums, sizeof sums);
   }
 }
 
-// Register |r| of the accumulators of lane |l| is in that row, from that column on.
-static u32 row_of(u32 l, u32 r, bool halves) { return l / 4 + 8 * (halves ? r : r / 2); }
-static u32 column_of(u32 l, u32 r, bool halves) { return l % 4 * 2 + (halves ? 0 : r & 1); }
-
-static void load_sums(emu_warp *warp, const emu_inst *inst, shape s, matrices *m, bool integers) {
-  bool halves = inst->types[0] == EMU_W_F16;
-  for (u32 r = 0; r < s.c_regs; r++) {
-    const u32 *x = listed(warp, inst, s.c_regs + s.a_regs + s.b_regs + r);
-    for (u32 l = 0; l < EMU_LANES; l++) {
-      u32 row = row_of(l, r, halves), column = column_of(l, r, halves);
-      if (halves) {
-        m->f.c[row][column] = emu_widen_f16((u16)x[l]);
-        m->f.c[row][column + 1] = emu_widen_f16((u16)(x[l] >> 16));
-      } else if (integers) {
-        m->i.c[row][column] = (s32)x[l];
-      } else {
-        m->f.c[row][column] = emu_f32(x[l]);
-      }
-    }
-  }
-}
-
-static void store_sums(emu_warp *warp, const emu_inst *inst, shape s, const matrices *m,
-                       bool integers) {
-  bool halves = inst->types[0] == EMU_W_F16;
-  for (u32 r = 0; r < s.c_regs; r++) {
-    u32 *x = emu_u32(warp, inst->list[r] & (u32)EMU_LIST_CELL);
-    for (u32 l = 0; l < EMU_LANES; l++) {
-      u32 row = row_of(l, r, halves), column = column_of(l, r, halves);
-      if (halves) {
-        x[l] = emu_to_f16((double)m->f.c[row][column], EMU_RN) |
-               (u32)emu_to_f16((double)m->f.c[row][column + 1], EMU_RN) << 16;
-      } else if (integers) {
-        x[l] = (u32)m->i.c[row][column];
-      } else {
-        float sum = m->f.c[row][column];
-        x[l] = sum != sum ? EMU_NAN_F32 : emu_bits(sum);
-      }
-    }
-  }
-}
-
-static void multiply(matrices *m, shape s) {
-  for (u32 i = 0; i < s.m; i++) {
-    for (u32 k = 0; k < s.k; k++) {
-      float a = m->f.a[i][k];
-      for (u32 j = 0; j < 8; j++) {
-        m->f.c[i][j] += a * m->f.b[k][j];
-      }
-    }
-  }
-}
-
+// Sums of products of bytes have room in 32 bits; that of the accumulator and theirs is cut, or wraps.
 static void multiply_int(matrices *m, shape s, bool saturate) {
-  for (u32 i = 0; i < s.m; i++) {
-    for (u32 j = 0; j < 8; j++) {
-      s64 sum = m->i.c[i][j];
-      for (u32 k = 0; k < s.k; k++) {
-        sum += (s64)m->i.a[i][k] * m->i.b[k][j];
+  u32 wide = 4 * s.per, halves = s.m / SIDE;
+  for (u32 half = 0; half < halves; half++) {
+    for (u32 i = 0; i < SIDE; i++) {
+      ints sums = {0};
+      for (u32 r = 0; r < s.b_regs; r++) {
+        const s32 *a = m->a.i[r * halves + half] + i * wide;
+        for (u32 k = 0; k < wide; k++) {
+          ints b;
+          memcpy(&b, m->b.i[r * wide + k], sizeof b);
+          sums += a[k] * b;
+        }
       }
-      if (saturate) {
-        sum = sum > INT32_MAX ? INT32_MAX : sum < INT32_MIN ? INT32_MIN : sum;
+      s32 *c = m->c.i[half * SIDE + i];
+      for (u32 j = 0; j < SIDE; j++) {
+        s64 sum = (s64)c[j] + sums[j];
+        if (saturate) {
+          sum = sum > INT32_MAX ? INT32_MAX : sum < INT32_MIN ? INT32_MIN : sum;
+        }
+        c[j] = (s32)(u32)(u64)sum;
       }
-      m->i.c[i][j] = (s32)(u32)(u64)sum;
     }
   }
 }
@@ -156,11 +224,11 @@ void emu_x_mma(emu_warp *warp, const emu_inst *inst, u32 mask) {
   matrices m;
   bool integers = inst->types[0] == EMU_W_S32;
   load(warp, inst, s, &m, integers);
-  load_sums(warp, inst, s, &m, integers);
+  load_sums(warp, inst, s, &m);
   if (integers) {
     multiply_int(&m, s, inst->mods & EMU_M_SATFINITE);
   } else {
     multiply(&m, s);
   }
-  store_sums(warp, inst, s, &m, integers);
+  store_sums(warp, inst, s, &m);
 }

@@ -118,20 +118,27 @@ static u64 row_address(const emu_warp *warp, const emu_inst *inst, int lane) {
 
 void emu_x_ldmatrix(emu_warp *warp, const emu_inst *inst, u32 mask) {
   u16 rows[4][8][8];
-  for (u32 i = 0; i < inst->list_count * 8; i++) {
+  u32 row_count = inst->list_count * 8, lanes = (u32)(((u64)1 << row_count) - 1);
+  u64 addresses[EMU_LANES] = {0};
+  u8 *at[EMU_LANES] = {0};
+  for (u32 i = 0; i < row_count; i++) {
     u64 address = row_address(warp, inst, (int)i);
-    if ((address & EMU_WINDOW_MASK) == EMU_SHARED_WINDOW) {
-      address -= EMU_SHARED_WINDOW;
-    }
-    const u8 *at = emu_at(warp, (int)i, PTX_SHARED, address, 16, EMU_READ);
-    if (!at) {
-      return;
-    }
-    memcpy(rows[i / 8][i % 8], at, 16);
+    bool generic = (address & EMU_WINDOW_MASK) == EMU_SHARED_WINDOW;
+    addresses[i] = generic ? address - EMU_SHARED_WINDOW : address;
+  }
+  if (!emu_at_lanes(warp, PTX_SHARED, addresses, lanes, 16, EMU_READ, at)) {
+    return;
+  }
+  for (u32 i = 0; i < row_count; i++) {
+    memcpy(rows[i / 8][i % 8], at[i], 16);
   }
   for (u32 i = 0; i < inst->list_count; i++) {
     u32 *d = emu_u32(warp, inst->list[i] & (u32)EMU_LIST_CELL);
     bool turned = inst->mods & EMU_M_TRANS;
+    if (!turned && mask == EMU_FULL) {
+      memcpy(d, rows[i], sizeof rows[i]);  // lane l: two elements of row l / 4
+      continue;
+    }
     EMU_EACH(u32 row = (u32)l / 4; u32 column = (u32)l % 4 * 2;
              u32 low = turned ? rows[i][column][row] : rows[i][row][column];
              u32 high = turned ? rows[i][column + 1][row] : rows[i][row][column + 1];

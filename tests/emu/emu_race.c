@@ -20,8 +20,8 @@ enum { BLOCK_BITS = 20, MASK_SHIFT = 20, ATOMIC_SHIFT = 24, LAUNCH_SHIFT = 25, L
 #define BLOCK_MASK ((1u << BLOCK_BITS) - 1)
 #define READERS BLOCK_MASK
 
-static u32 launch_of(const emu_warp *warp) { return warp->block->device->launch % LAUNCHES + 1; }
-static u32 block_of(const emu_warp *warp) { return warp->block->number % (READERS - 1); }
+static u32 launch_of(const emu_warp *warp) { return warp->block->race_record >> LAUNCH_SHIFT; }
+static u32 block_of(const emu_warp *warp) { return (warp->block->race_record & BLOCK_MASK) - 1; }
 static u32 mask_of(u32 record) { return record >> MASK_SHIFT & 15; }
 static bool is_atomic(u32 record) { return record >> ATOMIC_SHIFT & 1; }
 
@@ -31,9 +31,13 @@ void emu_race_new_launch(emu_device *device) {
   }
 }
 
+void emu_race_new_block(emu_block *block) {
+  block->race_record = (block->device->launch % LAUNCHES + 1) << LAUNCH_SHIFT |
+                       (block->number % (READERS - 1) + 1);
+}
+
 static u32 record(const emu_warp *warp, u32 mask, bool atomic) {
-  return launch_of(warp) << LAUNCH_SHIFT | (u32)atomic << ATOMIC_SHIFT | mask << MASK_SHIFT |
-         (block_of(warp) + 1);
+  return warp->block->race_record | (u32)atomic << ATOMIC_SHIFT | mask << MASK_SHIFT;
 }
 
 static bool current(const emu_warp *warp, u32 r) { return r >> LAUNCH_SHIFT == launch_of(warp); }
@@ -125,10 +129,30 @@ static void note_reader(const emu_warp *warp, u32 *to, u32 old, u32 mask) {
   __atomic_store_n(to, mine, __ATOMIC_RELAXED);
 }
 
+// Reads of what this launch has not written, most of all reads. False: look closer.
+static bool quiet_read(const emu_warp *warp, u64 first, u32 count, u32 mask) {
+  const emu_memory *m = &warp->block->device->memory;
+  u32 mine = record(warp, mask, false), many = mine | READERS;
+  for (u64 word = first; word < first + count; word++) {
+    if (current(warp, __atomic_load_n(&m->writer[word], __ATOMIC_RELAXED))) {
+      return false;
+    }
+    u32 reader = __atomic_load_n(&m->reader[word], __ATOMIC_RELAXED);
+    if (reader != mine && reader != many) {
+      note_reader(warp, &m->reader[word], reader, mask);
+    }
+  }
+  return true;
+}
+
 void emu_race(emu_warp *warp, int lane, u64 offset, u32 bytes, u32 access) {
   emu_memory *m = &warp->block->device->memory;
   u32 mask = bytes >= 4 ? 15 : ((1u << bytes) - 1) << (offset & 3);
   bool atomic = access & (EMU_ATOMIC | EMU_STRONG);
+  if (!atomic && !(access & EMU_WRITE) &&
+      quiet_read(warp, offset >> 2, bytes > 4 ? bytes / 4 : 1, mask)) {
+    return;
+  }
   for (u64 word = offset >> 2; word <= (offset + bytes - 1) >> 2; word++) {
     u32 writer = __atomic_load_n(&m->writer[word], __ATOMIC_RELAXED);
     u32 reader = __atomic_load_n(&m->reader[word], __ATOMIC_RELAXED);
@@ -188,14 +212,7 @@ bool emu_race_row(emu_warp *warp, u64 offset, u32 bytes, u32 access) {
     }
     return !others;
   }
-  for (u32 i = 0; i < count; i++) {
-    u32 w = __atomic_load_n(&writer[i], __ATOMIC_RELAXED);
-    others |= (u32)(w >> LAUNCH_SHIFT == launch);
-  }
-  for (u32 i = 0; i < count && !others; i++) {
-    note_reader(warp, &reader[i], __atomic_load_n(&reader[i], __ATOMIC_RELAXED), 15);
-  }
-  return !others;
+  return quiet_read(warp, offset >> 2, count, 15);
 }
 
 void emu_release(emu_warp *warp) {
