@@ -33,20 +33,16 @@ static CUresult fault_result(const emu_report *fault) {
     default:
       break;
   }
-  static const struct {
-    const char *word;
-    CUresult result;
-  } kinds[] = {
-      {"not aligned", CUDA_ERROR_MISALIGNED_ADDRESS}, {"misaligned", CUDA_ERROR_MISALIGNED_ADDRESS},
-      {"endless", CUDA_ERROR_LAUNCH_TIMEOUT},         {"allocation", CUDA_ERROR_ILLEGAL_ADDRESS},
-      {"outside", CUDA_ERROR_ILLEGAL_ADDRESS},
-  };
-  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; ++i) {
-    if (strstr(fault->text, kinds[i].word) != NULL) {
-      return kinds[i].result;
-    }
+  switch (fault->kind) {
+    case EMU_IS_OUTSIDE:
+      return CUDA_ERROR_ILLEGAL_ADDRESS;
+    case EMU_IS_MISALIGNED:
+      return CUDA_ERROR_MISALIGNED_ADDRESS;
+    case EMU_IS_ENDLESS:
+      return CUDA_ERROR_LAUNCH_TIMEOUT;
+    default:  // CUDA says so of shared memory too
+      return CUDA_ERROR_LAUNCH_FAILED;
   }
-  return CUDA_ERROR_LAUNCH_FAILED;
 }
 
 static CUresult run_launch(cu_context *context, const cu_op *op) {

@@ -52,8 +52,22 @@ typedef enum emu_status {
   EMU_NO_MEMORY,
 } emu_status;
 
+typedef enum emu_kind {  // of a fault
+  EMU_IS_NONE = 0,     // no fault, or one of the emulator's own: it has no memory
+  EMU_IS_OUTSIDE,      // an access outside every allocation, over an end, or a write of a constant
+  EMU_IS_BEYOND,       // the same of shared, local or parameter memory
+  EMU_IS_MISALIGNED,
+  EMU_IS_UNWRITTEN,    // a register or memory
+  EMU_IS_RACE,
+  EMU_IS_SYNC,         // lanes, threads or copies that had to be waited for, or never come
+  EMU_IS_VALUE,        // an operand that may not be: of a barrier, branch or copy; calls too deep
+  EMU_IS_ENDLESS,
+  EMU_IS_TRAP,
+} emu_kind;
+
 typedef struct emu_report {
   emu_status status;
+  emu_kind kind;
   char kernel[256];    // function
   int line;            // of the PTX text, from 1; 0: none
   uint32_t block[3], thread[3];

@@ -11,24 +11,24 @@ static u8 *bad_place(emu_warp *warp, int lane, ptx_space space, u64 address, u32
   u64 base, size;
   const emu_device *device = warp->block->device;
   if (space == PTX_SHARED) {
-    emu_fault(warp, lane, "%s of %u bytes at 0x%" PRIx64 " is not in shared memory, which ends at "
+    emu_fault(warp, lane, EMU_IS_BEYOND, "%s of %u bytes at 0x%" PRIx64 " is not in shared memory, which ends at "
               "0x%x", verb, bytes, address, warp->block->shared_end);
   } else if (space == PTX_GLOBAL && emu_find(device, address, &base, &size)) {
-    emu_fault(warp, lane, "%s of %u bytes at 0x%" PRIx64 " runs over the end of the allocation of "
+    emu_fault(warp, lane, EMU_IS_OUTSIDE, "%s of %u bytes at 0x%" PRIx64 " runs over the end of the allocation of "
               "%" PRIu64 " bytes at 0x%" PRIx64, verb, bytes, address, size, base);
   } else if (space == PTX_GLOBAL) {
     for (u64 back = 1; back <= 1 << 20; back *= 2) {
       if (address >= back && emu_find(device, address - back, &base, &size)) {
-        emu_fault(warp, lane, "%s of %u bytes at 0x%" PRIx64 " is outside every allocation, %" PRIu64
+        emu_fault(warp, lane, EMU_IS_OUTSIDE, "%s of %u bytes at 0x%" PRIx64 " is outside every allocation, %" PRIu64
                   " bytes behind the end of the one of %" PRIu64 " bytes at 0x%" PRIx64, verb,
                   bytes, address, address - base - size, size, base);
         return NULL;
       }
     }
-    emu_fault(warp, lane, "%s of %u bytes at 0x%" PRIx64 " is outside every allocation", verb,
+    emu_fault(warp, lane, EMU_IS_OUTSIDE, "%s of %u bytes at 0x%" PRIx64 " is outside every allocation", verb,
               bytes, address);
   } else {
-    emu_fault(warp, lane, "%s of %u bytes at 0x%" PRIx64 " is outside %s memory", verb, bytes,
+    emu_fault(warp, lane, EMU_IS_BEYOND, "%s of %u bytes at 0x%" PRIx64 " is outside %s memory", verb, bytes,
               address, space_names[space]);
   }
   return NULL;
@@ -58,7 +58,7 @@ static u8 *unwritten(emu_warp *warp, int lane, ptx_space space, u64 address, con
   const char *why = space == PTX_SHARED && warp->copy_count
                         ? " (a cp.async into it may not have been waited for)"
                         : "";
-  emu_fault(warp, lane, "read of %u bytes at 0x%" PRIx64 " of %s memory: byte %d was never written%s",
+  emu_fault(warp, lane, EMU_IS_UNWRITTEN, "read of %u bytes at 0x%" PRIx64 " of %s memory: byte %d was never written%s",
             bytes, address, space_names[space], (int)(first - written), why);
   return NULL;
 }
@@ -72,7 +72,7 @@ static u8 byte_mask(u32 offset, u32 bytes) {
 static void race(emu_warp *warp, int lane, u32 offset, const char *mine, const char *theirs,
                  u32 thread) {
   bool same = thread / EMU_LANES == warp->id;
-  emu_fault(warp, lane, "race in shared memory at 0x%x: this %s, and the %s of thread %u of the "
+  emu_fault(warp, lane, EMU_IS_RACE, "race in shared memory at 0x%x: this %s, and the %s of thread %u of the "
             "block, with no %s between them", offset + EMU_SHARED_BASE, mine, theirs, thread,
             same ? "bar.warp.sync" : "barrier");
 }
@@ -249,7 +249,7 @@ static u8 *at_global(emu_warp *warp, int lane, u64 address, u32 bytes, u32 acces
     return unwritten(warp, lane, PTX_GLOBAL, address, m->written + offset, bytes);
   }
   if (access & EMU_WRITE && is_const(warp, address)) {
-    emu_fault(warp, lane, "write of %u bytes at 0x%" PRIx64 " to a .const variable", bytes, address);
+    emu_fault(warp, lane, EMU_IS_OUTSIDE, "write of %u bytes at 0x%" PRIx64 " to a .const variable", bytes, address);
     return NULL;
   }
   if (!warp->block->device->options.no_races) {
@@ -351,7 +351,7 @@ static u8 *at_const(emu_warp *warp, int lane, u64 address, u32 bytes, u32 access
 
 u8 *emu_at(emu_warp *warp, int lane, ptx_space space, u64 address, u32 bytes, u32 access) {
   if (address & (bytes - 1)) {
-    emu_fault(warp, lane, "%s of %u bytes at 0x%" PRIx64 " is not aligned to its size",
+    emu_fault(warp, lane, EMU_IS_MISALIGNED, "%s of %u bytes at 0x%" PRIx64 " is not aligned to its size",
               access & EMU_WRITE ? "write" : "read", bytes, address);
     return NULL;
   }

@@ -100,16 +100,16 @@ void emu_barrier_arrive(emu_warp *warp, const emu_inst *inst, u32 mask) {
   u32 id = emu_u32(warp, inst->a)[lane];
   u32 expected = inst->b ? emu_u32(warp, inst->b)[lane] : 0;
   if (id >= EMU_BARRIERS) {
-    emu_fault(warp, lane, "there is no barrier %u: they are 0 to 15", id);
+    emu_fault(warp, lane, EMU_IS_VALUE, "there is no barrier %u: they are 0 to 15", id);
     return;
   }
   if (inst->b && (!expected || expected % EMU_LANES || expected > EMU_LANES * EMU_MAX_WARPS)) {
-    emu_fault(warp, lane, "a barrier of %u threads: the number is a multiple of 32", expected);
+    emu_fault(warp, lane, EMU_IS_VALUE, "a barrier of %u threads: the number is a multiple of 32", expected);
     return;
   }
   emu_barrier *b = &block->barriers[id];
   if (b->warps && b->expected != expected) {
-    emu_fault(warp, lane, "barrier %u is of %u threads here, of %u for those that wait at it (0: "
+    emu_fault(warp, lane, EMU_IS_SYNC, "barrier %u is of %u threads here, of %u for those that wait at it (0: "
               "all), since line %u", id, expected, b->expected, b->line);
     return;
   }
@@ -121,7 +121,7 @@ void emu_barrier_arrive(emu_warp *warp, const emu_inst *inst, u32 mask) {
   block->time += inst->mods & EMU_M_ARRIVE ? 1 : 0;  // what it does from here on is not meant
   b->line = inst->line;
   if (expected && b->arrived > expected) {
-    emu_fault(warp, lane, "%u threads arrive at barrier %u, which is of %u", b->arrived, id,
+    emu_fault(warp, lane, EMU_IS_SYNC, "%u threads arrive at barrier %u, which is of %u", b->arrived, id,
               expected);
     return;
   }
@@ -154,7 +154,7 @@ void emu_barrier_stuck(emu_block *block) {
     u32 id = w->barrier[lane];
     const emu_barrier *b = &block->barriers[id];
     w->inst = w->barrier_inst;
-    emu_fault(w, lane, "barrier %u never completes: %u of %u threads have arrived, and no other can "
+    emu_fault(w, lane, EMU_IS_SYNC, "barrier %u never completes: %u of %u threads have arrived, and no other can "
               "run (%u of the block's threads have exited)", id,
               b->expected ? b->arrived : waiting_at(block, id),
               b->expected ? b->expected : live_threads(block), block->threads - live_threads(block));

@@ -202,7 +202,7 @@ static void check_copies(emu_block *block) {
       emu_inst where = at;
       where.line = w->copies[0].line;
       w->inst = &where;
-      emu_fault(w, w->copies[0].lane, "the block ends, and %u cp.async were not waited for",
+      emu_fault(w, w->copies[0].lane, EMU_IS_SYNC, "the block ends, and %u cp.async were not waited for",
                 w->copy_count);
     }
   }

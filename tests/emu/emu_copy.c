@@ -6,7 +6,7 @@
 
 bool emu_read_ahead(emu_warp *warp, int lane, u64 source, u32 bytes, u32 take) {
   if (source & (bytes - 1)) {
-    emu_fault(warp, lane, "cp.async of %u bytes from 0x%llx, which is not aligned to that", bytes,
+    emu_fault(warp, lane, EMU_IS_MISALIGNED, "cp.async of %u bytes from 0x%llx, which is not aligned to that", bytes,
               (unsigned long long)source);
     return false;
   }
@@ -28,7 +28,7 @@ bool emu_copy_start(emu_warp *warp, emu_copy_async copy) {
     u32 room = warp->copy_room ? warp->copy_room * 2 : 256;
     emu_copy_async *copies = realloc(warp->copies, room * sizeof *copies);
     if (!copies) {
-      emu_fault(warp, copy.lane, "the emulator has no memory for so many copies");
+      emu_fault(warp, copy.lane, EMU_IS_NONE, "the emulator has no memory for so many copies");
       return false;
     }
     warp->copies = copies;

@@ -350,8 +350,8 @@ void emu_report_text(emu_report *report, const emu_function *function, u32 line,
 
 // Notes a fault at the instruction that |warp| executes; the first of a launch stays. |lane| < 0:
 // the warp.
-void emu_fault(emu_warp *warp, int lane, const char *format, ...)
-    __attribute__((format(printf, 3, 4), cold));
+void emu_fault(emu_warp *warp, int lane, emu_kind kind, const char *format, ...)
+    __attribute__((format(printf, 4, 5), cold));
 
 u64 emu_next_random(u64 *state);
 

@@ -152,7 +152,7 @@ static bool stores_clash(emu_warp *warp, const emu_inst *inst, u32 mask, u8 *con
       for (u32 i = 0; at[o] == at[l] && i < inst->list_count; i++) {
         u64 differ = get_listed(warp, inst->list[i], l) ^ get_listed(warp, inst->list[i], o);
         if (inst->size == 8 ? differ != 0 : differ & (((u64)1 << (inst->size * 8)) - 1)) {
-          emu_fault(warp, o, "race: lanes %d and %d of the warp store different values to one place "
+          emu_fault(warp, o, EMU_IS_RACE, "race: lanes %d and %d of the warp store different values to one place "
                     "with one instruction", l, o);
           return true;
         }
@@ -355,7 +355,7 @@ void emu_x_undefine(emu_warp *warp, const emu_inst *inst, u32 mask) {
 
 void emu_x_trap(emu_warp *warp, const emu_inst *inst, u32 mask) {
   (void)inst;
-  emu_fault(warp, __builtin_ctz(mask), "the program gives up: trap");
+  emu_fault(warp, __builtin_ctz(mask), EMU_IS_TRAP, "the program gives up: trap");
 }
 
 // ---- cp.async ----------------------------------------------------------------------------------
@@ -399,7 +399,7 @@ void emu_x_cp_async(emu_warp *warp, const emu_inst *inst, u32 mask) {
                                              : emu_u64(warp, inst->b)[l] + (u64)inst->imm2;
     u32 take = inst->c ? emu_u32(warp, inst->c)[l] : bytes;
     if ((bytes != 4 && bytes != 8 && bytes != 16) || take > bytes) {
-      emu_fault(warp, l, "cp.async copies %u of %u bytes: 4, 8 or 16, and no more than these",
+      emu_fault(warp, l, EMU_IS_VALUE, "cp.async copies %u of %u bytes: 4, 8 or 16, and no more than these",
                 take, bytes);
       return;
     }

@@ -23,7 +23,7 @@ void emu_x_shfl(emu_warp *warp, const emu_inst *inst, u32 mask) {
     bool good = source_lane(inst->op, l, b[l], c[l], &from);
     from = good ? from : l;
     if (!(mask >> from & 1)) {
-      emu_fault(warp, (int)l, "shfl reads lane %u, which does not take part", from);
+      emu_fault(warp, (int)l, EMU_IS_SYNC, "shfl reads lane %u, which does not take part", from);
       return;
     }
     values[l] = a[from];

@@ -66,12 +66,12 @@ static void report(emu_warp *warp, int lane, u64 offset, u32 r, const char *mine
   u64 address = warp->block->device->memory.base + offset;
   u32 block = (r & BLOCK_MASK) - 1;
   if ((r & BLOCK_MASK) == READERS) {
-    emu_fault(warp, lane, "race in global memory at 0x%" PRIx64 ": this %s, and the %s of other "
+    emu_fault(warp, lane, EMU_IS_RACE, "race in global memory at 0x%" PRIx64 ": this %s, and the %s of other "
               "blocks of the same launch", address, mine, theirs);
     return;
   }
   const u32 *grid = warp->block->grid;
-  emu_fault(warp, lane, "race in global memory at 0x%" PRIx64 ": this %s, and the %s of block "
+  emu_fault(warp, lane, EMU_IS_RACE, "race in global memory at 0x%" PRIx64 ": this %s, and the %s of block "
             "(%u, %u, %u) of the same launch", address, mine, theirs, block % grid[0],
             block / grid[0] % grid[1], block / grid[0] / grid[1]);
 }
@@ -106,7 +106,7 @@ static bool block_race(emu_warp *warp, int lane, u64 word, u32 writer, u32 mask,
     return false;
   }
   u32 thread = (u32)(who >> 54);
-  emu_fault(warp, lane, "race in global memory at 0x%" PRIx64 ": this %s, and the write of thread %u "
+  emu_fault(warp, lane, EMU_IS_RACE, "race in global memory at 0x%" PRIx64 ": this %s, and the write of thread %u "
             "of the block, with no %s between them", m->base + word * 4,
             access & EMU_WRITE ? "write" : "read", thread,
             thread / EMU_LANES == warp->id ? "bar.warp.sync" : "barrier");
@@ -164,7 +164,7 @@ void emu_race(emu_warp *warp, int lane, u64 offset, u32 bytes, u32 access) {
       return;
     }
     if (access & EMU_CONSTANT && current(warp, writer) && mask_of(writer) & mask) {
-      emu_fault(warp, lane, "ld.global.nc of 0x%" PRIx64 ", which this launch has written: .nc says "
+      emu_fault(warp, lane, EMU_IS_RACE, "ld.global.nc of 0x%" PRIx64 ", which this launch has written: .nc says "
                 "that nobody does", m->base + word * 4);
       return;
     }

@@ -35,7 +35,7 @@ void emu_report_text(emu_report *report, const emu_function *function, u32 line,
   }
 }
 
-void emu_fault(emu_warp *warp, int lane, const char *format, ...) {
+void emu_fault(emu_warp *warp, int lane, emu_kind kind, const char *format, ...) {
   emu_block *block = warp->block;
   emu_launch_state *launch = block->launch;
   block->fault = true;
@@ -50,7 +50,7 @@ void emu_fault(emu_warp *warp, int lane, const char *format, ...) {
     va_end(args);
     emu_report *r = launch->report;
     u32 thread = warp->id * EMU_LANES + (lane < 0 ? 0 : (u32)lane);
-    *r = (emu_report){.status = EMU_FAULT};
+    *r = (emu_report){.status = EMU_FAULT, .kind = kind};
     memcpy(r->block, block->id, sizeof r->block);
     r->thread[0] = thread % block->shape[0];
     r->thread[1] = thread / block->shape[0] % block->shape[1];

@@ -173,6 +173,30 @@ static bool holds(const char *text, const char *words, size_t length) {
   return false;
 }
 
+// Where the words leave no choice of the fault, its kind is this one.
+static const struct {
+  const char *word;
+  emu_kind kind;
+} kinds[] = {
+    {"allocation", EMU_IS_OUTSIDE},   {"shared", EMU_IS_BEYOND},  {"local", EMU_IS_BEYOND},
+    {"align", EMU_IS_MISALIGNED},     {"race", EMU_IS_RACE},      {"register", EMU_IS_UNWRITTEN},
+    {"never written|unwritten|uninitiali", EMU_IS_UNWRITTEN},     {"never come", EMU_IS_SYNC},
+    {"mask", EMU_IS_SYNC},            {"trap", EMU_IS_TRAP},      {"barrier", EMU_IS_SYNC},
+    {"endless|never ends|instructions", EMU_IS_ENDLESS},
+};
+#define KINDS (int)(sizeof kinds / sizeof kinds[0])
+
+static bool kind_is_wrong(const emu_report *report, const char *words, bool *seen) {
+  const size_t length = strcspn(words, ";");
+  for (int i = 0; i < KINDS; ++i) {
+    if (strlen(kinds[i].word) == length && memcmp(kinds[i].word, words, length) == 0) {
+      seen[i] = true;
+      return report->kind != kinds[i].kind;
+    }
+  }
+  return report->kind == EMU_IS_NONE;
+}
+
 static int check_report(const kernel *k, const char *mutant, const emu_report *report,
                         const char *words, const bool *accepted) {
   int wrong = 0;
@@ -202,6 +226,7 @@ static int check_report(const kernel *k, const char *mutant, const emu_report *r
 START_TEST(test_mutants) {
   read_kernels(files[1]);
   static bool accepted[4096];
+  bool seen[KINDS] = {false};
   int mutants = 0, wrong = 0;
   for (int i = 0; i < kernel_count; ++i) {
     for (const char *at = kernels[i].text; (at = strstr(at, "//? ")) != NULL; ++at) {
@@ -213,6 +238,11 @@ START_TEST(test_mutants) {
         emu_report report = {0};
         report.status = run(&kernels[i], text, seed, NULL, 0, &report);
         wrong += check_report(&kernels[i], mutant, &report, words, accepted);
+        if (kind_is_wrong(&report, words, seen)) {
+          printf("%s, mutant %s: kind %d: %s\n", kernels[i].name, mutant, (int)report.kind,
+                 report.text);
+          ++wrong;
+        }
       }
       ++mutants;
       free(text);
@@ -220,6 +250,9 @@ START_TEST(test_mutants) {
   }
   free(head);
   fflush(stdout);
+  for (int i = 0; i < KINDS; ++i) {
+    ck_assert_msg(seen[i], "no mutant says %s", kinds[i].word);
+  }
   ck_assert_int_gt(mutants, 25);
   ck_assert_int_eq(wrong, 0);
 }
