@@ -37,8 +37,9 @@ static void join(emu_block *block, const emu_barrier *b, u32 waiters) {
   for (u32 rest = waiters; rest; rest &= rest - 1) {
     emu_warp *w = &block->warps[__builtin_ctz(rest)];
     memcpy(w->seen, known, block->warp_count * sizeof *known);
-    emu_update_seen(w);
     w->epoch = ++block->epochs;
+    w->epoch_time = block->time;
+    emu_update_seen(w);
   }
 }
 

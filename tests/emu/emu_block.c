@@ -120,7 +120,7 @@ bool emu_block_create(emu_block *block, emu_launch_state *launch) {
   block->shared_end = EMU_SHARED_BASE + bytes;
   block->shared = aligned_alloc(1024, ((size_t)bytes + 1024) & ~(size_t)1023);
   block->shared_written = zeros(bytes, 1);
-  block->words = zeros(bytes / 4 + 1, sizeof *block->words);
+  block->words = zeros(bytes / 16 + 1, sizeof *block->words);
   block->warps = zeros(block->warp_count, sizeof *block->warps);
   bool good = block->shared && block->shared_written && block->words && block->warps;
   for (u32 i = 0; good && i < block->warp_count; i++) {
@@ -160,6 +160,7 @@ static void start_warp(emu_block *block, emu_warp *warp) {
   warp->executed = 0;
   warp->moved = false;
   warp->epoch = ++block->epochs;
+  warp->epoch_time = block->time;
   warp->copy_count = 0;
   warp->released = 0;
   memset(warp->depth, 0, sizeof warp->depth);

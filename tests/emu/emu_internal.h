@@ -259,12 +259,13 @@ struct emu_warp {
   u64 executed;
   const emu_inst *inst;  // the one being executed
   u32 epoch;             // lanes have met: since then no lane has seen what another one wrote
+  u32 epoch_time;        // when they did
   u8 *local, *local_written;  // [EMU_LANES][local_bytes]
   emu_copy_async *copies;     // cp.async under way
   u32 copy_count, copy_room;
   u32 groups[EMU_LANES];      // per lane: commits made
   u32 seen[EMU_MAX_WARPS];    // what this warp did before that time, is known to this one
-  u32 seen_all;               // what all warps did before that time
+  u32 seen_all;               // what anybody did before that time, this warp's lanes too
   u32 released;               // time of its last fence
   u64 random;
 };
@@ -277,6 +278,14 @@ typedef struct emu_word_record {  // of a word of shared memory: the last write 
   u16 read_thread;
   u8 read_mask, read_many;  // many: lanes of the warp of read_thread, in its epoch
 } emu_word_record;
+
+// The records of 16 bytes, so that an access of these is one of vectors.
+typedef struct emu_word_group {
+  u32 write_time[4], write_epoch[4];
+  u32 writer[4];  // thread | mask << 16 | atomic << 24
+  u32 read_time[4], read_epoch[4], read_warps[4];
+  u32 reader[4];  // thread | mask << 16 | many << 24
+} emu_word_group;
 
 typedef struct emu_barrier {
   u32 arrived;      // threads
@@ -300,7 +309,7 @@ struct emu_block {
   u32 threads, warp_count;
   emu_warp *warps;
   u8 *shared, *shared_written;
-  emu_word_record *words;
+  emu_word_group *words;  // [shared memory / 16]
   u32 shared_end;        // address behind shared memory
   u32 local_bytes;
   const u8 *params;

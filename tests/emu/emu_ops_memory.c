@@ -282,7 +282,7 @@ void emu_fence(emu_warp *warp) {
 }
 
 void emu_update_seen(emu_warp *warp) {
-  u32 least = UINT32_MAX;
+  u32 least = warp->epoch_time;
   for (u32 i = 0; i < warp->block->warp_count; i++) {
     least = warp->seen[i] < least ? warp->seen[i] : least;
   }

@@ -107,6 +107,7 @@ void emu_x_meet(emu_warp *warp, const emu_inst *inst, u32 mask) {
   (void)inst;
   (void)mask;
   warp->epoch = ++warp->block->epochs;
+  warp->epoch_time = warp->block->time;
 }
 
 // ---- 8 x 8 matrices of 16-bit elements ---------------------------------------------------------
