@@ -105,13 +105,14 @@ void emu_barrier_arrive(emu_warp *warp, const emu_inst *inst, u32 mask) {
     return;
   }
   if (inst->b && (!expected || expected % EMU_LANES || expected > EMU_LANES * EMU_MAX_WARPS)) {
-    emu_fault(warp, lane, EMU_IS_VALUE, "a barrier of %u threads: the number is a multiple of 32", expected);
+    emu_fault(warp, lane, EMU_IS_VALUE, "a barrier of %u threads: the number is a multiple of 32",
+              expected);
     return;
   }
   emu_barrier *b = &block->barriers[id];
   if (b->warps && b->expected != expected) {
-    emu_fault(warp, lane, EMU_IS_SYNC, "barrier %u is of %u threads here, of %u for those that wait at it (0: "
-              "all), since line %u", id, expected, b->expected, b->line);
+    emu_fault(warp, lane, EMU_IS_SYNC, "barrier %u is of %u threads here, of %u for those that "
+              "wait at it (0: all), since line %u", id, expected, b->expected, b->line);
     return;
   }
   bool aligned = !(inst->mods & EMU_M_NONALIGNED) || inst->mods & EMU_M_ALIGNED;
@@ -122,8 +123,8 @@ void emu_barrier_arrive(emu_warp *warp, const emu_inst *inst, u32 mask) {
   block->time += inst->mods & EMU_M_ARRIVE ? 1 : 0;  // what it does from here on is not meant
   b->line = inst->line;
   if (expected && b->arrived > expected) {
-    emu_fault(warp, lane, EMU_IS_SYNC, "%u threads arrive at barrier %u, which is of %u", b->arrived, id,
-              expected);
+    emu_fault(warp, lane, EMU_IS_SYNC, "%u threads arrive at barrier %u, which is of %u",
+              b->arrived, id, expected);
     return;
   }
   if (inst->mods & EMU_M_RED) {
@@ -155,10 +156,10 @@ void emu_barrier_stuck(emu_block *block) {
     u32 id = w->barrier[lane];
     const emu_barrier *b = &block->barriers[id];
     w->inst = w->barrier_inst;
-    emu_fault(w, lane, EMU_IS_SYNC, "barrier %u never completes: %u of %u threads have arrived, and no other can "
-              "run (%u of the block's threads have exited)", id,
-              b->expected ? b->arrived : waiting_at(block, id),
-              b->expected ? b->expected : live_threads(block), block->threads - live_threads(block));
+    emu_fault(w, lane, EMU_IS_SYNC, "barrier %u never completes: %u of %u threads have arrived, "
+              "and no other can run (%u of the block's threads have exited)", id, b->expected ?
+              b->arrived : waiting_at(block, id), b->expected ? b->expected : live_threads(block),
+              block->threads - live_threads(block));
     return;
   }
 }

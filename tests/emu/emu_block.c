@@ -203,8 +203,8 @@ static void check_copies(emu_block *block) {
       emu_inst where = at;
       where.line = w->copies[0].line;
       w->inst = &where;
-      emu_fault(w, w->copies[0].lane, EMU_IS_SYNC, "the block ends, and %u cp.async were not waited for",
-                w->copy_count);
+      emu_fault(w, w->copies[0].lane, EMU_IS_SYNC, "the block ends, and %u cp.async were not "
+                "waited for", w->copy_count);
     }
   }
 }

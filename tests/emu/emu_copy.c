@@ -6,8 +6,8 @@
 
 bool emu_read_ahead(emu_warp *warp, int lane, u64 source, u32 bytes, u32 take) {
   if (source & (bytes - 1)) {
-    emu_fault(warp, lane, EMU_IS_MISALIGNED, "cp.async of %u bytes from 0x%llx, which is not aligned to that", bytes,
-              (unsigned long long)source);
+    emu_fault(warp, lane, EMU_IS_MISALIGNED, "cp.async of %u bytes from 0x%llx, which is not "
+              "aligned to that", bytes, (unsigned long long)source);
     return false;
   }
   for (u32 done = 0; done < take;) {

@@ -9,6 +9,7 @@
 #define AICC_TESTS_EMU_INTERNAL_H
 
 #include <pthread.h>
+#include <string.h>
 
 #include "emu.h"
 #include "ptx.h"
@@ -381,6 +382,33 @@ bool emu_at_lanes(emu_warp *warp, ptx_space space, const u64 *addresses, u32 mas
 // The same for 32 lanes, each |bytes| behind the one before, in global memory. NULL: to be done lane by
 // lane, which finds what is wrong.
 u8 *emu_at_row(emu_warp *warp, u64 address, u32 bytes, u32 access);
+
+// What is wrong with an access; NULL.
+u8 *emu_bad_place(emu_warp *warp, int lane, ptx_space space, u64 address, u32 bytes, u32 access);
+u8 *emu_unwritten(emu_warp *warp, int lane, ptx_space space, u64 address, const u8 *written,
+                  u32 bytes);
+static inline bool emu_all_written(const u8 *written, u32 bytes) {
+  u64 word;
+  u32 half;
+  switch (bytes) {
+    case 1: return *written;
+    case 2: return written[0] & written[1];
+    case 4: memcpy(&half, written, 4); return half == 0x01010101u;
+    default:
+      for (u32 i = 0; i < bytes; i += 8) {
+        memcpy(&word, written + i, 8);
+        if (word != 0x0101010101010101ull) {
+          return false;
+        }
+      }
+      return true;
+  }
+}
+
+// emu_shared.c: emu_at and emu_at_lanes of shared memory; emu_at_shared: of an aligned address.
+u8 *emu_at_shared(emu_warp *warp, int lane, u64 address, u32 bytes, u32 access);
+bool emu_shared_lanes(emu_warp *warp, const u64 *addresses, u32 mask, u32 bytes, u32 access,
+                      u8 **at);
 
 // emu_copy.c: cp.async. False after a fault.
 bool emu_read_ahead(emu_warp *warp, int lane, u64 source, u32 bytes, u32 take);

@@ -152,8 +152,8 @@ static bool stores_clash(emu_warp *warp, const emu_inst *inst, u32 mask, u8 *con
       for (u32 i = 0; at[o] == at[l] && i < inst->list_count; i++) {
         u64 differ = get_listed(warp, inst->list[i], l) ^ get_listed(warp, inst->list[i], o);
         if (inst->size == 8 ? differ != 0 : differ & (((u64)1 << (inst->size * 8)) - 1)) {
-          emu_fault(warp, o, EMU_IS_RACE, "race: lanes %d and %d of the warp store different values to one place "
-                    "with one instruction", l, o);
+          emu_fault(warp, o, EMU_IS_RACE, "race: lanes %d and %d of the warp store different "
+                    "values to one place with one instruction", l, o);
           return true;
         }
       }
@@ -399,8 +399,8 @@ void emu_x_cp_async(emu_warp *warp, const emu_inst *inst, u32 mask) {
                                              : emu_u64(warp, inst->b)[l] + (u64)inst->imm2;
     u32 take = inst->c ? emu_u32(warp, inst->c)[l] : bytes;
     if ((bytes != 4 && bytes != 8 && bytes != 16) || take > bytes) {
-      emu_fault(warp, l, EMU_IS_VALUE, "cp.async copies %u of %u bytes: 4, 8 or 16, and no more than these",
-                take, bytes);
+      emu_fault(warp, l, EMU_IS_VALUE, "cp.async copies %u of %u bytes: 4, 8 or 16, and no more "
+                "than these", take, bytes);
       return;
     }
     u64 target = address_of(warp, inst, l);

@@ -7,7 +7,7 @@
 // modulo READERS - 1 is known, so a race may be missed; none is reported that is not there.
 //
 // Within a block it is threads: |who| is the thread (10 bits), its warp's epoch (22) and the block's time
-// (32) of the last write, as in the records of shared memory (emu_access.c).
+// (32) of the last write, as in the records of shared memory (emu_shared.c).
 //
 // Blocks can wait for each other all the same: a fence (or a release) and an atomic on one side, an
 // atomic (or an acquire) on the other. A conflict with a block that has fenced is no race for a block
@@ -66,13 +66,13 @@ static void report(emu_warp *warp, int lane, u64 offset, u32 r, const char *mine
   u64 address = warp->block->device->memory.base + offset;
   u32 block = (r & BLOCK_MASK) - 1;
   if ((r & BLOCK_MASK) == READERS) {
-    emu_fault(warp, lane, EMU_IS_RACE, "race in global memory at 0x%" PRIx64 ": this %s, and the %s of other "
-              "blocks of the same launch", address, mine, theirs);
+    emu_fault(warp, lane, EMU_IS_RACE, "race in global memory at 0x%" PRIx64 ": this %s, and the "
+              "%s of other blocks of the same launch", address, mine, theirs);
     return;
   }
   const u32 *grid = warp->block->grid;
-  emu_fault(warp, lane, EMU_IS_RACE, "race in global memory at 0x%" PRIx64 ": this %s, and the %s of block "
-            "(%u, %u, %u) of the same launch", address, mine, theirs, block % grid[0],
+  emu_fault(warp, lane, EMU_IS_RACE, "race in global memory at 0x%" PRIx64 ": this %s, and the %s "
+            "of block (%u, %u, %u) of the same launch", address, mine, theirs, block % grid[0],
             block / grid[0] % grid[1], block / grid[0] / grid[1]);
 }
 
@@ -106,10 +106,10 @@ static bool block_race(emu_warp *warp, int lane, u64 word, u32 writer, u32 mask,
     return false;
   }
   u32 thread = (u32)(who >> 54);
-  emu_fault(warp, lane, EMU_IS_RACE, "race in global memory at 0x%" PRIx64 ": this %s, and the write of thread %u "
-            "of the block, with no %s between them", m->base + word * 4,
-            access & EMU_WRITE ? "write" : "read", thread,
-            thread / EMU_LANES == warp->id ? "bar.warp.sync" : "barrier");
+  emu_fault(warp, lane, EMU_IS_RACE, "race in global memory at 0x%" PRIx64 ": this %s, and the "
+            "write of thread %u of the block, with no %s between them", m->base + word * 4, access
+            & EMU_WRITE ? "write" : "read", thread, thread / EMU_LANES == warp->id ?
+            "bar.warp.sync" : "barrier");
   return true;
 }
 
@@ -164,8 +164,8 @@ void emu_race(emu_warp *warp, int lane, u64 offset, u32 bytes, u32 access) {
       return;
     }
     if (access & EMU_CONSTANT && current(warp, writer) && mask_of(writer) & mask) {
-      emu_fault(warp, lane, EMU_IS_RACE, "ld.global.nc of 0x%" PRIx64 ", which this launch has written: .nc says "
-                "that nobody does", m->base + word * 4);
+      emu_fault(warp, lane, EMU_IS_RACE, "ld.global.nc of 0x%" PRIx64 ", which this launch has "
+                "written: .nc says that nobody does", m->base + word * 4);
       return;
     }
     if (access & EMU_WRITE) {

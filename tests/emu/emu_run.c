@@ -73,8 +73,8 @@ static void jump_table(emu_warp *warp, const emu_inst *inst, u32 taken) {
     if (!(taken >> lane & 1)) {
       warp->lane_pc[lane] = pc + 1;
     } else if (index[lane] >= inst->list_count) {
-      emu_fault(warp, (int)lane, EMU_IS_VALUE, "brx.idx has %u targets, the index is %u", inst->list_count,
-                index[lane]);
+      emu_fault(warp, (int)lane, EMU_IS_VALUE, "brx.idx has %u targets, the index is %u",
+                inst->list_count, index[lane]);
       return;
     } else {
       warp->lane_pc[lane] = inst->list[index[lane]];
@@ -97,7 +97,8 @@ static void call(emu_warp *warp, const emu_inst *inst, u32 mask) {
   for (u32 rest = mask; rest; rest &= rest - 1) {
     u32 lane = (u32)__builtin_ctz(rest);
     if (warp->depth[lane] == EMU_CALL_DEPTH) {
-      emu_fault(warp, (int)lane, EMU_IS_VALUE, "calls are nested more than %d deep", EMU_CALL_DEPTH);
+      emu_fault(warp, (int)lane, EMU_IS_VALUE, "calls are nested more than %d deep",
+                EMU_CALL_DEPTH);
       return;
     }
     warp->stack[warp->depth[lane]++ * EMU_LANES + lane] = warp->pc + 1;
@@ -167,8 +168,8 @@ static u32 group_of(emu_warp *warp, const emu_inst *inst, u32 mask, u32 *members
     group |= (u32)(cell[lane] == *members) << lane;
   }
   if (group & ~*members) {
-    emu_fault(warp, __builtin_ctz(group & ~*members), EMU_IS_SYNC, "the lane is not in its member mask 0x%x",
-              *members);
+    emu_fault(warp, __builtin_ctz(group & ~*members), EMU_IS_SYNC, "the lane is not in its member "
+              "mask 0x%x", *members);
     return 0;
   }
   return group;
@@ -178,8 +179,8 @@ static u32 group_of(emu_warp *warp, const emu_inst *inst, u32 mask, u32 *members
 static void meet(emu_warp *warp, const emu_inst *inst, u32 mask) {
   u32 done = 0, members = EMU_FULL;
   if (!inst->members && mask && warp->live != EMU_FULL) {
-    emu_fault(warp, __builtin_ctz(~warp->live), EMU_IS_SYNC, "the instruction needs all 32 lanes of a warp, and "
-              "lanes 0x%x are not running any more", ~warp->live);
+    emu_fault(warp, __builtin_ctz(~warp->live), EMU_IS_SYNC, "the instruction needs all 32 lanes "
+              "of a warp, and lanes 0x%x are not running any more", ~warp->live);
     return;
   }
   for (u32 rest = mask; rest;) {
@@ -230,9 +231,9 @@ static void missing(emu_warp *warp) {
                                                         : EMU_FULL;
   u32 absent = members & warp->live & ~here;
   warp->inst = inst;
-  emu_fault(warp, (int)lane, EMU_IS_SYNC, "lanes 0x%x wait here for lanes 0x%x of their warp, which never come: "
-            "they are at line %u", here, absent,
-            absent ? warp->block->program->code[warp->lane_pc[__builtin_ctz(absent)]].line : 0);
+  emu_fault(warp, (int)lane, EMU_IS_SYNC, "lanes 0x%x wait here for lanes 0x%x of their warp, "
+            "which never come: they are at line %u", here, absent, absent ?
+            warp->block->program->code[warp->lane_pc[__builtin_ctz(absent)]].line : 0);
 }
 
 // ---- registers that may be unwritten ----------------------------------------------------------
@@ -256,8 +257,8 @@ static bool check_reads(emu_warp *warp, const emu_inst *inst, u32 mask) {
         } while (n);
         memmove(number, number + at, sizeof number - at);
       }
-      emu_fault(warp, __builtin_ctz(bad), EMU_IS_UNWRITTEN, "register %s%s is read, and was never written",
-                reg->source->name, number);
+      emu_fault(warp, __builtin_ctz(bad), EMU_IS_UNWRITTEN, "register %s%s is read, and was never "
+                "written", reg->source->name, number);
       return false;
     }
   }
@@ -309,7 +310,8 @@ static u32 guarded(emu_warp *warp, const emu_inst *inst) {
       const emu_reg *reg = &warp->block->program->regs[inst->io->reads[inst->io->read_count - 1]];
       u32 bad = reg->tracked ? mask & ~warp->written[reg->mark] : 0;
       if (bad) {
-        emu_fault(warp, __builtin_ctz(bad), EMU_IS_UNWRITTEN, "the guard is read, and was never written");
+        emu_fault(warp, __builtin_ctz(bad), EMU_IS_UNWRITTEN, "the guard is read, and was never "
+                  "written");
         return 0;
       }
     }
@@ -365,7 +367,7 @@ void emu_run_warp(emu_warp *warp, u64 quantum) {
   block->instructions += done;
   block->lane_instructions += lanes;
   if (!block->fault && warp->executed > block->launch->budget) {
-    emu_fault(warp, -1, EMU_IS_ENDLESS, "the warp has executed %llu instructions: the launch is taken for endless",
-              (unsigned long long)warp->executed);
+    emu_fault(warp, -1, EMU_IS_ENDLESS, "the warp has executed %llu instructions: the launch is "
+              "taken for endless", (unsigned long long)warp->executed);
   }
 }
