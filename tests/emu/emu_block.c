@@ -16,10 +16,11 @@ u64 emu_next_random(u64 *state) {
 static u64 special(const emu_warp *warp, const emu_special *s, u32 lane) {
   const emu_block *b = warp->block;
   u32 thread = warp->id * EMU_LANES + lane;
-  u32 tid[3] = {thread % b->shape[0], thread / b->shape[0] % b->shape[1],
-                thread / b->shape[0] / b->shape[1]};
   switch ((emu_special_kind)s->kind) {
-    case EMU_S_TID: return tid[s->axis];
+    case EMU_S_TID:
+      return s->axis == 0   ? thread % b->shape[0]
+             : s->axis == 1 ? thread / b->shape[0] % b->shape[1]
+                            : thread / b->shape[0] / b->shape[1];
     case EMU_S_NTID: return b->shape[s->axis];
     case EMU_S_CTAID: return b->id[s->axis];
     case EMU_S_NCTAID: return b->grid[s->axis];
@@ -59,11 +60,14 @@ static void fill_specials(emu_warp *warp, changes when) {
     if (changes_of(s->kind) < when) {
       continue;
     }
+    bool same = changes_of(s->kind) != PER_LAUNCH;  // for all lanes
+    u64 value = special(warp, s, 0);
     for (u32 l = 0; l < EMU_LANES; l++) {
+      value = same ? value : special(warp, s, l);
       if (s->wide) {
-        emu_u64(warp, s->cell)[l] = special(warp, s, l);
+        emu_u64(warp, s->cell)[l] = value;
       } else {
-        emu_u32(warp, s->cell)[l] = (u32)special(warp, s, l);
+        emu_u32(warp, s->cell)[l] = (u32)value;
       }
     }
   }

@@ -29,6 +29,7 @@ enum {
   EMU_BARRIERS = 16,
   EMU_SHARED_BASE = 0x400,  // so that address 0 is none
   EMU_CALL_DEPTH = 64,
+  EMU_MOST_THREADS = 64,    // of the host
 };
 #define EMU_FULL 0xffffffffu
 
@@ -219,8 +220,28 @@ bool emu_memory_create(emu_memory *memory, u64 bytes);
 void emu_memory_forget_races(emu_memory *memory);
 void emu_memory_destroy(emu_memory *memory);
 
+typedef struct emu_launch_state emu_launch_state;
+
+// Threads that stay from launch to launch, emu_pool.c.
+typedef struct emu_pool {
+  pthread_mutex_t lock;
+  pthread_cond_t wake, done;
+  pthread_t threads[EMU_MOST_THREADS];
+  u32 count;
+  emu_launch_state *launch;
+  u32 open, busy;  // places that no thread has taken yet; threads that work
+  bool stop;
+} emu_pool;
+
+bool emu_pool_create(emu_pool *pool);
+void emu_pool_destroy(emu_pool *pool);
+// Has emu_work done by the caller and up to |helpers| threads at the same time, and waits for all.
+void emu_pool_run(emu_pool *pool, emu_launch_state *launch, u32 helpers);
+void emu_work(emu_launch_state *launch);
+
 struct emu_device {
   emu_memory memory;
+  emu_pool pool;
   emu_options options;
   emu_counters counters;
   u32 launch;  // number of the launch
@@ -297,8 +318,6 @@ typedef struct emu_barrier {
   u32 votes;
   bool all, any;
 } emu_barrier;
-
-typedef struct emu_launch_state emu_launch_state;
 
 struct emu_block {
   emu_launch_state *launch;

@@ -38,11 +38,17 @@ emu_device *emu_device_create(const emu_options *options) {
     free(device);
     return NULL;
   }
+  if (!emu_pool_create(&device->pool)) {
+    emu_memory_destroy(&device->memory);
+    free(device);
+    return NULL;
+  }
   return device;
 }
 
 void emu_device_destroy(emu_device *device) {
   if (device) {
+    emu_pool_destroy(&device->pool);
     emu_memory_destroy(&device->memory);
     free(device);
   }
@@ -115,8 +121,7 @@ bool emu_function_allow_shared(emu_function *function, u32 dynamic_bytes) {
 
 // ---- running -----------------------------------------------------------------------------------
 
-static void *work(void *argument) {
-  emu_launch_state *launch = argument;
+void emu_work(emu_launch_state *launch) {
   emu_block block;
   if (!emu_block_create(&block, launch)) {
     pthread_mutex_lock(&launch->lock);
@@ -128,7 +133,7 @@ static void *work(void *argument) {
     pthread_mutex_unlock(&launch->lock);
     __atomic_store_n(&launch->stop, 1, __ATOMIC_RELAXED);
     emu_block_destroy(&block);
-    return NULL;
+    return;
   }
   while (!__atomic_load_n(&launch->stop, __ATOMIC_RELAXED)) {
     u64 next = __atomic_fetch_add(&launch->next_block, 1, __ATOMIC_RELAXED);
@@ -140,7 +145,6 @@ static void *work(void *argument) {
   __atomic_fetch_add(&launch->instructions, block.instructions, __ATOMIC_RELAXED);
   __atomic_fetch_add(&launch->lane_instructions, block.lane_instructions, __ATOMIC_RELAXED);
   emu_block_destroy(&block);
-  return NULL;
 }
 
 static u64 common_divisor(u64 a, u64 b) {
@@ -172,18 +176,13 @@ static void order(emu_launch_state *launch) {
 }
 
 static void run_all(emu_launch_state *launch) {
-  enum { MOST = 64 };
-  pthread_t threads[MOST];
   u64 wanted = (u64)launch->device->options.threads;
-  wanted = wanted > MOST ? MOST : wanted;
+  wanted = wanted > EMU_MOST_THREADS ? EMU_MOST_THREADS : wanted;
   wanted = wanted > launch->block_count ? launch->block_count : wanted;
-  u32 started = 0;
-  while (started + 1 < wanted && !pthread_create(&threads[started], NULL, work, launch)) {
-    started++;
-  }
-  work(launch);
-  for (u32 i = 0; i < started; i++) {
-    pthread_join(threads[i], NULL);
+  if (wanted > 1) {
+    emu_pool_run(&launch->device->pool, launch, (u32)wanted - 1);
+  } else {
+    emu_work(launch);
   }
 }
 
