@@ -30,6 +30,31 @@ static bool refuse(decoder *d, const char *what) {
   return false;
 }
 
+// The same, of a register.
+static bool refuse_reg(decoder *d, int reg, const char *what) {
+  static const char *const names[] = {[PTX_PRED] = ".pred", [PTX_16] = ".b16", [PTX_32] = ".b32",
+                                      [PTX_64] = ".b64"};
+  const emu_reg *r = &d->l->program->regs[d->f->first_reg + (u32)reg];
+  char text[200], number[12] = "";
+  if (r->source->number >= 0) {
+    snprintf(number, sizeof number, "%d", r->source->number);
+  }
+  snprintf(text, sizeof text, "%.80s%s is %s: %s", r->source->name, number, names[r->kind], what);
+  return refuse(d, text);
+}
+
+// The same, of an operand by its name.
+static void refuse_arg(decoder *d, const ptx_arg *arg, const char *what) {
+  const char *name = arg->kind == PTX_ARG_VAR ? arg->var->name
+                     : arg->name              ? arg->name
+                     : arg->kind == PTX_ARG_IMM ? "a number"
+                                                : "an operand";
+  bool lost = arg->kind == PTX_ARG_NAME || arg->kind == PTX_ARG_SPECIAL;
+  char text[240];
+  snprintf(text, sizeof text, "%.100s%s: %s", name, lost ? " is declared nowhere" : "", what);
+  refuse(d, text);
+}
+
 static const emu_reg *reg_of(decoder *d, int reg) {
   return &d->l->program->regs[d->f->first_reg + (u32)reg];
 }
@@ -44,8 +69,12 @@ static u32 result(decoder *d, const ptx_arg *arg, ptx_class class_) {
   if (arg->kind == PTX_ARG_SINK) {
     return emu_new_cell(d->l, class_);
   }
-  if (arg->kind != PTX_ARG_REG || !fits(class_, (ptx_class)reg_of(d, arg->reg)->kind)) {
-    refuse(d, "the result is no register of the size that the instruction has");
+  if (arg->kind != PTX_ARG_REG) {
+    refuse_arg(d, arg, "the result is no register");
+    return 0;
+  }
+  if (!fits(class_, (ptx_class)reg_of(d, arg->reg)->kind)) {
+    refuse_reg(d, arg->reg, "the result has another size");
     return 0;
   }
   emu_note(d->l, d->f, arg->reg, true);
@@ -149,7 +178,7 @@ static u32 source(decoder *d, const ptx_arg *arg, ptx_class class_) {
     case PTX_ARG_REG: {
       const emu_reg *reg = reg_of(d, arg->reg);
       if (!fits(class_, (ptx_class)reg->kind)) {
-        refuse(d, "an operand is a register of another size than the instruction has");
+        refuse_reg(d, arg->reg, "the instruction has operands of another size");
         return 0;
       }
       emu_note(d->l, d->f, arg->reg, false);
@@ -162,7 +191,7 @@ static u32 source(decoder *d, const ptx_arg *arg, ptx_class class_) {
     case PTX_ARG_VAR:
       return emu_const_cell(d->l, class_, emu_var_address(d->l, d->f, arg->var) + (u64)arg->imm);
     case PTX_ARG_SPECIAL: return special(d, arg->name, class_);
-    default: refuse(d, "an operand is of a kind that the emulator does not know there"); return 0;
+    default: refuse_arg(d, arg, "no operand that the emulator knows there"); return 0;
   }
 }
 
@@ -200,7 +229,7 @@ static void address(decoder *d, const ptx_arg *arg) {
     offset += (u64)base->imm;
     cell = emu_const_cell(d->l, PTX_64, 0);
   } else {
-    refuse(d, "the emulator does not know such an address");
+    refuse_arg(d, base, "no address that the emulator knows");
     return;
   }
   if (d->addresses++) {
