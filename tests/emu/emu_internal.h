@@ -431,6 +431,7 @@ bool emu_shared_lanes(emu_warp *warp, const u64 *addresses, u32 mask, u32 bytes,
 
 // emu_copy.c: cp.async. False after a fault.
 bool emu_read_ahead(emu_warp *warp, int lane, u64 source, u32 bytes, u32 take);
+bool emu_copy_room(emu_warp *warp, int lane, u32 count);  // for |count| more in warp->copies
 bool emu_copy_start(emu_warp *warp, emu_copy_async copy);
 void emu_copy_wait(emu_warp *warp, u32 mask, u32 pending);
 

@@ -108,8 +108,30 @@ static void load_row(emu_warp *warp, const emu_inst *inst, const u8 *row, u32 co
   }
 }
 
+// A parameter that all lanes read: once for all. False: lane by lane.
+static bool load_param(emu_warp *warp, const emu_inst *inst, u32 mask) {
+  u64 addresses[EMU_LANES], differ = 0;
+  addresses_of(warp, inst, addresses);
+  for (u32 l = 1; l < EMU_LANES; l++) {
+    differ |= addresses[l] ^ addresses[0];
+  }
+  if (differ) {
+    return false;
+  }
+  const u8 *at = emu_at(warp, __builtin_ctz(mask), PTX_PARAM, addresses[0],
+                        inst->list_count * inst->size, EMU_READ);
+  for (u32 i = 0; at && i < inst->list_count; i++) {
+    u64 value = load_fixed(at + i * inst->size, inst->size);
+    EMU_EACH(put_listed(warp, inst->list[i], l, value, inst->types[0]));
+  }
+  return true;
+}
+
 void emu_x_ld(emu_warp *warp, const emu_inst *inst, u32 mask) {
   u32 count = inst->list_count, stride = count * inst->size;
+  if (inst->space == PTX_PARAM && load_param(warp, inst, mask)) {
+    return;
+  }
   u32 access = EMU_READ | strength(inst) | (inst->constant ? EMU_CONSTANT : 0);
   const u8 *row = together(warp, inst, mask, stride, access);
   if (row && !(inst->size == 4 && inst->list[0] & EMU_LIST_64)) {
@@ -378,12 +400,13 @@ static void start_copies(emu_warp *warp, const emu_inst *inst, u32 mask, u32 byt
   if (!emu_at_lanes(warp, PTX_GLOBAL, sources, mask, bytes, EMU_READ, from)) {
     return;
   }
+  if (!emu_copy_room(warp, __builtin_ctz(mask), EMU_LANES)) {
+    return;
+  }
   for (u32 rest = mask; rest; rest &= rest - 1) {
     int l = __builtin_ctz(rest);
-    if (!emu_copy_start(warp, (emu_copy_async){sources[l], (u32)targets[l], (u8)bytes, 0, (u8)l, 0,
-                                               inst->line})) {
-      return;
-    }
+    warp->copies[warp->copy_count++] = (emu_copy_async){
+        sources[l], (u32)targets[l], (u8)bytes, 0, (u8)l, warp->groups[l], inst->line};
   }
 }
 

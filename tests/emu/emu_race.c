@@ -130,7 +130,8 @@ static void note_reader(const emu_warp *warp, u32 *to, u32 old, u32 mask) {
 }
 
 // Reads of what this launch has not written, most of all reads. False: look closer.
-static bool quiet_read(const emu_warp *warp, u64 first, u32 count, u32 mask) {
+__attribute__((always_inline)) static inline bool quiet_read(const emu_warp *warp, u64 first,
+                                                             u32 count, u32 mask) {
   const emu_memory *m = &warp->block->device->memory;
   u32 mine = record(warp, mask, false), many = mine | READERS;
   for (u64 word = first; word < first + count; word++) {
