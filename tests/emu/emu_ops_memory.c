@@ -99,6 +99,11 @@ static void load_row(emu_warp *warp, const emu_inst *inst, const u8 *row, u32 co
       for (u32 l = 0; l < EMU_LANES; l++) {
         memcpy(&d[l], row + l * stride + i * 4, 4);
       }
+    } else if (inst->size == 2 && inst->list[i] & EMU_LIST_16) {
+      u32 *d = emu_u32(warp, cell);
+      for (u32 l = 0; l < EMU_LANES; l++) {
+        d[l] = (u32)load_fixed(row + l * stride + i * 2, 2);
+      }
     } else {
       for (u32 l = 0; l < EMU_LANES; l++) {
         put_listed(warp, inst->list[i], (int)l,
@@ -150,6 +155,9 @@ void emu_x_ld(emu_warp *warp, const emu_inst *inst, u32 mask) {
     if (inst->size == 4 && !(entry & EMU_LIST_64)) {
       u32 *d = emu_u32(warp, entry & (u32)EMU_LIST_CELL);
       EMU_EACH(d[l] = (u32)load_fixed(at[l] + i * 4, 4));
+    } else if (inst->size == 2 && entry & EMU_LIST_16) {
+      u32 *d = emu_u32(warp, entry & (u32)EMU_LIST_CELL);
+      EMU_EACH(d[l] = (u32)load_fixed(at[l] + i * 2, 2));
     } else {
       EMU_EACH(put_listed(warp, entry, l, load_fixed(at[l] + i * inst->size, inst->size),
                           inst->types[0]));
@@ -196,11 +204,15 @@ void emu_x_st(emu_warp *warp, const emu_inst *inst, u32 mask) {
       return;
     }
   }
-  for (u32 rest = mask; rest; rest &= rest - 1) {
-    int l = __builtin_ctz(rest);
-    u8 *to = row ? row + (u32)l * stride : at[l];
-    for (u32 i = 0; i < count; i++) {
-      store_fixed(to + i * inst->size, get_listed(warp, inst->list[i], l), inst->size);
+  for (u32 l = 0; row && l < EMU_LANES; l++) {
+    at[l] = row + l * stride;
+  }
+  for (u32 i = 0; i < count; i++) {
+    const u32 *narrow = emu_u32(warp, inst->list[i] & (u32)EMU_LIST_CELL);
+    if (inst->size == 4 && !(inst->list[i] & EMU_LIST_64)) {
+      EMU_EACH(store_fixed(at[l] + i * 4, narrow[l], 4));
+    } else {
+      EMU_EACH(store_fixed(at[l] + i * inst->size, get_listed(warp, inst->list[i], l), inst->size));
     }
   }
 }

@@ -336,6 +336,11 @@ u8 *emu_at_shared(emu_warp *warp, int lane, u64 address, u32 bytes, u32 access) 
   return block->shared + offset;
 }
 
+// Is the lane behind |l|, the first of |rest|, there, and at the same address?
+static inline bool same_next(const u64 *addresses, u32 rest, int l) {
+  return rest >> l & 2 && addresses[l + 1] == addresses[l];
+}
+
 // A read of what the lane before has just read. Only where no lane of this warp wrote since they met.
 static bool read_again(emu_warp *warp, u64 address, u32 bytes) {
   u32 first = (u32)(address - EMU_SHARED_BASE) >> 2, count = (bytes + 3) / 4;
@@ -373,21 +378,13 @@ __attribute__((always_inline)) static inline bool shared_lanes_of(emu_warp *warp
                                                                  const u64 *addresses, u32 mask,
                                                                  u32 bytes, u32 access, u8 **at) {
   moment m = moment_of(warp);
-  bool repeated = false, plain = access == EMU_READ || access == EMU_WRITE;
+  bool plain = access == EMU_READ || access == EMU_WRITE;
   for (u32 rest = mask; rest; rest &= rest - 1) {
     int l = __builtin_ctz(rest);
     u64 address = addresses[l];
     if (address & (bytes - 1)) {
       return emu_at(warp, l, PTX_SHARED, address, bytes, access) != NULL;
     }
-    if (access == EMU_READ && l && at[l - 1] && address == addresses[l - 1]) {
-      repeated = repeated || read_again(warp, address, bytes);
-      if (repeated) {
-        at[l] = at[l - 1];
-        continue;
-      }
-    }
-    repeated = false;
     if (bytes == 4 && plain && four_lanes(&m, warp, addresses, mask, l, access, at)) {
       rest &= ~(14u << l);
       continue;
@@ -401,6 +398,12 @@ __attribute__((always_inline)) static inline bool shared_lanes_of(emu_warp *warp
       }
     }
     at[l] = here;
+    if (access == EMU_READ && same_next(addresses, rest, l) && read_again(warp, address, bytes)) {
+      do {
+        at[++l] = here;
+        rest &= rest - 1;
+      } while (same_next(addresses, rest, l));
+    }
   }
   return true;
 }
