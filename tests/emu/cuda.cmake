@@ -52,8 +52,8 @@ add_test(NAME emu/instructions COMMAND ${emu}/instructions.sh ${CMAKE_BINARY_DIR
          $<TARGET_FILE:emu_cases>)
 set_tests_properties(emu/instructions PROPERTIES TIMEOUT 120)
 
-# Not a test: bench/emulator prints what it measures.
-emu_program(emu_bench bench/bench.c)
+# Not a test: bench/emulator.py prints what it measures.
+emu_program(emu_bench bench.c)
 set_target_properties(emu_bench PROPERTIES EXCLUDE_FROM_ALL ON)
 
 foreach(name kernels faults bad_ptx)

@@ -1,6 +1,6 @@
 // How fast the emulator is, with every check on: kernels that a CUDA C compiler made, each on one host
 // thread. Prints millions of lane-instructions per second of CPU time, and of multiply-adds where a
-// kernel is made of these. What they compute is checked by emu/kernels.
+// kernel is made of these: the best of five rounds. What kernels compute is checked by emu/kernels.
 //
 // usage: emu_bench KERNELS.ptx [SECONDS [PART OF A LABEL]]
 #include <stdio.h>
@@ -18,18 +18,26 @@ typedef struct kernel {
   double macs;          // multiply-adds of a launch
 } kernel;
 
+enum { MOST_TEXT = 1 << 20 };
 #define KIB(n) ((n) * (int64_t)1024)
 static const kernel kernels[] = {
-    {"vector add", "vector_add", {1024, 1}, {256, 1}, 0, "ffoi", {KIB(1024), KIB(1024), KIB(1024), KIB(256)}, 0},
+    {"vector add", "vector_add", {1024, 1}, {256, 1}, 0, "ffoi",
+     {KIB(1024), KIB(1024), KIB(1024), KIB(256)}, 0},
     {"reduction", "reduce_sum", {16, 1}, {256, 1}, 0, "foi", {KIB(4096), 64, KIB(1024)}, 0},
-    {"softmax of rows", "softmax_rows", {256, 1}, {128, 1}, 0, "foi", {KIB(1024), KIB(1024), KIB(1)}, 0},
+    {"softmax of rows", "softmax_rows", {256, 1}, {128, 1}, 0, "foi",
+     {KIB(1024), KIB(1024), KIB(1)}, 0},
     {"transpose", "transpose", {16, 16}, {32, 8}, 0, "foii", {KIB(1024), KIB(1024), 512, 512}, 0},
-    {"f32 gemm, shared memory", "gemm_tiles", {8, 8}, {16, 16}, 0, "ffoiii", {KIB(64), KIB(64), KIB(64), 128, 128, 128}, 128.0 * 128 * 128},
-    {"f16 gemm, mma.sync", "gemm_mma", {16, 8}, {32, 1}, 0, "hhoii", {KIB(128), KIB(128), KIB(64), 128, 512}, 128.0 * 128 * 512},
-    {"histogram, atomics", "histogram", {16, 1}, {256, 1}, 0, "czi", {KIB(256), KIB(1), KIB(256)}, 0},
-    {"divergent branches", "mixed_control", {64, 1}, {128, 1}, 0, "noi", {KIB(32), KIB(32), KIB(8)}, 0},
+    {"f32 gemm, shared memory", "gemm_tiles", {8, 8}, {16, 16}, 0, "ffoiii",
+     {KIB(64), KIB(64), KIB(64), 128, 128, 128}, 128.0 * 128 * 128},
+    {"f16 gemm, mma.sync", "gemm_mma", {16, 8}, {32, 1}, 0, "hhoii",
+     {KIB(128), KIB(128), KIB(64), 128, 512}, 128.0 * 128 * 512},
+    {"histogram, atomics", "histogram", {16, 1}, {256, 1}, 0, "czi",
+     {KIB(256), KIB(1), KIB(256)}, 0},
+    {"divergent branches", "mixed_control", {64, 1}, {128, 1}, 0, "noi",
+     {KIB(32), KIB(32), KIB(8)}, 0},
     {"launches of one block", "vector_add", {1, 1}, {128, 1}, 0, "ffoi", {512, 512, 512, 128}, 0},
-    {"launches of 8 blocks", "vector_add", {8, 1}, {256, 1}, 0, "ffoi", {KIB(8), KIB(8), KIB(8), KIB(2)}, 0},
+    {"launches of 8 blocks", "vector_add", {8, 1}, {256, 1}, 0, "ffoi",
+     {KIB(8), KIB(8), KIB(8), KIB(2)}, 0},
 };
 #define KERNELS (sizeof kernels / sizeof kernels[0])
 
@@ -46,8 +54,8 @@ static void fail(const char *what, const char *why) {
 
 static char *text_of(const char *path) {
   FILE *file = fopen(path, "rb");
-  char *text = calloc(1, 1 << 20);
-  if (!file || !text || !fread(text, 1, (1 << 20) - 1, file)) {
+  char *text = calloc(1, MOST_TEXT);
+  if (!file || !text || !fread(text, 1, MOST_TEXT - 1, file)) {
     fail(path, "cannot be read");
   }
   fclose(file);
