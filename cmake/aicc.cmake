@@ -11,6 +11,7 @@ function(aicc_warnings target)
   if(AICC_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${AICC_SANITIZE} -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=${AICC_SANITIZE})
+    target_compile_definitions(${target} PRIVATE AICC_SANITIZED)
     if(CMAKE_C_COMPILER_ID MATCHES "Clang")
       # It reads in front of a function before a call, and the code of a model begins at a page.
       target_compile_options(${target} PRIVATE -fno-sanitize=function)

@@ -33,6 +33,7 @@ static const host_row host_rows[] = {
     [CG_HOST_SEQ_AT] = ROW(seq_at, "plppp", 's'),
     [CG_HOST_SEQ_RELEASE] = ROW(seq_release, "p", 'v'),
     [CG_HOST_OUTPUT_SEQUENCE] = ROW(output_sequence, "ip", 's'),
+    [CG_HOST_STRINGS] = ROW(strings, "plp", 's'),
 };
 #undef ROW
 
@@ -140,12 +141,17 @@ LLVMValueRef cg_store_dims(cg_host *h, const aicc_dim *dims, int count) {
 
 // --- slots ----------------------------------------------------------------------------------------
 
-// Strings hold addresses: they are data of the shared object, not weights.
-static LLVMValueRef string_constant(cg *c, const aicc_tensor *tensor) {
+static int64_t element_count(const aicc_tensor *tensor) {
   int64_t count = 1;
   for (int i = 0; i < tensor->rank; i++) {
     count *= tensor->shape[i];
   }
+  return count;
+}
+
+// Strings hold addresses: they are data of the shared object, not weights.
+static LLVMValueRef string_constant(cg *c, const aicc_tensor *tensor) {
+  const int64_t count = element_count(tensor);
   const aicc_str *strings = tensor->data;
   LLVMTypeRef members[] = {c->ptr, c->i64};
   LLVMTypeRef type = LLVMStructTypeInContext(c->context, members, 2, false);
@@ -160,13 +166,29 @@ static LLVMValueRef string_constant(cg *c, const aicc_tensor *tensor) {
   return cg_host_constant(c, LLVMConstArray2(type, items, (uint64_t)count));
 }
 
+// At the start of the function: every place that uses them sees them.
+static void find_strings(cg_host *h) {
+  cg *c = h->c;
+  h->strings = AICC_NEW_ARRAY(c->arena, LLVMValueRef, h->plan->const_count + 1);
+  for (size_t i = 0; i < h->plan->const_count; i++) {
+    const aicc_tensor *tensor = h->plan->consts[i].tensor;
+    if (tensor->dtype != AICC_STR) {
+      continue;
+    }
+    h->strings[i] = string_constant(c, tensor);
+    if (h->remote) {
+      LLVMValueRef place = cg_host_alloca(h, c->ptr, 1);
+      LLVMValueRef args[] = {h->strings[i], cg_int(c, element_count(tensor)), place};
+      cg_host_call(h, CG_HOST_STRINGS, args, 3);
+      h->strings[i] = LLVMBuildLoad2(c->builder, c->ptr, place, "");
+    }
+  }
+}
+
 static LLVMValueRef constant_pointer(cg_host *h, uint32_t index) {
   cg *c = h->c;
   const aicc_plan_const *constant = &h->plan->consts[index];
   if (constant->tensor->dtype == AICC_STR) {
-    if (h->strings[index] == NULL) {
-      h->strings[index] = string_constant(c, constant->tensor);
-    }
     return h->strings[index];
   }
   LLVMValueRef offset =
@@ -204,7 +226,6 @@ static void make_slots(cg_host *h) {
   h->slots = AICC_NEW_ARRAY(c->arena, LLVMValueRef, plan->slot_count);
   h->position = AICC_NEW_ARRAY(c->arena, uint32_t, plan->slot_count);
   h->addresses = AICC_NEW_ARRAY(c->arena, LLVMValueRef, plan->segment_count);
-  h->strings = AICC_NEW_ARRAY(c->arena, LLVMValueRef, plan->const_count + 1);
   for (size_t i = 0; i < plan->slot_count; i++) {
     switch (plan->slots[i].kind) {
       case AICC_SLOT_BUFFER: h->position[i] = counts[plan->slots[i].segment]++; break;
@@ -239,6 +260,14 @@ static LLVMValueRef input_dim(cg_host *h, int input, int axis) {
   LLVMValueRef dims =
       LLVMBuildLoad2(c->builder, c->ptr, cg_host_element(h, c->ptr, all, input), "");
   return LLVMBuildLoad2(c->builder, c->i64, cg_host_element(h, c->i64, dims, axis), "");
+}
+
+void cg_host_input(cg_host *h, uint32_t input, LLVMValueRef *rank, LLVMValueRef *dims) {
+  cg *c = h->c;
+  LLVMValueRef ranks = member(c, h->call, offsetof(aicc_abi_call, input_ranks), c->ptr);
+  LLVMValueRef all = member(c, h->call, offsetof(aicc_abi_call, input_dims), c->ptr);
+  *rank = LLVMBuildLoad2(c->builder, c->i32, cg_host_element(h, c->i32, ranks, input), "");
+  *dims = LLVMBuildLoad2(c->builder, c->ptr, cg_host_element(h, c->ptr, all, input), "");
 }
 
 static void require_input(cg_host *h, LLVMIntPredicate predicate, LLVMValueRef actual,
@@ -331,9 +360,10 @@ static void close_function(cg_host *h) {
   LLVMBuildBr(c->builder, LLVMGetNextBasicBlock(h->leave));
 }
 
-aicc_status cg_emit_run(cg *c, const aicc_plan *plan, const uint64_t *offsets,
+aicc_status cg_emit_run(cg *c, const aicc_plan *plan, const uint64_t *offsets, bool remote,
                         LLVMValueRef *run) {
-  cg_host h = {.c = c, .plan = plan, .offsets = offsets, .dims = plan->module->dims, .stamp = 1};
+  cg_host h = {.c = c, .plan = plan, .offsets = offsets, .dims = plan->module->dims,
+               .remote = remote, .stamp = 1};
   h.dim_limit = aicc_dim_count(h.dims) + 1;
   h.symbols = AICC_NEW_ARRAY(c->arena, LLVMValueRef, h.dim_limit);
   h.memo = AICC_NEW_ARRAY(c->arena, LLVMValueRef, h.dim_limit);
@@ -342,6 +372,7 @@ aicc_status cg_emit_run(cg *c, const aicc_plan *plan, const uint64_t *offsets,
   LLVMSetLinkage(*run, LLVMInternalLinkage);
   open_function(&h, *run);
   make_slots(&h);
+  find_strings(&h);
   load_inputs(&h);
   bind_symbols(&h);
   check_dims(&h);

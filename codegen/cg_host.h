@@ -26,14 +26,15 @@ typedef struct cg_host {
   uint32_t dim_limit;          // ids are below
   LLVMValueRef *slots;         // per slot: pointer variable
   uint32_t *position;          // per slot (BUFFER): index within its segment
-  LLVMValueRef *strings;       // per constant: the global that holds it, where it is of strings
+  bool remote;                 // kernels do not see the host's memory
+  LLVMValueRef *strings;       // per constant: its address where kernels see it, if it is of strings
   LLVMValueRef *addresses;     // per segment: array of addresses
 } cg_host;
 
 // Emits the internal function "run". |offsets|: of each constant within the weights; NULL: as the
-// plan has them.
+// plan has them. |remote|: kernels run on a device that does not see the memory of the host.
 AICC_MUST_USE aicc_status cg_emit_run(cg *c, const aicc_plan *plan, const uint64_t *offsets,
-                                      LLVMValueRef *run);
+                                      bool remote, LLVMValueRef *run);
 
 // The tables and the exported query function. |infos|: one per kernel; |symbols|: the functions of
 // CPU kernels, per kernel.
@@ -89,7 +90,7 @@ typedef enum cg_host_fn {
   CG_HOST_PLAN, CG_HOST_LAUNCH, CG_HOST_COPY, CG_HOST_READ, CG_HOST_WRITE, CG_HOST_OUTPUT,
   CG_HOST_ALLOC, CG_HOST_FREE, CG_HOST_BAD_INPUT, CG_HOST_FAIL, CG_HOST_SEQ_EMPTY,
   CG_HOST_SEQ_INSERT, CG_HOST_SEQ_ERASE, CG_HOST_SEQ_LENGTH, CG_HOST_SEQ_AT, CG_HOST_SEQ_RELEASE,
-  CG_HOST_OUTPUT_SEQUENCE,
+  CG_HOST_OUTPUT_SEQUENCE, CG_HOST_STRINGS,
 } cg_host_fn;
 LLVMValueRef cg_host_call(cg_host *h, cg_host_fn fn, LLVMValueRef *args, unsigned count);
 // Unless |condition|: calls a function that records an error, and leaves.
@@ -98,6 +99,8 @@ void cg_host_require(cg_host *h, LLVMValueRef condition, cg_host_fn fn, LLVMValu
 LLVMValueRef cg_host_string(cg *c, const char *text);
 LLVMValueRef cg_host_constant(cg *c, LLVMValueRef value);  // a private constant: its address
 LLVMValueRef cg_store_dims(cg_host *h, const aicc_dim *dims, int count);  // array of i64
+// Rank (i32) and dimensions (a pointer to i64) that the caller gave for a graph input.
+void cg_host_input(cg_host *h, uint32_t input, LLVMValueRef *rank, LLVMValueRef *dims);
 
 // cg_steps.c
 void cg_emit_steps(cg_host *h, const aicc_steps *steps);

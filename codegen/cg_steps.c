@@ -201,15 +201,42 @@ static void emit_insert(cg_host *h, const aicc_step *step) {
   cg_host_call(h, CG_HOST_SEQ_INSERT, args, 6);
 }
 
+static void emit_empty(cg_host *h, aicc_slot slot) {
+  const aicc_dtype dtype = element_dtype(&h->plan->slots[slot].type);
+  LLVMValueRef args[] = {i32(h->c, (uint32_t)aicc_dtype_table[dtype].onnx), h->slots[slot]};
+  cg_host_call(h, CG_HOST_SEQ_EMPTY, args, 2);
+}
+
+static void emit_has(cg_host *h, const aicc_step *step) {
+  cg *c = h->c;
+  LLVMValueRef has = LLVMBuildIsNotNull(c->builder, cg_slot_pointer(h, step->slot2), "");
+  cg_define_symbol(h, step->symbol, LLVMBuildZExt(c->builder, has, c->i64, ""));
+}
+
+// An optional tensor of the caller's: what it is like is known in the run alone.
+static void emit_given(cg_host *h, const aicc_step *step) {
+  cg *c = h->c;
+  LLVMBasicBlockRef there = cg_block(c, "given"), after = cg_block(c, "");
+  LLVMValueRef data = cg_slot_pointer(h, step->slot2);
+  cg_set_slot(h, step->slot, LLVMConstNull(c->ptr));
+  LLVMBuildCondBr(c->builder, LLVMBuildIsNotNull(c->builder, data, ""), there, after);
+  LLVMPositionBuilderAtEnd(c->builder, there);
+  emit_empty(h, step->slot);
+  LLVMValueRef rank = NULL, dims = NULL;
+  cg_host_input(h, step->index, &rank, &dims);
+  LLVMValueRef args[] = {cg_slot_pointer(h, step->slot), cg_int(c, INT64_MAX), data, rank, dims,
+                         h->slots[step->slot]};
+  cg_host_call(h, CG_HOST_SEQ_INSERT, args, 6);
+  cg_jump(c, after);
+}
+
 static void emit_sequence(cg_host *h, const aicc_step *step) {
   cg *c = h->c;
   switch (step->seq_op) {
-    case AICC_SEQ_EMPTY: {
-      const aicc_dtype dtype = element_dtype(&h->plan->slots[step->slot].type);
-      LLVMValueRef args[] = {i32(c, (uint32_t)aicc_dtype_table[dtype].onnx), h->slots[step->slot]};
-      cg_host_call(h, CG_HOST_SEQ_EMPTY, args, 2);
-      return;
-    }
+    case AICC_SEQ_EMPTY: emit_empty(h, step->slot); return;
+    case AICC_SEQ_NONE: cg_set_slot(h, step->slot, LLVMConstNull(c->ptr)); return;
+    case AICC_SEQ_HAS: emit_has(h, step); return;
+    case AICC_SEQ_GIVEN: emit_given(h, step); return;
     case AICC_SEQ_INSERT: emit_insert(h, step); return;
     case AICC_SEQ_ERASE: {
       LLVMValueRef position = step->dim != AICC_DIM_NONE ? cg_dim(h, step->dim) : cg_int(c, -1);

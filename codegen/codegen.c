@@ -26,6 +26,8 @@ typedef struct plan_code {
 typedef struct unit {
   const cg_target *target;
   size_t plan, first, count;
+  const cg_target **cubins;  // NVIDIA: what the PTX is assembled for
+  size_t cubin_count;
 } unit;
 
 // What jobs read.
@@ -158,14 +160,14 @@ static aicc_status dump_kernel(const char *folder, const kir_kernel *kernel, aic
 }
 
 // Optimises the open module and hands its object, or the images of a GPU, over.
-static aicc_status finish_module(cg *c, const char *dump_name, const char *dump_dir,
-                                 cg_reply *reply) {
+static aicc_status finish_module(cg *c, const unit *u, const char *dump_name,
+                                 const char *dump_dir, cg_reply *reply) {
   AICC_TRY(cg_optimize(c));
   if (dump_dir != NULL) {
     AICC_TRY(dump_module(c, dump_dir, dump_name));
   }
   if (c->target->machine.kind == AICC_MACHINE_GPU) {
-    return cg_gpu_images(c, reply);
+    return cg_gpu_images(c, u->cubins, u->cubin_count, reply);
   }
   LLVMMemoryBufferRef object = NULL;
   AICC_TRY(cg_emit(c, false, &object));
@@ -174,7 +176,7 @@ static aicc_status finish_module(cg *c, const char *dump_name, const char *dump_
   return AICC_OK;
 }
 
-static aicc_status host_module(const compile *job, cg *c, cg_reply *reply) {
+static aicc_status host_module(const compile *job, const unit *u, cg *c, cg_reply *reply) {
   const char *file = job->options->weights_path;
   const plan_code *own = &job->plans[0];
   cg_tables tables = {
@@ -184,19 +186,19 @@ static aicc_status host_module(const compile *job, cg *c, cg_reply *reply) {
       .images = job->images, .image_count = job->image_count, .weights_size = job->weights.size,
       .weights_file = file != NULL ? cg_model_file_name(file) : NULL};
   LLVMValueRef run = NULL;
-  AICC_TRY(cg_emit_run(c, own->plan, own->offsets, &run));
+  AICC_TRY(cg_emit_run(c, own->plan, own->offsets, job->options->host_only, &run));
   cg_plan_table *others = AICC_NEW_ARRAY(c->arena, cg_plan_table, job->plan_count);
   for (size_t i = 1; i < job->plan_count; i++) {
     const plan_code *code = &job->plans[i];
     others[i - 1] = (cg_plan_table){.plan = code->plan, .offsets = code->offsets,
                                     .infos = code->infos, .symbols = code->symbols,
                                     .width = code->width};
-    AICC_TRY(cg_emit_run(c, code->plan, code->offsets, &others[i - 1].run));
+    AICC_TRY(cg_emit_run(c, code->plan, code->offsets, true, &others[i - 1].run));
   }
   tables.others = others;
   tables.other_count = job->plan_count - 1;
   cg_emit_tables(c, &tables, run);
-  return finish_module(c, "host", job->options->dump_dir, reply);
+  return finish_module(c, u, "host", job->options->dump_dir, reply);
 }
 
 static const char *unit_name(const compile *job, const unit *u) {
@@ -216,7 +218,7 @@ static aicc_status kernel_module(const compile *job, const unit *u, cg *c, cg_re
   if (job->options->gpu_count > 0) {
     name = aicc_arena_printf(c->arena, "%s.%s", name, u->target->machine.name);
   }
-  return finish_module(c, name, job->options->dump_dir, reply);
+  return finish_module(c, u, name, job->options->dump_dir, reply);
 }
 
 typedef struct stage {
@@ -234,7 +236,7 @@ static aicc_status run_job(void *user, size_t index, cg_reply *reply, aicc_diags
   const int level = u->count == 0 ? 1 : s->job->options->opt_level;
   aicc_status status = cg_open(&c, u->target, unit_name(s->job, u), level, &arena, diags);
   if (status == AICC_OK) {
-    status = u->count == 0 ? host_module(s->job, &c, reply)
+    status = u->count == 0 ? host_module(s->job, u, &c, reply)
                            : kernel_module(s->job, u, &c, reply);
     cg_close(&c);
   }
@@ -257,7 +259,10 @@ static void add_unit(compile *job, aicc_arena *arena, unit u) {
   AICC_PUSH(arena, job->units, job->unit_count, job->unit_capacity, u);
 }
 
-static void add_units(compile *job, aicc_arena *arena, const cg_target *target, size_t plan) {
+// |like|: target, plan and cubins of all of them.
+static void add_units(compile *job, aicc_arena *arena, unit like) {
+  const cg_target *target = like.target;
+  const size_t plan = like.plan;
   const size_t count = job->plans[plan].plan->kernel_count;
   // Each image of a GPU is loaded by itself: there had better be few.
   const bool gpu = target->machine.kind == AICC_MACHINE_GPU && job->options->dump_dir == NULL;
@@ -265,9 +270,9 @@ static void add_units(compile *job, aicc_arena *arena, const cg_target *target, 
       gpu ? MOST_KERNELS_PER_JOB : choose_chunk(job->plans[plan].plan, job->options);
   for (size_t i = 0; i < count; i += chunk) {
     const size_t rest = count - i;
-    add_unit(job, arena,
-             (unit){.target = target, .plan = plan, .first = i,
-                    .count = rest < chunk ? rest : chunk});
+    like.first = i;
+    like.count = rest < chunk ? rest : chunk;
+    add_unit(job, arena, like);
   }
 }
 
@@ -308,7 +313,7 @@ static void take_images(compile *job, aicc_arena *arena, const unit *u, const cg
     add_image(job, arena,
               (cg_image){.kind = blob.kind, .plan = (uint32_t)u->plan,
                          .first_kernel = (uint32_t)u->first, .kernel_count = (uint32_t)u->count,
-                         .target = u->target->machine.name, .data = blob.data,
+                         .target = blob.target->machine.name, .data = blob.data,
                          .size = (size_t)blob.size});
   }
 }
@@ -365,6 +370,71 @@ static size_t add_plan(compile *job, aicc_arena *arena, const aicc_plan *plan,
   return index;
 }
 
+static bool is_plain(const cg_target *target) { return cg_target_portable(target) == target; }
+
+// The target whose PTX all NVIDIA targets of |plan| share: the least that newer GPUs run too.
+static const cg_target *ptx_target(const aicc_codegen_options *options, const aicc_plan *plan) {
+  const cg_target *best = NULL;
+  for (size_t i = 0; i < options->gpu_count; i++) {
+    const cg_target *target = options->gpus[i].target;
+    if (options->gpus[i].plan == plan && target->family == CG_FAMILY_NVPTX &&
+        (best == NULL || is_plain(target) > is_plain(best) ||
+         (is_plain(target) == is_plain(best) && target < best))) {
+      best = target;
+    }
+  }
+  return best;
+}
+
+static void add_gpu_units(compile *job, aicc_arena *arena, size_t index) {
+  const aicc_codegen_options *options = job->options;
+  const aicc_codegen_gpu *gpu = &options->gpus[index];
+  unit like = {.target = gpu->target, .plan = add_plan(job, arena, gpu->plan, gpu->target)};
+  if (gpu->target->family == CG_FAMILY_NVPTX) {
+    if (ptx_target(options, gpu->plan) != gpu->target) {
+      return;
+    }
+    like.cubins = AICC_NEW_ARRAY(arena, const cg_target *, options->gpu_count);
+    for (size_t i = 0; i < options->gpu_count; i++) {
+      if (options->gpus[i].plan == gpu->plan && !options->gpus[i].portable_only &&
+          options->gpus[i].target->family == CG_FAMILY_NVPTX) {
+        like.cubins[like.cubin_count++] = options->gpus[i].target;
+      }
+    }
+  }
+  add_units(job, arena, like);
+}
+
+// "sm_80: PTX, 45678 bytes; cubin, 12345 bytes": a line for each GPU target.
+static void report_images(const compile *job, FILE *out) {
+  static const char *const kinds[] = {[AICC_ABI_IMAGE_CUBIN] = "cubin", [AICC_ABI_IMAGE_PTX] = "PTX",
+                                      [AICC_ABI_IMAGE_HSACO] = "code object",
+                                      [AICC_ABI_IMAGE_SPIRV] = "SPIR-V"};
+  for (size_t g = 0; g < job->options->gpu_count; g++) {
+    const char *target = job->options->gpus[g].target->machine.name;
+    const char *before = ":";
+    fprintf(out, "%s", target);
+    for (uint32_t kind = AICC_ABI_IMAGE_PTX; kind <= AICC_ABI_IMAGE_SPIRV; kind++) {
+      size_t bytes = 0;
+      for (size_t i = 0; i < job->image_count; i++) {
+        const cg_image *image = &job->images[i];
+        bytes += image->kind == kind && strcmp(image->target, target) == 0 ? image->size : 0;
+      }
+      if (bytes > 0) {
+        fprintf(out, "%s %s, %zu bytes", before, kinds[kind], bytes);
+        before = ";";
+      }
+    }
+    const aicc_codegen_gpu *gpu = &job->options->gpus[g];
+    const cg_target *shared = ptx_target(job->options, gpu->plan);
+    if (gpu->target->family == CG_FAMILY_NVPTX && shared != gpu->target) {
+      fprintf(out, "%s the PTX of %s", before, shared->machine.name);
+      before = ";";
+    }
+    fputs(strcmp(before, ":") == 0 ? ": no kernels\n" : "\n", out);
+  }
+}
+
 static aicc_status generate(const aicc_plan *plan, const aicc_codegen_options *options,
                             aicc_arena *arena, aicc_diags *diags) {
   compile job = {.options = options};
@@ -373,18 +443,21 @@ static aicc_status generate(const aicc_plan *plan, const aicc_codegen_options *o
   add_unit(&job, arena, (unit){.target = options->target});
   add_plan(&job, arena, plan, options->host_only ? options->gpus[0].target : options->target);
   if (!options->host_only) {
-    add_units(&job, arena, options->target, 0);
+    add_units(&job, arena, (unit){.target = options->target});
   }
   for (size_t i = 0; i < options->gpu_count; i++) {
-    const aicc_codegen_gpu *gpu = &options->gpus[i];
-    add_units(&job, arena, gpu->target, add_plan(&job, arena, gpu->plan, gpu->target));
+    add_gpu_units(&job, arena, i);
   }
   cg_model_file file = {.weights = &job.weights, .path = options->path,
                         .weights_path = options->weights_path, .unhashed = options->unhashed};
   cg_object *objects = NULL;
   AICC_TRY(compile_all(&job, &objects, &file.object_count, arena, diags));
   file.objects = objects;
-  return cg_model_file_write(&file, diags);
+  AICC_TRY(cg_model_file_write(&file, diags));
+  if (options->report != NULL) {
+    report_images(&job, options->report);
+  }
+  return AICC_OK;
 }
 
 aicc_status aicc_codegen(const aicc_plan *plan, const aicc_codegen_options *options,

@@ -9,13 +9,18 @@
 #ifndef AICC_CODEGEN_CODEGEN_H
 #define AICC_CODEGEN_CODEGEN_H
 
+#include <stdio.h>
+
 #include "codegen/target.h"
 #include "ir/plan.h"
 
-// A GPU target, and the plan lowered for its machine or for one of as many lanes.
+// A GPU target, and the plan lowered for its machine or for one that lowering cannot tell from it.
+// NVIDIA targets of one plan share one PTX, that of the least of them, which the driver of any newer GPU
+// takes, and get a cubin each where ptxas is installed.
 typedef struct aicc_codegen_gpu {
   const cg_target *target;
   const aicc_plan *plan;
+  bool portable_only;  // NVIDIA: PTX for newer GPUs, and no cubin
 } aicc_codegen_gpu;
 
 typedef struct aicc_codegen_options {
@@ -29,6 +34,7 @@ typedef struct aicc_codegen_options {
   unsigned processes;        // 0: one per CPU
   int opt_level;             // 0..3, of LLVM's code generator
   bool unhashed;             // leaves out the hash of the weights
+  FILE *report;              // says there what images of GPUs the file holds; NULL: nowhere
 } aicc_codegen_options;
 
 // E05xx, E06xx; AICC_UNSUPPORTED where a kernel cannot be expressed on the target.

@@ -13,10 +13,12 @@
 
 typedef struct blob_header {
   uint64_t kind, size;
+  const cg_target *target;  // a row of the table: the same in workers
 } blob_header;
 
-static void add_blob(cg_reply *reply, uint32_t kind, const void *data, uint64_t size) {
-  const blob_header header = {.kind = kind, .size = size};
+static void add_blob(cg_reply *reply, uint32_t kind, const cg_target *target, const void *data,
+                     uint64_t size) {
+  const blob_header header = {.kind = kind, .size = size, .target = target};
   cg_reply_add(reply, &header, sizeof header);
   cg_reply_add(reply, data, (size_t)size);
 }
@@ -27,19 +29,20 @@ bool cg_gpu_image_next(const unsigned char **at, const unsigned char *end, cg_gp
   }
   blob_header header;
   memcpy(&header, *at, sizeof header);
-  *out = (cg_gpu_blob){
-      .kind = (uint32_t)header.kind, .size = header.size, .data = *at + sizeof header};
+  *out = (cg_gpu_blob){.kind = (uint32_t)header.kind, .target = header.target,
+                       .size = header.size, .data = *at + sizeof header};
   *at += sizeof header + header.size;
   return true;
 }
 
-static aicc_status add_file(cg_reply *reply, uint32_t kind, int fd, aicc_diags *diags) {
+static aicc_status add_file(cg_reply *reply, uint32_t kind, const cg_target *target, int fd,
+                            aicc_diags *diags) {
   const off_t size = lseek(fd, 0, SEEK_END);
   void *data = malloc(size > 0 ? (size_t)size : 1);
   AICC_ASSERT(data != NULL);
   const bool read = size > 0 && lseek(fd, 0, SEEK_SET) == 0 && cg_read_all(fd, data, (uint64_t)size);
   if (read) {
-    add_blob(reply, kind, data, (uint64_t)size);
+    add_blob(reply, kind, target, data, (uint64_t)size);
   } else {
     AICC_EMIT(diags, E0607, NULL, "a GPU image", strerror(errno));
   }
@@ -49,11 +52,11 @@ static aicc_status add_file(cg_reply *reply, uint32_t kind, int fd, aicc_diags *
 
 // --- NVIDIA --------------------------------------------------------------------------------------
 
-static aicc_status run_ptxas(const char *program, cg *c, int ptx, int cubin, int log,
-                             cg_reply *reply) {
+static aicc_status run_ptxas(const char *program, cg *c, const cg_target *target, int ptx, int cubin,
+                             int log, cg_reply *reply) {
   aicc_arena *arena = &c->diags->arena;
   const char *const args[] = {program,
-                              aicc_arena_printf(arena, "-arch=%s", c->target->cpu),
+                              aicc_arena_printf(arena, "-arch=%s", target->cpu),
                               "-o",
                               aicc_arena_printf(arena, "/proc/self/fd/%d", cubin),
                               aicc_arena_printf(arena, "/proc/self/fd/%d", ptx),
@@ -69,10 +72,11 @@ static aicc_status run_ptxas(const char *program, cg *c, int ptx, int cubin, int
               error != 0 ? "could not be started" : cg_tool_end(status, arena), said);
     return AICC_IO;
   }
-  return add_file(reply, AICC_ABI_IMAGE_CUBIN, cubin, c->diags);
+  return add_file(reply, AICC_ABI_IMAGE_CUBIN, target, cubin, c->diags);
 }
 
-static aicc_status add_cubin(cg *c, const void *text, size_t size, cg_reply *reply) {
+static aicc_status add_cubin(cg *c, const cg_target *target, const void *text, size_t size,
+                             cg_reply *reply) {
   const char *chosen = getenv("AICC_PTXAS");
   if (chosen != NULL && *chosen == 0) {
     return AICC_OK;
@@ -83,7 +87,7 @@ static aicc_status add_cubin(cg *c, const void *text, size_t size, cg_reply *rep
   if (ptx < 0 || cubin < 0 || log < 0 || !cg_write_all(ptx, text, size)) {
     AICC_EMIT(c->diags, E0604, NULL, "the input of ptxas", strerror(errno));
   } else {
-    status = run_ptxas(chosen != NULL ? chosen : "ptxas", c, ptx, cubin, log, reply);
+    status = run_ptxas(chosen != NULL ? chosen : "ptxas", c, target, ptx, cubin, log, reply);
   }
   const int fds[] = {ptx, cubin, log};
   for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
@@ -94,7 +98,8 @@ static aicc_status add_cubin(cg *c, const void *text, size_t size, cg_reply *rep
   return status;
 }
 
-static aicc_status nvidia_images(cg *c, cg_reply *reply) {
+static aicc_status nvidia_images(cg *c, const cg_target *const *cubins, size_t count,
+                                 cg_reply *reply) {
   LLVMMemoryBufferRef text = NULL;
   AICC_TRY(cg_emit(c, true, &text));
   const size_t head = strlen(c->notes), size = head + LLVMGetBufferSize(text);
@@ -102,8 +107,11 @@ static aicc_status nvidia_images(cg *c, cg_reply *reply) {
   memcpy(ptx, c->notes, head);
   memcpy(ptx + head, LLVMGetBufferStart(text), size - head);
   LLVMDisposeMemoryBuffer(text);
-  add_blob(reply, AICC_ABI_IMAGE_PTX, ptx, size + 1);
-  return add_cubin(c, ptx, size, reply);
+  for (size_t i = 0; i < count; i++) {
+    AICC_TRY(add_cubin(c, cubins[i], ptx, size, reply));
+  }
+  add_blob(reply, AICC_ABI_IMAGE_PTX, c->target, ptx, size + 1);
+  return AICC_OK;
 }
 
 // --- AMD -----------------------------------------------------------------------------------------
@@ -118,13 +126,14 @@ static aicc_status amd_images(cg *c, cg_reply *reply) {
     AICC_EMIT(c->diags, E0604, NULL, "a code object", strerror(errno));
   } else {
     status = cg_link_code_object(&input, out, c->diags);
-    status = status == AICC_OK ? add_file(reply, AICC_ABI_IMAGE_HSACO, out, c->diags) : status;
+    status = status == AICC_OK ? add_file(reply, AICC_ABI_IMAGE_HSACO, c->target, out, c->diags) : status;
     close(out);
   }
   LLVMDisposeMemoryBuffer(object);
   return status;
 }
 
-aicc_status cg_gpu_images(cg *c, cg_reply *reply) {
-  return c->target->family == CG_FAMILY_NVPTX ? nvidia_images(c, reply) : amd_images(c, reply);
+aicc_status cg_gpu_images(cg *c, const cg_target *const *cubins, size_t count, cg_reply *reply) {
+  return c->target->family == CG_FAMILY_NVPTX ? nvidia_images(c, cubins, count, reply)
+                                              : amd_images(c, reply);
 }

@@ -58,6 +58,20 @@ const cg_target *cg_target_at(size_t index) {
   return index < TARGET_COUNT ? &targets[index] : NULL;
 }
 
+const cg_target *cg_target_portable(const cg_target *target) {
+  const size_t length = strlen(target->cpu);
+  if (target->family != CG_FAMILY_NVPTX || target->cpu[length - 1] != 'a') {
+    return target;
+  }
+  for (size_t i = 0; i < TARGET_COUNT; i++) {
+    if (strlen(targets[i].cpu) == length - 1 &&
+        strncmp(targets[i].cpu, target->cpu, length - 1) == 0) {
+      return &targets[i];
+    }
+  }
+  return target;
+}
+
 // LLVM lists features as "+avx2,-xop,...".
 static bool host_has(const char *features, const char *name) {
   const size_t length = strlen(name);

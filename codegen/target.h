@@ -20,5 +20,8 @@ typedef struct cg_target {
 const cg_target *cg_target_find(const char *name);
 // Row |index|, in order of the table; NULL beyond the end.
 const cg_target *cg_target_at(size_t index);
+// The target whose PTX newer GPUs run as well: |target| itself, but of "sm_90a" and its like, which run
+// on no other GPU, the plain "sm_90".
+const cg_target *cg_target_portable(const cg_target *target);
 
 #endif

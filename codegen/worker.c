@@ -301,7 +301,7 @@ static bool run_all(job_pool *pool) {
 // ---- diagnostics -------------------------------------------------------------------------------
 
 static void decode_diags(job_pool *pool, const job_diags *note) {
-  const unsigned char *at = note->data, *end = note->data + note->size;
+  const unsigned char *at = note->data, *end = note->size ? at + note->size : at;
   while (at < end) {
     diag_header header;
     memcpy(&header, at, sizeof header);

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-// --- heads and masks --------------------------------------------------------------------------------------
+// --- heads and masks -----------------------------------------------------------------------------
 
 aicc_value *aicc_split_heads(aicc_builder *b, aicc_value *x, aicc_dim heads) {
   static const int64_t perm[] = {0, 2, 1, 3};
@@ -53,7 +53,7 @@ aicc_value *aicc_both(aicc_builder *b, aicc_value *x, aicc_value *y) {
   return !x ? y : !y ? x : aicc_b_binary(b, AICC_OP_AND, x, y);
 }
 
-// --- the chain --------------------------------------------------------------------------------------------
+// --- the chain -----------------------------------------------------------------------------------
 
 // Softmax of the last dimension, in |precision|. Rows that are -inf throughout become 0 where they
 // may occur.
@@ -114,7 +114,7 @@ aicc_attended aicc_build_attention(aicc_builder *b, const aicc_attend *a) {
   return r;
 }
 
-// --- Attention --------------------------------------------------------------------------------------------
+// --- Attention -----------------------------------------------------------------------------------
 
 typedef struct reading {
   aicc_importer *im;
@@ -135,7 +135,8 @@ static aicc_status read_heads(reading *r) {
     const int rank = in[i]->type.rank;
     const int64_t heads = i ? kv_heads : q_heads;
     if ((rank != 3 && rank != 4) || rank != in[0]->type.rank || (rank == 3 && heads < 1)) {
-      return aicc_invalid(im, n, "q, k and v must have 4 dimensions, or 3 with the numbers of heads");
+      return aicc_invalid(im, n,
+                          "q, k and v must have 4 dimensions, or 3 with the numbers of heads");
     }
     *out[i] = rank == 4 ? in[i] : aicc_split_heads(&im->b, in[i], aicc_dim_const(im->dims, heads));
     if (!*out[i]) {

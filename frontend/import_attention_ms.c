@@ -97,7 +97,7 @@ static aicc_status read_common(reading *r, aicc_value *mask, aicc_value *bias, a
   return AICC_OK;
 }
 
-// --- Attention ----------------------------------------------------------------------------------------------
+// --- Attention -----------------------------------------------------------------------------------
 
 // Widths of q, k and v in the packed projection.
 static aicc_status packed_widths(aicc_importer *im, const aicc_onnx_node *n, int64_t *widths) {
@@ -139,7 +139,8 @@ static aicc_status project(aicc_importer *im, const aicc_onnx_node *n, int64_t h
 
 // past [2,B,H,P,D]: keys and values that stand before the new ones.
 static void join_past(aicc_builder *b, aicc_value *past, reading *r) {
-  const aicc_dim one = aicc_dim_const(b->module->dims, 1), zero = aicc_dim_const(b->module->dims, 0);
+  aicc_dims *dims = b->module->dims;
+  const aicc_dim one = aicc_dim_const(dims, 1), zero = aicc_dim_const(dims, 0);
   aicc_value *keys = aicc_b_squeeze(b, aicc_b_slice(b, past, 0, zero, one, 1), 0);
   aicc_value *values = aicc_b_squeeze(b, aicc_b_slice(b, past, 0, one, one, 1), 0);
   r->a.k = aicc_b_concat(b, (aicc_value *[]){keys, r->a.k}, 2, 2);
@@ -178,9 +179,10 @@ aicc_status import_attention_ms(aicc_importer *im, const aicc_onnx_node *n, int 
   return aicc_wants_out(n, 1) ? aicc_set_out(im, n, 1, stack_present(&im->b, &r)) : AICC_OK;
 }
 
-// --- MultiHeadAttention ---------------------------------------------------------------------------------
+// --- MultiHeadAttention --------------------------------------------------------------------------
 
-// Operand |i| (0 q, 1 k, 2 v) as [B,H,S,D]; the bias of all three lies in one vector, q's part first.
+// Operand |i| (0 q, 1 k, 2 v) as [B,H,S,D]; the bias of all three lies in one vector, q's part
+// first.
 static aicc_status head_operand(aicc_importer *im, const aicc_onnx_node *n, int i, aicc_dim heads,
                                 aicc_dim *bias_at, aicc_value **out) {
   aicc_builder *b = &im->b;

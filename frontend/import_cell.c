@@ -4,7 +4,7 @@
 
 #include "frontend/import_recurrent.h"
 
-// --- activations --------------------------------------------------------------------------------------
+// --- activations ---------------------------------------------------------------------------------
 
 typedef aicc_value *(*activation_fn)(aicc_builder *b, aicc_value *x, double alpha, double beta);
 
@@ -138,7 +138,7 @@ aicc_status aicc_cell_read_activations(aicc_cell *cell, const aicc_onnx_node *n)
   return AICC_OK;
 }
 
-// --- parts --------------------------------------------------------------------------------------------
+// --- parts ---------------------------------------------------------------------------------------
 
 static aicc_value *apply(const aicc_cell *cell, const aicc_activation *a, aicc_value *x) {
   return functions[find_function(a->name)].build(&cell->im->b, x, a->alpha, a->beta);
@@ -148,8 +148,8 @@ static bool is_same(const aicc_activation *a, const aicc_activation *b) {
   return strcmp(a->name, b->name) == 0 && a->alpha == b->alpha && a->beta == b->beta;
 }
 
-// Activation |which|, of each direction its own. What the last one of LSTM takes, the cell state, is
-// not clipped.
+// Activation |which|, of each direction its own. What the last one of LSTM takes, the cell state,
+// is not clipped.
 static aicc_value *activate(const aicc_cell *cell, int which, aicc_value *x) {
   aicc_builder *b = &cell->im->b;
   if (x && cell->clip > 0 && which < 2) {
@@ -193,7 +193,7 @@ static aicc_value *one_minus(aicc_builder *b, aicc_value *x) {
   return x ? aicc_sub(b, aicc_b_scalar_like(b, x, 1), x) : NULL;
 }
 
-// --- cells --------------------------------------------------------------------------------------------
+// --- cells ---------------------------------------------------------------------------------------
 
 static aicc_value *gru_step(const aicc_cell *cell, aicc_value *x, aicc_value *h) {
   aicc_builder *b = &cell->im->b;

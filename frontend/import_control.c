@@ -1,4 +1,4 @@
-// If, Loop and Scan.
+// Loop and Scan; If: import_if.c.
 #include <string.h>
 
 #include "frontend/import_control.h"
@@ -15,8 +15,7 @@ bool aicc_known_truth(const aicc_importer *im, const aicc_value *x, bool *truth)
   return false;
 }
 
-// Input |i|, where it is there, must be a tensor of one element.
-static aicc_status need_scalar(aicc_importer *im, const aicc_onnx_node *n, int i) {
+aicc_status aicc_need_scalar(aicc_importer *im, const aicc_onnx_node *n, int i) {
   const aicc_value *x = aicc_in(n, i);
   int64_t count = 1;
   if (!x || (x->type.kind == AICC_TYPE_TENSOR &&
@@ -27,195 +26,7 @@ static aicc_status need_scalar(aicc_importer *im, const aicc_onnx_node *n, int i
   return aicc_invalid(im, n, "input %d must be a tensor of one element", i);
 }
 
-// --- If -----------------------------------------------------------------------------------------------
-
-// Sizes in which the branches differ: a symbol for each pair of them.
-typedef struct choice {
-  aicc_dim then, other, symbol;
-} choice;
-
-typedef struct choices {
-  choice items[64];
-  int count;
-} choices;
-
-static aicc_dim choose_dim(aicc_importer *im, choices *all, aicc_dim then, aicc_dim other) {
-  if (then == other) {
-    return then;
-  }
-  for (int i = 0; i < all->count; i++) {
-    if (all->items[i].then == then && all->items[i].other == other) {
-      return all->items[i].symbol;
-    }
-  }
-  const aicc_dim symbol = aicc_dim_fresh(im->dims, "branch");
-  if (all->count < (int)(sizeof all->items / sizeof all->items[0])) {
-    all->items[all->count++] = (choice){then, other, symbol};
-  }
-  return symbol;
-}
-
-static aicc_status choose_type(aicc_importer *im, const aicc_onnx_node *n, choices *all, int i,
-                               const aicc_value *then, const aicc_value *other, aicc_type *out) {
-  const aicc_type *a = &then->type, *b = &other->type;
-  if (a->kind != b->kind || a->dtype != b->dtype) {
-    return aicc_unsupported(im, n, "the branches yield output %d in different types", i);
-  }
-  if (a->kind != AICC_TYPE_TENSOR) {
-    return aicc_type_join(im, a, b, out)
-               ? AICC_OK
-               : aicc_unsupported(im, n, "the branches yield output %d in different types", i);
-  }
-  if (a->rank != b->rank) {
-    return aicc_unsupported(im, n, "the branches yield output %d with %d and %d dimensions", i,
-                            a->rank, b->rank);
-  }
-  aicc_dim dims[AICC_MAX_RANK];
-  for (int d = 0; d < a->rank; d++) {
-    dims[d] = choose_dim(im, all, a->dims[d], b->dims[d]);
-  }
-  *out = aicc_type_tensor(im->module, a->dtype, dims, a->rank);
-  return AICC_OK;
-}
-
-// An empty sequence takes its elements' type from the other branch.
-static void type_empty(aicc_value *value, const aicc_type *type) {
-  if (aicc_is_untyped_sequence(value)) {
-    value->type = *type;
-  }
-}
-
-static aicc_status import_known(aicc_importer *im, const aicc_onnx_node *n,
-                                const Onnx__GraphProto *graph) {
-  const int count = (int)graph->n_output;
-  aicc_value **results = AICC_NEW_ARRAY(&im->scratch, aicc_value *, count);
-  AICC_TRY(aicc_import_inline(im, n, graph, NULL, 0, results));
-  for (int i = 0; i < n->out_count && i < count; i++) {
-    AICC_TRY(aicc_set_out(im, n, i, results[i]));
-  }
-  return AICC_OK;
-}
-
-// Whether the graph's first output is made by a Squeeze.
-static bool ends_in_squeeze(const Onnx__GraphProto *graph) {
-  for (size_t i = 0; i < graph->n_node; i++) {
-    const Onnx__NodeProto *node = graph->node[i];
-    if (graph->n_output && node->n_output && graph->output[0]->name &&
-        strcmp(node->output[0], graph->output[0]->name) == 0) {
-      return strcmp(node->op_type, "Squeeze") == 0;
-    }
-  }
-  return false;
-}
-
-// torch.squeeze of a size that is not known becomes an If whose branches differ in rank. No static
-// type fits both, so the model is compiled for the size 1, and a run with another fails.
-static aicc_status import_squeezed(aicc_importer *im, const aicc_onnx_node *n,
-                                  const Onnx__GraphProto *graph, bool truth) {
-  aicc_value *holds = aicc_as_scalar(im, aicc_in(n, 0));
-  if (!truth) {
-    holds = aicc_b_unary(&im->b, AICC_OP_NOT, holds);
-  }
-  aicc_node *node = aicc_node_create(im->module, AICC_OP_ASSERT, &holds, 1, 0);
-  aicc_set_string(im->module, node, AICC_ATTR_NAME,
-                  aicc_arena_printf(&im->module->arena,
-                                    "node '%s' (If): its branches differ in rank; the model is "
-                                    "compiled for the one that squeezes a size of 1, which this "
-                                    "input does not have", n->name));
-  aicc_b_finish(&im->b, node);
-  return import_known(im, n, graph);
-}
-
-static bool ranks_differ(const aicc_region *a, const aicc_region *b) {
-  const aicc_value *x = a->result_count ? a->results[0] : NULL;
-  const aicc_value *y = b->result_count ? b->results[0] : NULL;
-  return x && y && x->type.kind == AICC_TYPE_TENSOR && y->type.kind == AICC_TYPE_TENSOR &&
-         x->type.rank != y->type.rank;
-}
-
-// TorchScript writes x.squeeze(axis) as: if the size is 1, squeeze, else x. Models go on as if it were 1,
-// which ranks alone decide. The branch that squeezes; -1: the branches are no such pair.
-static int squeezing_branch(aicc_region *const *regions) {
-  if (regions[0]->result_count != 1) {
-    return -1;
-  }
-  for (int k = 0; k < 2; k++) {
-    const aicc_value *y = regions[k]->results[0], *x = regions[1 - k]->results[0];
-    if (y->type.kind == AICC_TYPE_TENSOR && y->type.rank < x->type.rank && y->def &&
-        y->def->op == AICC_OP_RESHAPE && y->def->in[0] == x) {
-      return k;
-    }
-  }
-  return -1;
-}
-
-// Takes the branch without a choice; the run fails where the condition does not say so.
-static aicc_status assume(aicc_importer *im, const aicc_onnx_node *n, const Onnx__GraphProto *graph,
-                          aicc_value *condition, bool truth) {
-  AICC_EMIT0(im->diags, E0348, aicc_import_loc(im));
-  if (!truth) {
-    condition = aicc_b_unary(&im->b, AICC_OP_NOT, condition);
-  }
-  aicc_node *check = aicc_node_create(im->module, AICC_OP_ASSERT, &condition, 1, 0);
-  const char *text = aicc_arena_printf(
-      &im->module->arena, "%s: the size that is squeezed must be 1", n->name);
-  aicc_set_string(im->module, check, AICC_ATTR_NAME, text);
-  (void)aicc_b_finish(&im->b, check);
-  return import_known(im, n, graph);
-}
-
-aicc_status import_if(aicc_importer *im, const aicc_onnx_node *n, int payload) {
-  (void)payload;
-  const Onnx__GraphProto *then = aicc_onnx_graph(n, "then_branch");
-  const Onnx__GraphProto *other = aicc_onnx_graph(n, "else_branch");
-  if (!then || !other || then->n_output != other->n_output ||
-      (int)then->n_output < n->out_count) {
-    return aicc_invalid(im, n, "the branches do not yield what the node has outputs");
-  }
-  AICC_TRY(need_scalar(im, n, 0));
-  if (aicc_in(n, 0)->type.dtype != AICC_BOOL) {
-    return aicc_invalid(im, n, "the condition is no bool");
-  }
-  bool truth;
-  if (aicc_known_truth(im, aicc_in(n, 0), &truth)) {
-    return import_known(im, n, truth ? then : other);
-  }
-  aicc_value *condition = aicc_as_scalar(im, aicc_in(n, 0));
-  aicc_region *regions[] = {aicc_import_subgraph(im, n, then, NULL, 0),
-                            aicc_import_subgraph(im, n, other, NULL, 0)};
-  if (!condition || !regions[0] || !regions[1]) {
-    return AICC_INVALID;
-  }
-  if (ranks_differ(regions[0], regions[1]) &&
-      ends_in_squeeze(then) != ends_in_squeeze(other)) {
-    truth = ends_in_squeeze(then);
-    return import_squeezed(im, n, truth ? then : other, truth);
-  }
-  const int squeezes = squeezing_branch(regions);
-  if (squeezes >= 0) {
-    return assume(im, n, squeezes == 0 ? then : other, condition, squeezes == 0);
-  }
-  const int count = (int)then->n_output;
-  aicc_node *node = aicc_node_create(im->module, AICC_OP_IF, &condition, 1, count);
-  choices all = {.count = 0};
-  for (int i = 0; i < count; i++) {
-    AICC_TRY(choose_type(im, n, &all, i, regions[0]->results[i], regions[1]->results[i],
-                         &node->out[i]->type));
-    type_empty(regions[0]->results[i], &node->out[i]->type);
-    type_empty(regions[1]->results[i], &node->out[i]->type);
-  }
-  aicc_node_add_region(im->module, node, regions[0]);
-  aicc_node_add_region(im->module, node, regions[1]);
-  if (count && !aicc_b_finish(&im->b, node)) {
-    return AICC_INVALID;
-  }
-  for (int i = 0; i < n->out_count; i++) {
-    AICC_TRY(aicc_set_out(im, n, i, node->out[i]));
-  }
-  return AICC_OK;
-}
-
-// --- Loop ---------------------------------------------------------------------------------------------
+// --- Loop ----------------------------------------------------------------------------------------
 
 typedef struct onnx_body {
   aicc_importer *im;
@@ -269,8 +80,8 @@ aicc_status import_loop(aicc_importer *im, const aicc_onnx_node *n, int payload)
   if (n->out_count > states + body.scans) {
     return aicc_invalid(im, n, "the body yields fewer values than the loop has outputs");
   }
-  AICC_TRY(need_scalar(im, n, 0));
-  AICC_TRY(need_scalar(im, n, 1));
+  AICC_TRY(aicc_need_scalar(im, n, 0));
+  AICC_TRY(aicc_need_scalar(im, n, 1));
   const aicc_loop loop = {.n = n, .trips = aicc_in(n, 0), .condition = aicc_in(n, 1),
                           .states = states, .scans = body.scans, .init = init,
                           .body = loop_body, .context = &body};
@@ -278,7 +89,7 @@ aicc_status import_loop(aicc_importer *im, const aicc_onnx_node *n, int payload)
   return set_outs(im, n, out);
 }
 
-// --- Scan ---------------------------------------------------------------------------------------------
+// --- Scan ----------------------------------------------------------------------------------------
 
 static aicc_status scan_body(void *context, aicc_value *index, aicc_value *const *states,
                              aicc_value **results) {

@@ -7,7 +7,7 @@
 
 #include "frontend/import_move.h"
 
-// --- loops --------------------------------------------------------------------------------------------
+// --- loops ---------------------------------------------------------------------------------------
 
 // Makes the body's nodes where the importer's builder stands. |index| is the round, i64[]; |states|
 // are the states at its start. Fills |results|: [0] the condition to go on (NULL: always), then the
@@ -32,8 +32,10 @@ AICC_MUST_USE aicc_status aicc_build_loop(aicc_importer *im, const aicc_loop *lo
 
 // Whether the one element of a bool (or integer) is known at compile time, and its truth.
 bool aicc_known_truth(const aicc_importer *im, const aicc_value *x, bool *truth);
+// Input |i|, where it is there, must be a tensor of one element.
+AICC_MUST_USE aicc_status aicc_need_scalar(aicc_importer *im, const aicc_onnx_node *n, int i);
 
-// --- sequences ----------------------------------------------------------------------------------------
+// --- sequences -----------------------------------------------------------------------------------
 
 // The type of elements like |type|: sizes that are not numbers are `any`.
 aicc_type aicc_element_type(aicc_importer *im, const aicc_type *type);
@@ -53,5 +55,11 @@ aicc_value *aicc_sequence_insert(aicc_importer *im, const aicc_onnx_node *n, aic
 aicc_value *aicc_sequence_at(aicc_importer *im, const aicc_onnx_node *n, aicc_value *sequence,
                              aicc_value *position);
 aicc_value *aicc_sequence_length(aicc_importer *im, aicc_value *sequence);
+
+// --- optionals -----------------------------------------------------------------------------------
+
+aicc_value *aicc_optional_make(aicc_importer *im, aicc_value *x);
+// What |x| holds, or |x| itself where it is no optional. NULL after reporting.
+aicc_value *aicc_optional_get(aicc_importer *im, const aicc_onnx_node *n, aicc_value *x);
 
 #endif

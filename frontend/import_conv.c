@@ -1,7 +1,7 @@
 // Convolutions, forward and transposed, and their integer forms.
 #include "frontend/import_window.h"
 
-// --- forward --------------------------------------------------------------------------------------------
+// --- forward -------------------------------------------------------------------------------------
 
 static aicc_value *conv_node(aicc_builder *b, aicc_op op, aicc_value *x, aicc_value *weight,
                              aicc_value *bias, const aicc_geometry *g, int64_t groups,
@@ -69,7 +69,7 @@ aicc_status import_conv(aicc_importer *im, const aicc_onnx_node *n, int payload)
   return aicc_set_out(im, n, 0, y);
 }
 
-// --- integers -----------------------------------------------------------------------------------------
+// --- integers ------------------------------------------------------------------------------------
 
 // The convolution in i32 of x and weight less their zero points.
 static aicc_status integer_conv(aicc_importer *im, const aicc_onnx_node *n, aicc_value *x,
@@ -123,7 +123,7 @@ aicc_status import_qlinear_conv(aicc_importer *im, const aicc_onnx_node *n, int 
   return aicc_set_out(im, n, 0, aicc_b_cast(b, y, dtype));
 }
 
-// --- transposed ----------------------------------------------------------------------------------------
+// --- transposed ----------------------------------------------------------------------------------
 
 // stride * (in - 1) + output_padding + extent: the result before padding is cut off.
 static aicc_dim full_size(aicc_dims *dims, const aicc_geometry *g, int i, int64_t padding) {
@@ -188,7 +188,7 @@ aicc_status import_conv_transpose(aicc_importer *im, const aicc_onnx_node *n, in
                                           &g, groups, channels));
 }
 
-// --- columns to image ----------------------------------------------------------------------------------
+// --- columns to image ----------------------------------------------------------------------------
 
 // The weight [K, 1, kernel..] that puts channel k at position k of the kernel.
 static aicc_value *placing_weight(aicc_builder *b, aicc_dtype dtype, aicc_dim places,
@@ -261,7 +261,7 @@ aicc_status import_col2im(aicc_importer *im, const aicc_onnx_node *n, int payloa
   return aicc_set_out(im, n, 0, aicc_b_reshape(b, y, shape, g.spatial + 2));
 }
 
-// --- deformable ----------------------------------------------------------------------------------------
+// --- deformable ----------------------------------------------------------------------------------
 
 aicc_status import_deform_conv(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;

@@ -4,7 +4,7 @@
 
 #include "frontend/import_move.h"
 
-// --- constants ------------------------------------------------------------------------------------
+// --- constants -----------------------------------------------------------------------------------
 
 // |data| of the module's arena; a list has one dimension, a single element none.
 static aicc_value *make_constant(aicc_importer *im, aicc_dtype dtype, const void *data, int count,
@@ -107,7 +107,7 @@ aicc_status import_constant_of_shape(aicc_importer *im, const aicc_onnx_node *n,
                       aicc_b_broadcast(&im->b, aicc_as_scalar(im, value), dims, rank));
 }
 
-// --- ranges ---------------------------------------------------------------------------------------
+// --- ranges --------------------------------------------------------------------------------------
 
 // max(0, ceil((limit - start) / delta)) as an expression; AICC_DIM_NONE: not known.
 static aicc_dim range_length(aicc_importer *im, const aicc_onnx_node *n) {
@@ -184,7 +184,7 @@ aicc_status import_range(aicc_importer *im, const aicc_onnx_node *n, int payload
   return aicc_set_out(im, n, 0, y);
 }
 
-// --- masks ----------------------------------------------------------------------------------------
+// --- masks ---------------------------------------------------------------------------------------
 
 // Column minus row of each element of the last two dimensions |dims|.
 static aicc_value *diagonal_index(aicc_importer *im, const aicc_dim *dims) {

@@ -1,10 +1,11 @@
-// Einsum: operands are folded from the left, each pair by one matmul (or one product of elements where
-// nothing is summed over), after diagonals and sums that concern one operand alone.
+// Einsum: operands are folded from the left, each pair by one matmul (or one product of elements
+// where nothing is summed over), after diagonals and sums that concern one operand alone.
 #include <string.h>
 
 #include "frontend/import_math.h"
 
-// Labels: a..z are 0..25, A..Z 26..51; the dimensions under an ellipsis are the rest, the last one 63.
+// Labels: a..z are 0..25, A..Z 26..51; the dimensions under an ellipsis are the rest, the last one
+// 63.
 enum { LABEL_ELLIPSIS_END = 64, LABELS_MOST = 64, TERMS_MOST = 32 };
 
 typedef struct term {
@@ -41,7 +42,7 @@ static int find_label(const term *t, int label) {
   return -1;
 }
 
-// --- the equation -----------------------------------------------------------------------------------
+// --- the equation --------------------------------------------------------------------------------
 
 static int label_of(char c) {
   return c >= 'a' && c <= 'z' ? c - 'a' : c >= 'A' && c <= 'Z' ? c - 'A' + 26 : -1;
@@ -100,8 +101,8 @@ static aicc_status read_operands(equation *e, const char **text) {
   return AICC_OK;
 }
 
-// Without an arrow: dimensions of the ellipsis, then every letter that stands once, sorted; capitals
-// come first.
+// Without an arrow: dimensions of the ellipsis, then every letter that stands once, sorted;
+// capitals come first.
 static aicc_status implicit_result(equation *e) {
   int seen[LABELS_MOST] = {0};
   for (int i = 0; i < e->term_count; i++) {
@@ -142,7 +143,7 @@ static aicc_status read_equation(equation *e, const char *text) {
   return *text ? aicc_invalid(e->im, e->n, "text behind the equation") : AICC_OK;
 }
 
-// --- one operand --------------------------------------------------------------------------------------
+// --- one operand ---------------------------------------------------------------------------------
 
 static void remove_at(term *t, int i) {
   memmove(&t->labels[i], &t->labels[i + 1], (size_t)(t->count - i - 1) * sizeof t->labels[0]);
@@ -159,8 +160,8 @@ static void order(aicc_builder *b, term *t, const int *labels) {
   memcpy(t->labels, labels, (size_t)t->count * sizeof *labels);
 }
 
-// Dimensions |i| < |k| have one label: elements where both indices are equal, at i. They are moved to
-// the end and joined; every (size + 1)-th element is on the diagonal.
+// Dimensions |i| < |k| have one label: elements where both indices are equal, at i. They are moved
+// to the end and joined; every (size + 1)-th element is on the diagonal.
 static void take_diagonal(aicc_builder *b, term *t, int i, int k) {
   aicc_dims *table = b->module->dims;
   const int rank = t->count, label = t->labels[i];
@@ -226,7 +227,7 @@ static void drop_ones(aicc_builder *b, term *t, const term *other) {
   }
 }
 
-// --- pairs ----------------------------------------------------------------------------------------------
+// --- pairs ---------------------------------------------------------------------------------------
 
 // A list of labels with their sizes.
 typedef struct group {

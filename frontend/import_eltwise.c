@@ -30,7 +30,7 @@ aicc_status import_equal(aicc_importer *im, const aicc_onnx_node *n, int payload
   return aicc_set_out(im, n, 0, node ? node->out[0] : NULL);
 }
 
-// --- before version 7 -----------------------------------------------------------------------------
+// --- before version 7 ----------------------------------------------------------------------------
 
 // |y| with ones behind its dimensions, so that they stand at |axis| of |x|.
 static aicc_value *align_at(aicc_importer *im, const aicc_value *x, aicc_value *y, int axis) {
@@ -57,7 +57,7 @@ aicc_status import_binary_axis(aicc_importer *im, const aicc_onnx_node *n, int p
   return aicc_set_out(im, n, 0, aicc_b_binary(&im->b, (aicc_op)payload, x, y));
 }
 
-// --- single operators -----------------------------------------------------------------------------
+// --- single operators ----------------------------------------------------------------------------
 
 aicc_status import_is_inf(aicc_importer *im, const aicc_onnx_node *n, int payload AICC_UNUSED) {
   const bool positive = aicc_onnx_int(n, "detect_positive", 1) != 0;
@@ -73,7 +73,8 @@ aicc_status import_is_inf(aicc_importer *im, const aicc_onnx_node *n, int payloa
   if (positive && negative) {
     x = aicc_b_unary(&im->b, AICC_OP_ABS, x);
   }
-  aicc_value *limit = aicc_b_scalar_like(&im->b, x, positive ? (double)INFINITY : -(double)INFINITY);
+  const double infinite = positive ? (double)INFINITY : -(double)INFINITY;
+  aicc_value *limit = aicc_b_scalar_like(&im->b, x, infinite);
   return aicc_set_out(im, n, 0, aicc_b_binary(&im->b, AICC_OP_EQ, x, limit));
 }
 
@@ -91,7 +92,7 @@ aicc_status import_mod(aicc_importer *im, const aicc_onnx_node *n, int payload A
   return import_binary(im, n, fmod_rule ? AICC_OP_FMOD : AICC_OP_MOD);
 }
 
-// --- any number of operands -----------------------------------------------------------------------
+// --- any number of operands ----------------------------------------------------------------------
 
 static aicc_value *fold_all(aicc_importer *im, const aicc_onnx_node *n, aicc_op op) {
   aicc_value *all = aicc_in(n, 0);
@@ -111,7 +112,7 @@ aicc_status import_mean(aicc_importer *im, const aicc_onnx_node *n, int payload 
   return aicc_set_out(im, n, 0, aicc_b_binary(&im->b, AICC_OP_DIV, sum, count));
 }
 
-// --- Clip -----------------------------------------------------------------------------------------
+// --- Clip ----------------------------------------------------------------------------------------
 
 // max(x, low), then min with high: where low > high, high wins.
 static aicc_status clip_to(aicc_importer *im, const aicc_onnx_node *n, aicc_value *low,

@@ -1,5 +1,5 @@
-// Arithmetic of importers that expand an operator into several: in f32 where the type is narrower, so
-// that only the result is rounded. Every function takes and gives NULL like the builder.
+// Arithmetic of importers that expand an operator into several: in f32 where the type is narrower,
+// so that only the result is rounded. Every function takes and gives NULL like the builder.
 #ifndef AICC_FRONTEND_IMPORT_FLOAT_H
 #define AICC_FRONTEND_IMPORT_FLOAT_H
 

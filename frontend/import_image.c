@@ -23,7 +23,7 @@ static aicc_status need_rank(aicc_importer *im, const aicc_onnx_node *n, int i, 
                       : aicc_invalid(im, n, "input %d has %d dimensions, not %d", i, have, rank);
 }
 
-// --- sampling ---------------------------------------------------------------------------------------------
+// --- sampling ------------------------------------------------------------------------------------
 
 // Payload: 1 since version 20, which renamed the modes.
 aicc_status import_grid_sample(aicc_importer *im, const aicc_onnx_node *n, int payload) {
@@ -55,8 +55,8 @@ aicc_status import_grid_sample(aicc_importer *im, const aicc_onnx_node *n, int p
   return aicc_set_out(im, n, 0, node->out[0]);
 }
 
-// Coordinates -1 .. 1 along a dimension of |size| elements: of their centres, or with the ends on the
-// corners; laid along |axis| of |rank| dimensions.
+// Coordinates -1 .. 1 along a dimension of |size| elements: of their centres, or with the ends on
+// the corners; laid along |axis| of |rank| dimensions.
 static aicc_value *coordinates(aicc_builder *b, aicc_dtype dtype, aicc_dim size, bool corners,
                                int rank, int axis) {
   aicc_dims *dims = b->module->dims;
@@ -106,7 +106,7 @@ aicc_status import_affine_grid(aicc_importer *im, const aicc_onnx_node *n, int p
   return aicc_set_out(im, n, 0, sum);
 }
 
-// --- regions ----------------------------------------------------------------------------------------------
+// --- regions -------------------------------------------------------------------------------------
 
 // x, rois and what else |in| has, to [R, C, height, width].
 static aicc_status pool_regions(aicc_importer *im, const aicc_onnx_node *n, const char *name,
@@ -160,7 +160,7 @@ aicc_status import_max_roi_pool(aicc_importer *im, const aicc_onnx_node *n, int 
   return pool_regions(im, n, "max_roi_pool", in, 2, shape[0], shape[1], NULL, 0);
 }
 
-// --- boxes ------------------------------------------------------------------------------------------------
+// --- boxes ---------------------------------------------------------------------------------------
 
 // How many boxes may be selected: of each class all boxes, or as many as the constant limit says.
 static aicc_dim most_boxes(aicc_importer *im, const aicc_onnx_node *n) {

@@ -14,7 +14,8 @@ typedef struct aicc_frame {
   Onnx__OperatorSetIdProto *const *opsets;
   size_t opset_count;
   const char *path;                      // put before names of nodes: "" or "call/"
-  // Attributes of the call, in the order of function->attribute, then attribute_proto; NULL: absent.
+  // Attributes of the call, in the order of function->attribute, then attribute_proto; NULL:
+  // absent.
   const Onnx__AttributeProto **attrs;
 } aicc_frame;
 
@@ -26,6 +27,7 @@ struct aicc_scope {
   aicc_node *last_const;     // of the initialisers made so far; they stand first in the region
   const char *prefix;        // put before names of unnamed nodes
   int depth;
+  bool may_split;            // who inlines the graph takes im->split over from it
 };
 
 typedef struct aicc_binding {
@@ -43,9 +45,9 @@ void aicc_import_fail(aicc_importer *im, aicc_status status);
 // Where the walk stands, for messages. Valid until the next node.
 const aicc_loc *aicc_import_loc(aicc_importer *im);
 
-// onnx_order.c: indices of |nodes| so that definitions come before uses, in *out (scratch). The order
-// of the file is kept where it is right. AICC_INVALID after reporting a cycle. Names that |scope| has
-// already are not looked for among the nodes.
+// onnx_order.c: indices of |nodes| so that definitions come before uses, in *out (scratch). The
+// order of the file is kept where it is right. AICC_INVALID after reporting a cycle. Names that
+// |scope| has already are not looked for among the nodes.
 AICC_MUST_USE aicc_status aicc_import_order(aicc_importer *im, const aicc_scope *scope,
                                             Onnx__NodeProto *const *nodes, size_t count,
                                             const size_t **out);
@@ -76,9 +78,34 @@ bool aicc_function_has_input(const aicc_frame *frame, const char *name);
 const Onnx__AttributeProto *aicc_frame_resolve(const aicc_frame *frame,
                                                const Onnx__AttributeProto *attr);
 
+// The nodes of a graph or function, and the names that it yields.
+typedef struct aicc_node_list {
+  Onnx__NodeProto *const *nodes;
+  const size_t *order;  // of count
+  size_t count;
+  const char *const *outputs;
+  size_t output_count;
+} aicc_node_list;
+
 // onnx_import.c: imports nodes into the scope's region, all of them, whatever fails.
 void aicc_import_nodes(aicc_importer *im, aicc_scope *scope, Onnx__NodeProto *const *nodes,
-                       size_t count);
+                       size_t count, const char *const *outputs, size_t output_count);
+// The same from number |from| of the order on.
+void aicc_import_list(aicc_importer *im, aicc_scope *scope, const aicc_node_list *list,
+                      size_t from);
+
+// import_if.c: an If whose branches differ in rank, finished together with what comes behind it.
+typedef struct aicc_split {
+  aicc_onnx_node n;
+  aicc_builder at;  // where the node goes
+  aicc_value *condition;
+  aicc_region *regions[2];  // then, else; results are the node's
+} aicc_split;
+// Imports the rest of |list| into both branches of im->split, and binds the outputs in |scope|;
+// where those differ in rank too and the scope may split, leaves im->split set for the graph around
+// it.
+void aicc_import_split(aicc_importer *im, aicc_scope *scope, const aicc_node_list *list,
+                       size_t from);
 
 // onnx_attr.c: a tensor of the model as a constant whose bytes the module keeps.
 AICC_MUST_USE aicc_status aicc_import_sparse(aicc_importer *im,

@@ -50,7 +50,8 @@ static aicc_status read_linear(aicc_importer *im, const aicc_onnx_node *n, linea
   aicc_onnx_int(n, "chunk_size", 64);  // how a kernel may go about it
   if (heads < 1 || groups < 1 || heads % groups || q->type.rank != 3 || k->type.rank != 3 ||
       v->type.rank != 3) {
-    return aicc_invalid(im, n, "the numbers of heads do not fit, or operands have not 3 dimensions");
+    return aicc_invalid(im, n,
+                          "the numbers of heads do not fit, or operands have not 3 dimensions");
   }
   const aicc_dim g = aicc_dim_const(im->dims, groups), one = aicc_dim_const(im->dims, 1);
   const aicc_dim r = aicc_dim_const(im->dims, heads / groups);

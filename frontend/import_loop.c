@@ -17,6 +17,7 @@ typedef struct plan {
   const aicc_loop *loop;
   aicc_type *types;      // of the states' parameters
   bool *invariant;       // the state never changes: the body reads its initial value
+  bool *filled;          // the state begins as an optional, and a round yields what that may hold
   aicc_value **states;   // parameters, or initial values
   aicc_value **results;  // condition, states, scans
   aicc_region *region;
@@ -161,6 +162,18 @@ static aicc_status check_results(plan *p) {
   return AICC_OK;
 }
 
+// None is not for ever: what a round yields then fills an optional.
+static void fill_optionals(plan *p) {
+  for (int s = 0; s < p->loop->states; s++) {
+    aicc_value **result = &p->results[1 + s];
+    if (*result && p->types[s].kind == AICC_TYPE_OPTIONAL &&
+        (*result)->type.kind != AICC_TYPE_OPTIONAL) {
+      *result = aicc_optional_make(p->im, *result);
+      p->filled[s] = true;
+    }
+  }
+}
+
 static aicc_status run_pass(plan *p) {
   aicc_importer *im = p->im;
   const aicc_builder outer = im->b;
@@ -176,6 +189,7 @@ static aicc_status run_pass(plan *p) {
       im->b = outer;
       return aicc_invalid(im, p->loop->n, "the body's condition is no bool");
     }
+    fill_optionals(p);
     p->results[0] = go ? aicc_as_scalar(im, go) : aicc_b_scalar_i64(&im->b, AICC_BOOL, 1);
     status = p->results[0] ? check_results(p) : AICC_INVALID;
   }
@@ -200,7 +214,7 @@ static aicc_status run_passes(plan *p) {
   return aicc_unsupported(p->im, p->loop->n, "the types of the loop's states do not settle");
 }
 
-// --- the node -----------------------------------------------------------------------------------------
+// --- the node ------------------------------------------------------------------------------------
 
 // Whether |d| has a symbol that the loop's body may have defined.
 static bool is_inner(const plan *p, aicc_dim d) {
@@ -293,7 +307,16 @@ static aicc_status finish(plan *p, aicc_value *trips, aicc_value *condition, aic
   if (node->out_count == 0) {
     return AICC_OK;  // nothing changes and nothing is collected
   }
-  return aicc_b_finish(&im->b, node) ? AICC_OK : AICC_INVALID;
+  if (!aicc_b_finish(&im->b, node)) {
+    return AICC_INVALID;
+  }
+  for (int s = 0; s < loop->states; s++) {
+    out[s] = p->filled[s] ? aicc_optional_get(im, loop->n, out[s]) : out[s];
+    if (!out[s]) {
+      return AICC_UNSUPPORTED;
+    }
+  }
+  return AICC_OK;
 }
 
 // The bound on rounds as a value, and as an expression in p->trips.
@@ -335,6 +358,7 @@ aicc_status aicc_build_loop(aicc_importer *im, const aicc_loop *loop, aicc_value
   }
   p.types = AICC_NEW_ARRAY(&im->scratch, aicc_type, states + 1);
   p.invariant = AICC_NEW_ARRAY(&im->scratch, bool, states + 1);
+  p.filled = AICC_NEW_ARRAY(&im->scratch, bool, states + 1);
   p.states = AICC_NEW_ARRAY(&im->scratch, aicc_value *, states + 1);
   p.results = AICC_NEW_ARRAY(&im->scratch, aicc_value *, 1 + states + loop->scans);
   p.moving_room = states * AICC_MAX_RANK + 1;

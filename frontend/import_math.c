@@ -125,7 +125,7 @@ aicc_value *aicc_matmul_trans(aicc_builder *b, aicc_value *x, aicc_value *y, boo
   return aicc_b_finish(b, node);
 }
 
-// --- activations that Microsoft's fused operators name ---------------------------------------------
+// --- activations that Microsoft's fused operators name -------------------------------------------
 
 static aicc_value *relu(aicc_builder *b, aicc_value *x, float alpha, float beta) {
   (void)alpha;

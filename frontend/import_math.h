@@ -58,8 +58,8 @@ aicc_value *aicc_without_zero(aicc_builder *b, aicc_value *x, aicc_value *zero, 
 aicc_value *aicc_matmul_trans(aicc_builder *b, aicc_value *x, aicc_value *y, bool trans_x,
                               bool trans_y);
 
-// The activation of FusedConv and FusedGemm: attribute |activation| with its parameters (alpha, beta;
-// fewer where |count| says so). AICC_UNSUPPORTED for names that are none.
+// The activation of FusedConv and FusedGemm: attribute |activation| with its parameters (alpha,
+// beta; fewer where |count| says so). AICC_UNSUPPORTED for names that are none.
 AICC_MUST_USE aicc_status aicc_fused_activation(aicc_importer *im, const aicc_onnx_node *n,
                                                 const char *activation, const float *parameters,
                                                 int count, aicc_value *x, aicc_value **out);

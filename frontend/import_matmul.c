@@ -1,7 +1,8 @@
 // Matrix products: MatMul, Gemm, their integer and Microsoft forms.
 #include "frontend/import_math.h"
 
-// NumPy's rule for vectors: a row on the left, a column on the right, which the result does not keep.
+// NumPy's rule for vectors: a row on the left, a column on the right, which the result does not
+// keep.
 static aicc_value *matmul_vectors(aicc_builder *b, aicc_value *x, aicc_value *y) {
   const bool row = x->type.rank == 1, column = y->type.rank == 1;
   aicc_value *z = aicc_b_matmul(b, row ? aicc_b_unsqueeze(b, x, 0) : x,

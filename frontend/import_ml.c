@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-// --- constants ----------------------------------------------------------------------------------------
+// --- constants -----------------------------------------------------------------------------------
 
 static aicc_value *vector(aicc_importer *im, aicc_dtype dtype, const void *data, int count) {
   const int64_t shape[] = {count};
@@ -62,7 +62,7 @@ aicc_value *aicc_ml_rows(aicc_importer *im, const aicc_onnx_node *n, aicc_value 
   return x->type.rank == 1 ? aicc_b_unsqueeze(&im->b, x, 0) : x;
 }
 
-// --- transforms ---------------------------------------------------------------------------------------
+// --- transforms ----------------------------------------------------------------------------------
 
 aicc_status aicc_ml_read_transform(aicc_importer *im, const aicc_onnx_node *n,
                                    aicc_ml_transform *out) {
@@ -137,7 +137,7 @@ aicc_value *aicc_ml_apply(aicc_importer *im, aicc_value *scores, aicc_ml_transfo
   return NULL;
 }
 
-// --- labels -------------------------------------------------------------------------------------------
+// --- labels --------------------------------------------------------------------------------------
 
 aicc_status aicc_ml_read_labels(aicc_importer *im, const aicc_onnx_node *n, const char *ints,
                                 const char *strings, aicc_ml_labels *out) {

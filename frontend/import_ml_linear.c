@@ -100,7 +100,7 @@ aicc_status import_linear_classifier(aicc_importer *im, const aicc_onnx_node *n,
   return aicc_set_out(im, n, 1, as_f32(im, aicc_ml_apply(im, y, transform)));
 }
 
-// --- support vectors ----------------------------------------------------------------------------------
+// --- support vectors -----------------------------------------------------------------------------
 
 typedef struct svm {
   int64_t kernel;  // 0 linear 1 poly 2 rbf 3 sigmoid

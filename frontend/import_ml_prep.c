@@ -131,7 +131,7 @@ aicc_status import_feature_vectorizer(aicc_importer *im, const aicc_onnx_node *n
   return aicc_set_out(im, n, 0, aicc_b_concat(&im->b, parts, n->in_count, 1));
 }
 
-// --- categories ---------------------------------------------------------------------------------------
+// --- categories ----------------------------------------------------------------------------------
 
 aicc_status import_one_hot_encoder(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;

@@ -25,7 +25,7 @@ typedef struct forest {
   int64_t aggregate;        // 0 sum, 1 average, 2 min, 3 max
 } forest;
 
-// --- attributes ---------------------------------------------------------------------------------------
+// --- attributes ----------------------------------------------------------------------------------
 
 // Numbers from attribute |name|, or where it is absent, tensor attribute |name|_as_tensor.
 static aicc_status read_numbers(const forest *f, const char *name, double **out, int *count) {
@@ -74,7 +74,7 @@ static aicc_status read_modes(const forest *f, int want, int64_t *out) {
   return AICC_OK;
 }
 
-// --- nodes by tree and number -----------------------------------------------------------------------
+// --- nodes by tree and number --------------------------------------------------------------------
 
 typedef struct key {
   int64_t tree, id;
@@ -158,7 +158,8 @@ static aicc_status link_nodes(forest *f, const key *keys, const int64_t *trees,
   return AICC_OK;
 }
 
-// What TreeEnsembleClassifier and -Regressor have in common; |prefix| is of the weights' attributes.
+// What TreeEnsembleClassifier and -Regressor have in common; |prefix| is of the weights'
+// attributes.
 static aicc_status read_nodes(forest *f, const char *prefix) {
   aicc_importer *im = f->im;
   const int64_t *trees, *ids;
@@ -202,7 +203,7 @@ static aicc_status read_base(forest *f) {
   return AICC_OK;
 }
 
-// --- the kernel ---------------------------------------------------------------------------------------
+// --- the kernel ----------------------------------------------------------------------------------
 
 static aicc_value *numbers(const forest *f, const double *values, int count) {
   aicc_importer *im = f->im;
@@ -267,7 +268,7 @@ static forest begin(aicc_importer *im, const aicc_onnx_node *n) {
   return (forest){.im = im, .n = n, .dtype = wide ? AICC_F64 : AICC_F32};
 }
 
-// --- operators ----------------------------------------------------------------------------------------
+// --- operators -----------------------------------------------------------------------------------
 
 aicc_status import_tree_regressor(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
@@ -302,8 +303,8 @@ static int only_class(const forest *f, bool *all_positive) {
   return one ? (int)f->target[0] : -1;
 }
 
-// Weights of the first class alone are a score that decides by itself; of the second class alone they
-// are compared with nothing for the first. So do the runtimes that write such models.
+// Weights of the first class alone are a score that decides by itself; of the second class alone
+// they are compared with nothing for the first. So do the runtimes that write such models.
 static aicc_status two_classes(aicc_importer *im, forest *f, aicc_ml_transform *transform,
                                aicc_value **scores, aicc_value **best) {
   aicc_builder *b = &im->b;
@@ -358,7 +359,7 @@ aicc_status import_tree_classifier(aicc_importer *im, const aicc_onnx_node *n, i
   return aicc_set_out(im, n, 1, aicc_b_cast(b, scores, AICC_F32));
 }
 
-// --- TreeEnsemble -------------------------------------------------------------------------------------
+// --- TreeEnsemble --------------------------------------------------------------------------------
 
 static aicc_status read_tensor(const forest *f, const char *name, bool needed, double **out,
                                int *count) {

@@ -3,7 +3,7 @@
 
 #include "frontend/import_move.h"
 
-// --- tile -----------------------------------------------------------------------------------------
+// --- tile ----------------------------------------------------------------------------------------
 
 // Each repeated dimension d becomes [r, d] by broadcasting, then r*d.
 static aicc_status tile_by(aicc_importer *im, const aicc_onnx_node *n, const aicc_dim *repeats) {
@@ -59,7 +59,7 @@ aicc_status import_tile_axis(aicc_importer *im, const aicc_onnx_node *n, int pay
   return tile_by(im, n, repeats);
 }
 
-// --- blocks ---------------------------------------------------------------------------------------
+// --- blocks --------------------------------------------------------------------------------------
 
 // reshape to |split|, permute, reshape to |dims|.
 static aicc_status rearrange(aicc_importer *im, const aicc_onnx_node *n, const aicc_dim *split,
@@ -114,7 +114,7 @@ aicc_status import_space_to_depth(aicc_importer *im, const aicc_onnx_node *n, in
   return rearrange(im, n, split, perms[columns_first], dims);
 }
 
-// --- choosing what is not zero --------------------------------------------------------------------
+// --- choosing what is not zero -------------------------------------------------------------------
 
 // The indices of x's elements that are not zero, i64[rank, n]; n is found when the model runs.
 static aicc_value *indices_of_nonzero(aicc_importer *im, aicc_value *x) {

@@ -1,5 +1,5 @@
-// Normalisations. Interiors are in f32 for 16-bit types; reductions keep their dimensions, so that a
-// row is one shape from end to end.
+// Normalisations. Interiors are in f32 for 16-bit types; reductions keep their dimensions, so that
+// a row is one shape from end to end.
 #include "frontend/import_norm.h"
 
 aicc_normalised aicc_normalise(aicc_builder *b, aicc_value *x, const int64_t *axes, int count,
@@ -24,10 +24,11 @@ static aicc_value *affine(aicc_builder *b, aicc_value *y, aicc_value *scale, aic
 static aicc_status need_channels(aicc_importer *im, const aicc_onnx_node *n) {
   const int rank = aicc_in(n, 0)->type.rank;
   return rank >= 2 ? AICC_OK
-                   : aicc_invalid(im, n, "the input has %d dimensions; at least 2 are needed", rank);
+                   : aicc_invalid(im, n, "the input has %d dimensions; at least 2 are needed",
+                                   rank);
 }
 
-// --- batches --------------------------------------------------------------------------------------------
+// --- batches -------------------------------------------------------------------------------------
 
 // A parameter in |dtype|: one per channel, or (not |spatial|) one per element of an image.
 static aicc_value *batch_parameter(aicc_builder *b, const aicc_value *x, aicc_value *parameter,
@@ -113,7 +114,7 @@ aicc_status import_batch_normalization(aicc_importer *im, const aicc_onnx_node *
   return aicc_set_out(im, n, 0, apply_batch(&im->b, n, mean, variance, epsilon, spatial));
 }
 
-// --- images and groups ----------------------------------------------------------------------------------
+// --- images and groups ---------------------------------------------------------------------------
 
 aicc_status import_instance_normalization(aicc_importer *im, const aicc_onnx_node *n,
                                           int payload) {
@@ -168,7 +169,7 @@ aicc_status import_group_normalization(aicc_importer *im, const aicc_onnx_node *
   return aicc_set_out(im, n, 0, aicc_b_cast(b, y, x->type.dtype));
 }
 
-// --- trailing dimensions --------------------------------------------------------------------------------
+// --- trailing dimensions -------------------------------------------------------------------------
 
 // Attributes axis, epsilon and stash_type; |axes| are all from axis on.
 static aicc_status trailing_axes(aicc_importer *im, const aicc_onnx_node *n, int64_t *axes,
@@ -228,7 +229,7 @@ aicc_status import_rms_normalization(aicc_importer *im, const aicc_onnx_node *n,
   return aicc_set_out(im, n, n->out_count - 1, r.inverse);
 }
 
-// --- others ---------------------------------------------------------------------------------------------
+// --- others --------------------------------------------------------------------------------------
 
 // Sums of squares over |size| neighbouring channels.
 static aicc_value *neighbour_sums(aicc_builder *b, aicc_value *x, int64_t size) {

@@ -1,4 +1,5 @@
-// ONNX Runtime's fused normalisations: a residual sum, or embeddings, and layer normalisation of them.
+// ONNX Runtime's fused normalisations: a residual sum, or embeddings, and layer normalisation of
+// them.
 #include "frontend/import_norm.h"
 
 // Over the last dimension of |sum| (in the wide type), scaled and shifted, in |dtype|.

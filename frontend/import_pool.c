@@ -50,7 +50,7 @@ static aicc_value *starts(aicc_builder *b, const aicc_geometry *g, int i) {
              : aicc_sub(b, at, aicc_size_number(b, AICC_I64, g->low[i]));
 }
 
-// --- maximum --------------------------------------------------------------------------------------------
+// --- maximum -------------------------------------------------------------------------------------
 
 // Index of the first dimension's element in x, as if x were one row: (n * C + c) * plane.
 static aicc_value *plane_starts(aicc_builder *b, const aicc_value *x, const aicc_geometry *g) {
@@ -115,7 +115,7 @@ aicc_status import_max_pool(aicc_importer *im, const aicc_onnx_node *n, int payl
   return aicc_wants_out(n, 1) ? max_indices(im, n, window, &g, column_major) : AICC_OK;
 }
 
-// --- average --------------------------------------------------------------------------------------------
+// --- average -------------------------------------------------------------------------------------
 
 static bool is_unpadded(const aicc_builder *b, const aicc_geometry *g) {
   for (int i = 0; i < g->spatial; i++) {
@@ -174,7 +174,7 @@ aicc_status import_average_pool(aicc_importer *im, const aicc_onnx_node *n, int 
   return aicc_set_out(im, n, 0, aicc_b_cast(b, y, x->type.dtype));
 }
 
-// --- norms ----------------------------------------------------------------------------------------------
+// --- norms ---------------------------------------------------------------------------------------
 
 static aicc_value *power(aicc_builder *b, aicc_value *x, double p) {
   return p == 1   ? aicc_b_unary(b, AICC_OP_ABS, x)
@@ -206,7 +206,7 @@ aicc_status import_lp_pool(aicc_importer *im, const aicc_onnx_node *n, int paylo
   return aicc_set_out(im, n, 0, aicc_b_cast(b, root(b, sum, p), x->type.dtype));
 }
 
-// --- over whole planes ----------------------------------------------------------------------------------
+// --- over whole planes ---------------------------------------------------------------------------
 
 static aicc_status spatial_axes(aicc_importer *im, const aicc_onnx_node *n, int64_t *axes,
                                 int *count) {
@@ -252,7 +252,7 @@ aicc_status import_global_lp_pool(aicc_importer *im, const aicc_onnx_node *n, in
   return aicc_set_out(im, n, 0, aicc_b_cast(b, root(b, sum, p), x->type.dtype));
 }
 
-// --- back from indices ----------------------------------------------------------------------------------
+// --- back from indices ---------------------------------------------------------------------------
 
 // The shape that MaxPool's input must have had.
 static aicc_status unpooled_shape(aicc_importer *im, const aicc_onnx_node *n, aicc_dim *shape) {

@@ -1,7 +1,7 @@
 // QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear and QLinearMatMul.
 #include "frontend/import_quant.h"
 
-// --- formulas -----------------------------------------------------------------------------------------
+// --- formulas ------------------------------------------------------------------------------------
 
 aicc_value *aicc_quant_spread(aicc_builder *b, aicc_value *p, int rank, int axis) {
   if (!p || aicc_is_one_element(b, p)) {
@@ -65,7 +65,7 @@ aicc_quantised aicc_quantise_dynamic(aicc_builder *b, aicc_value *x) {
       .y = aicc_quantise(b, x, scale, zero, AICC_U8), .scale = scale, .zero = zero};
 }
 
-// --- scales per tensor, axis or block -------------------------------------------------------------------
+// --- scales per tensor, axis or block ------------------------------------------------------------
 
 typedef struct blocks {
   int axis;
@@ -123,7 +123,7 @@ static aicc_value *spread(aicc_builder *b, aicc_value *p, const aicc_value *x, c
   return k->size ? repeat_blocks(b, p, x, k) : aicc_quant_spread(b, p, x->type.rank, k->axis);
 }
 
-// --- operators ----------------------------------------------------------------------------------------
+// --- operators -----------------------------------------------------------------------------------
 
 static aicc_status read_dtype(aicc_importer *im, const aicc_onnx_node *n, const char *name,
                               aicc_dtype otherwise, aicc_dtype *out) {

@@ -7,8 +7,8 @@
 
 #include "frontend/import_math.h"
 
-// |p| (a scale, a zero point; NULL stays NULL) so that it broadcasts to x: a scalar where it has one
-// element, along |axis| where it has one dimension, else as it is.
+// |p| (a scale, a zero point; NULL stays NULL) so that it broadcasts to x: a scalar where it has
+// one element, along |axis| where it has one dimension, else as it is.
 aicc_value *aicc_quant_spread(aicc_builder *b, aicc_value *p, int rank, int axis);
 
 // (x - zero) * scale in f32. |zero| may be NULL; both broadcast to x.
@@ -22,7 +22,8 @@ aicc_value *aicc_requantise(aicc_builder *b, aicc_value *x, aicc_value *zero, ai
 aicc_value *aicc_quantise(aicc_builder *b, aicc_value *x, aicc_value *scale, aicc_value *zero,
                           aicc_dtype to);
 
-// What DynamicQuantizeLinear makes of x: u8 numbers, and their f32 scale and u8 zero point (scalars).
+// What DynamicQuantizeLinear makes of x: u8 numbers, and their f32 scale and u8 zero point
+// (scalars).
 typedef struct aicc_quantised {
   aicc_value *y, *scale, *zero;
 } aicc_quantised;

@@ -8,7 +8,8 @@ static aicc_value *read_quantised(aicc_importer *im, const aicc_onnx_node *n, in
                          aicc_quant_spread(b, aicc_in(n, i + 2), 0, 0));
 }
 
-// States |y| quantised with the scale and zero point of inputs i and i + 1, as x's type without one.
+// States |y| quantised with the scale and zero point of inputs i and i + 1, as x's type without
+// one.
 static aicc_status set_quantised(aicc_importer *im, const aicc_onnx_node *n, int i,
                                  aicc_value *y) {
   aicc_builder *b = &im->b;

@@ -35,7 +35,7 @@ static aicc_status stated_type(aicc_importer *im, const aicc_onnx_node *n, aicc_
   return AICC_OK;
 }
 
-// --- distributions ----------------------------------------------------------------------------------------
+// --- distributions -------------------------------------------------------------------------------
 
 // Payload: 1 uniform, 0 normal. With an input: of its shape and type.
 aicc_status import_random(aicc_importer *im, const aicc_onnx_node *n, int payload) {
@@ -91,7 +91,7 @@ aicc_status import_multinomial(aicc_importer *im, const aicc_onnx_node *n, int p
   return aicc_set_out(im, n, 0, best ? aicc_b_cast(b, best, dtype) : NULL);
 }
 
-// --- Dropout ------------------------------------------------------------------------------------------------
+// --- Dropout -------------------------------------------------------------------------------------
 
 // The input as it is, with a mask of ones.
 static aicc_status keep_all(aicc_importer *im, const aicc_onnx_node *n, aicc_dtype mask) {

@@ -46,7 +46,7 @@ static aicc_value *part(const recurrent *r, aicc_value *x, int from, int count) 
            : NULL;
 }
 
-// --- operands -----------------------------------------------------------------------------------------
+// --- operands ------------------------------------------------------------------------------------
 
 static aicc_status check_shapes(aicc_importer *im, const aicc_onnx_node *n, recurrent *r) {
   AICC_TRY(aicc_need_tensors(im, n));
@@ -177,7 +177,7 @@ static aicc_value *initial(const recurrent *r, aicc_value *state) {
   return aicc_b_reshape(&im->b, wide(im, state), &dims[!both], 2 + both);
 }
 
-// --- the loop -----------------------------------------------------------------------------------------
+// --- the loop ------------------------------------------------------------------------------------
 
 // Whether step |index| is within the sequence: bool [D,] batch, 1. NULL: always.
 static aicc_value *is_within(const recurrent *r, aicc_value *index) {
@@ -230,7 +230,7 @@ static aicc_status body(void *context, aicc_value *index, aicc_value *const *sta
   return h && (c || !has_cell) ? AICC_OK : AICC_INVALID;
 }
 
-// --- results ------------------------------------------------------------------------------------------
+// --- results -------------------------------------------------------------------------------------
 
 // Y [steps, directions, batch, hidden] from what the steps gave, in their order.
 static aicc_value *place_all(const recurrent *r, aicc_value *y) {

@@ -34,8 +34,8 @@ typedef struct aicc_cell {
 // Reads the attributes of activations. Reports names that are none.
 AICC_MUST_USE aicc_status aicc_cell_read_activations(aicc_cell *cell, const aicc_onnx_node *n);
 
-// One step: |x| is the input's part of the gates with the biases, [D,] batch, gates * hidden; |h| and
-// |c| (LSTM) the state, [D,] batch, hidden. Values are NULL after a failure that was reported.
+// One step: |x| is the input's part of the gates with the biases, [D,] batch, gates * hidden; |h|
+// and |c| (LSTM) the state, [D,] batch, hidden. Values are NULL after a failure that was reported.
 void aicc_cell_step(const aicc_cell *cell, aicc_value *x, aicc_value *h, aicc_value *c,
                     aicc_value **next_h, aicc_value **next_c);
 

@@ -58,7 +58,8 @@ static aicc_status read_axes(aicc_importer *im, const aicc_onnx_node *n, axes *o
   return AICC_OK;
 }
 
-// Folds |axis| where |hit| is 1: the result is put behind x, and a slice takes the one or the other.
+// Folds |axis| where |hit| is 1: the result is put behind x, and a slice takes the one or the
+// other.
 static aicc_value *reduce_if(aicc_importer *im, aicc_op op, aicc_value *x, int axis,
                              aicc_dim hit) {
   if (!x) {

@@ -20,7 +20,7 @@ typedef struct resizing {
   aicc_resize_axis plan[AICC_MAX_RANK];
 } resizing;
 
-// --- attributes -----------------------------------------------------------------------------------------
+// --- attributes ----------------------------------------------------------------------------------
 
 static aicc_status choose(const resizing *r, const char *name, const char *otherwise,
                           const char *const *names, int count, int *out) {
@@ -77,7 +77,7 @@ static aicc_status read_axes(resizing *r) {
   return axes ? aicc_axes(r->im, r->n, axes, count, rank, r->axes) : AICC_OK;
 }
 
-// --- scales and sizes --------------------------------------------------------------------------------------
+// --- scales and sizes ----------------------------------------------------------------------------
 
 // An operand of |want| elements; NULL where it is left out or empty.
 static aicc_status list_operand(resizing *r, int i, int want, const char *what,
@@ -248,7 +248,7 @@ static bool plan_axis(resizing *r, int i) {
   return a->scale && a->width;
 }
 
-// --- the result ---------------------------------------------------------------------------------------------
+// --- the result ----------------------------------------------------------------------------------
 
 static bool is_unchanged(const resizing *r, int i) {
   const aicc_resize_axis *a = &r->plan[i];

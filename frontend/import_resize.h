@@ -34,8 +34,8 @@ typedef struct aicc_resize_axis {
   aicc_value *roi_start, *roi_end;  // f64 scalars; AICC_RESIZE_CROP
 } aicc_resize_axis;
 
-// x with |a->axis| resized. x is f32 or f64 (any type where the mode is nearest). NULL after a failure
-// that the builder reported.
+// x with |a->axis| resized. x is f32 or f64 (any type where the mode is nearest). NULL after a
+// failure that the builder reported.
 aicc_value *aicc_build_resize(aicc_builder *b, aicc_value *x, const aicc_resize_style *style,
                               const aicc_resize_axis *a);
 

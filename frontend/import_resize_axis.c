@@ -1,5 +1,6 @@
 // Resizing along one axis: where each result element lies in the operand, its neighbours there, and
-// their weights, all small vectors in f64 that fold where sizes are known; then gathers along the axis.
+// their weights, all small vectors in f64 that fold where sizes are known; then gathers along the
+// axis.
 #include <math.h>
 
 #include "frontend/import_resize.h"
@@ -59,7 +60,7 @@ static aicc_value *source_positions(aicc_builder *b, const aicc_resize_style *st
   return NULL;
 }
 
-// --- neighbours -----------------------------------------------------------------------------------------
+// --- neighbours ----------------------------------------------------------------------------------
 
 // Elements of |x| at |index| (f64[out], whole numbers), the ends repeated.
 static aicc_value *pick(aicc_builder *b, aicc_value *x, const aicc_resize_axis *a,
@@ -152,7 +153,7 @@ static aicc_value *weighted(aicc_builder *b, aicc_value *x, const aicc_resize_st
   return y;
 }
 
-// --- antialiasing by a scale that is known only when the model runs -----------------------------------------
+// --- antialiasing by a scale that is known only when the model runs ------------------------------
 
 // x with |axis| last times weights [out, E], and back.
 static aicc_value *multiply_along(aicc_builder *b, aicc_value *x, int axis, aicc_value *weights) {

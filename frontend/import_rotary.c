@@ -1,9 +1,10 @@
-// What goes with attention: rotary embeddings, caches that are written in place, causal convolutions.
+// What goes with attention: rotary embeddings, caches that are written in place, causal
+// convolutions.
 #include <string.h>
 
 #include "frontend/import_attention.h"
 
-// --- rotary embeddings ------------------------------------------------------------------------------------
+// --- rotary embeddings ---------------------------------------------------------------------------
 
 // Rows of a table of angles as [B or 1, 1, S, D/2], or with heads behind positions [.., S, 1, D/2].
 // |ids| may be NULL: the table has its rows in place already.
@@ -104,10 +105,10 @@ aicc_status import_rotary_embedding(aicc_importer *im, const aicc_onnx_node *n, 
   return aicc_set_out(im, n, 0, aicc_b_reshape(b, y, x->type.dims, rank));
 }
 
-// --- caches -------------------------------------------------------------------------------------------------
+// --- caches --------------------------------------------------------------------------------------
 
-// Position (write + s) of the cache gets position s of the update, as a gather: cache position p reads
-// update position p - write where that is in range, else the cache.
+// Position (write + s) of the cache gets position s of the update, as a gather: cache position p
+// reads update position p - write where that is in range, else the cache.
 aicc_status import_tensor_scatter(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   aicc_builder *b = &im->b;
@@ -148,7 +149,7 @@ aicc_status import_tensor_scatter(aicc_importer *im, const aicc_onnx_node *n, in
   return aicc_set_out(im, n, 0, aicc_b_select(b, written, news, cache));
 }
 
-// --- causal convolutions --------------------------------------------------------------------------------
+// --- causal convolutions -------------------------------------------------------------------------
 
 static aicc_value *depthwise(aicc_builder *b, aicc_value *x, aicc_value *weight, aicc_value *bias,
                              int64_t channels, aicc_dim length) {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-// --- types --------------------------------------------------------------------------------------------
+// --- types ---------------------------------------------------------------------------------------
 
 aicc_type aicc_type_nested(aicc_importer *im, aicc_type_kind kind, aicc_type element) {
   aicc_type *copy = aicc_arena_memdup(&im->module->arena, &element, sizeof element);
@@ -72,7 +72,7 @@ bool aicc_is_untyped_sequence(const aicc_value *sequence) {
          sequence->type.element->kind == AICC_TYPE_TENSOR && sequence->type.element->rank == -1;
 }
 
-// --- nodes --------------------------------------------------------------------------------------------
+// --- nodes ---------------------------------------------------------------------------------------
 
 static aicc_value *finish(aicc_importer *im, aicc_op op, aicc_value *const *in, int count,
                           aicc_type type) {
@@ -107,7 +107,7 @@ aicc_value *aicc_sequence_insert(aicc_importer *im, const aicc_onnx_node *n, aic
                 aicc_type_nested(im, AICC_TYPE_SEQUENCE, element));
 }
 
-// --- sequences that are known -----------------------------------------------------------------------
+// --- sequences that are known --------------------------------------------------------------------
 
 enum { ITEMS_MAX = 4096 };
 
@@ -197,7 +197,7 @@ aicc_value *aicc_sequence_at(aicc_importer *im, const aicc_onnx_node *n, aicc_va
   return position ? finish(im, AICC_OP_SEQ_AT, in, 2, aicc_element_fresh(im, element)) : NULL;
 }
 
-// --- operators ----------------------------------------------------------------------------------------
+// --- operators -----------------------------------------------------------------------------------
 
 static aicc_status need_sequence(aicc_importer *im, const aicc_onnx_node *n) {
   return aicc_in(n, 0)->type.kind == AICC_TYPE_SEQUENCE
@@ -272,7 +272,7 @@ aicc_status import_sequence_length(aicc_importer *im, const aicc_onnx_node *n, i
   return aicc_set_out(im, n, 0, aicc_sequence_length(im, aicc_in(n, 0)));
 }
 
-// --- joining ------------------------------------------------------------------------------------------
+// --- joining -------------------------------------------------------------------------------------
 
 static aicc_value *concat_known(aicc_importer *im, const items *known, int axis, bool new_axis) {
   aicc_value **parts = AICC_NEW_ARRAY(&im->scratch, aicc_value *, known->count);
@@ -315,7 +315,7 @@ aicc_status import_concat_from_sequence(aicc_importer *im, const aicc_onnx_node 
   return aicc_set_out(im, n, 0, aicc_b_finish(&im->b, node));
 }
 
-// --- splitting ----------------------------------------------------------------------------------------
+// --- splitting -----------------------------------------------------------------------------------
 
 typedef struct split {
   aicc_importer *im;
@@ -402,7 +402,7 @@ aicc_status import_split_to_sequence(aicc_importer *im, const aicc_onnx_node *n,
   return aicc_set_out(im, n, 0, out);
 }
 
-// --- SequenceMap --------------------------------------------------------------------------------------
+// --- SequenceMap ---------------------------------------------------------------------------------
 
 typedef struct map {
   aicc_importer *im;
@@ -465,24 +465,27 @@ aicc_status import_sequence_map(aicc_importer *im, const aicc_onnx_node *n, int 
   return AICC_OK;
 }
 
-// --- optionals ----------------------------------------------------------------------------------------
+// --- optionals -----------------------------------------------------------------------------------
+
+aicc_value *aicc_optional_make(aicc_importer *im, aicc_value *x) {
+  const aicc_type element = aicc_element_type(im, &x->type);
+  return finish(im, AICC_OP_OPT_MAKE, &x, 1, aicc_type_nested(im, AICC_TYPE_OPTIONAL, element));
+}
 
 aicc_status import_optional(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   aicc_value *x = aicc_in(n, 0);
-  aicc_type element;
+  const Onnx__TypeProto *type = aicc_onnx_type(n, "type");
   if (x) {
-    (void)aicc_onnx_type(n, "type");
-    element = aicc_element_type(im, &x->type);
-  } else {
-    const Onnx__TypeProto *type = aicc_onnx_type(n, "type");
-    if (!type) {
-      return aicc_invalid(im, n, "an optional needs an input or a type");
-    }
-    AICC_TRY(aicc_import_type(im, type, &element));
-    element = aicc_element_type(im, &element);
+    return aicc_set_out(im, n, 0, aicc_optional_make(im, x));
   }
-  return aicc_set_out(im, n, 0, finish(im, AICC_OP_OPT_MAKE, &x, x ? 1 : 0,
+  if (!type) {
+    return aicc_invalid(im, n, "an optional needs an input or a type");
+  }
+  aicc_type element;
+  AICC_TRY(aicc_import_type(im, type, &element));
+  element = aicc_element_type(im, &element);
+  return aicc_set_out(im, n, 0, finish(im, AICC_OP_OPT_MAKE, NULL, 0,
                                        aicc_type_nested(im, AICC_TYPE_OPTIONAL, element)));
 }
 
@@ -501,19 +504,23 @@ aicc_status import_optional_has_element(aicc_importer *im, const aicc_onnx_node 
                                        aicc_type_tensor(im->module, AICC_BOOL, NULL, 0)));
 }
 
-aicc_status import_optional_get_element(aicc_importer *im, const aicc_onnx_node *n, int payload) {
-  (void)payload;
-  aicc_value *x = aicc_in(n, 0);
+aicc_value *aicc_optional_get(aicc_importer *im, const aicc_onnx_node *n, aicc_value *x) {
   if (x->type.kind != AICC_TYPE_OPTIONAL) {
-    return aicc_set_out(im, n, 0, x);
+    return x;
   }
   const aicc_node *make = known_optional(x);
   if (make && make->in_count == 1) {
-    return aicc_set_out(im, n, 0, make->in[0]);
+    return make->in[0];
   }
   const aicc_type element = aicc_element_fresh(im, x->type.element);
   if (element.kind == AICC_TYPE_TENSOR && element.rank < 0) {
-    return aicc_unsupported(im, n, "an optional whose element has no known rank");
+    (void)!aicc_unsupported(im, n, "an optional whose element has no known rank");
+    return NULL;
   }
-  return aicc_set_out(im, n, 0, finish(im, AICC_OP_OPT_GET, &x, 1, element));
+  return finish(im, AICC_OP_OPT_GET, &x, 1, element);
+}
+
+aicc_status import_optional_get_element(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  return aicc_set_out(im, n, 0, aicc_optional_get(im, n, aicc_in(n, 0)));
 }

@@ -30,10 +30,10 @@ aicc_status import_identity(aicc_importer *im, const aicc_onnx_node *n, int payl
   return aicc_set_out(im, n, 0, aicc_in(n, 0));
 }
 
-// --- reshape --------------------------------------------------------------------------------------
+// --- reshape -------------------------------------------------------------------------------------
 
-// Whether |d| is -1 or 0 only as a marker that the model computes: never so for sizes, for a dimension
-// that happens to be 0 copies nothing in any model seen.
+// Whether |d| is -1 or 0 only as a marker that the model computes: never so for sizes, for a
+// dimension that happens to be 0 copies nothing in any model seen.
 static bool may_be_marker(const aicc_importer *im, aicc_dim d) {
   return aicc_dim_is_const(im->dims, d, NULL) || !aicc_dim_is_size(im->dims, d);
 }
@@ -129,7 +129,7 @@ aicc_status import_reshape(aicc_importer *im, const aicc_onnx_node *n, int paylo
   return reshape_to(im, n, dims, count, zero_copies);
 }
 
-// --- squeeze, unsqueeze, flatten ------------------------------------------------------------------
+// --- squeeze, unsqueeze, flatten -----------------------------------------------------------------
 
 // The axes that Squeeze and Unsqueeze name, within |rank|; *out is NULL where none are given.
 static aicc_status named_axes(aicc_importer *im, const aicc_onnx_node *n, bool are_input, int rank,
@@ -262,7 +262,7 @@ aicc_status import_flatten(aicc_importer *im, const aicc_onnx_node *n, int paylo
   return aicc_set_out(im, n, 0, aicc_b_reshape(&im->b, x, dims, 2));
 }
 
-// --- expand, transpose ----------------------------------------------------------------------------
+// --- expand, transpose ---------------------------------------------------------------------------
 
 aicc_status import_expand(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
@@ -308,7 +308,7 @@ aicc_status import_transpose(aicc_importer *im, const aicc_onnx_node *n, int pay
   return aicc_set_out(im, n, 0, aicc_b_transpose(&im->b, x, perm));
 }
 
-// --- casts ----------------------------------------------------------------------------------------
+// --- casts ---------------------------------------------------------------------------------------
 
 static aicc_status cast_to(aicc_importer *im, const aicc_onnx_node *n, aicc_dtype to) {
   const int64_t saturate = aicc_onnx_int(n, "saturate", 1);

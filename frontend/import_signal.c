@@ -3,7 +3,7 @@
 
 #include "frontend/import_math.h"
 
-// --- Fourier transforms -----------------------------------------------------------------------------------
+// --- Fourier transforms --------------------------------------------------------------------------
 
 // Cuts or fills |axis| to |size| elements.
 static aicc_value *fit_axis(aicc_builder *b, aicc_value *x, int axis, aicc_dim size) {
@@ -81,8 +81,8 @@ static aicc_value *transform_along(const fourier *f, int axis) {
   return transform(f->im, whole, axis, size, f->inverse, f->onesided);
 }
 
-// The axis is known only when the model runs: the transforms along all of them are filled to one shape,
-// and the right one is selected and cut. |axis| counts from the start.
+// The axis is known only when the model runs: the transforms along all of them are filled to one
+// shape, and the right one is selected and cut. |axis| counts from the start.
 static aicc_value *transform_any(const fourier *f, aicc_dim axis) {
   aicc_builder *b = &f->im->b;
   aicc_dims *dims = f->im->dims;
@@ -96,7 +96,8 @@ static aicc_value *transform_any(const fourier *f, aicc_dim axis) {
     }
     const aicc_dim along = all[i]->type.dims[i], across = f->x->type.dims[i];
     most[i] = aicc_dim_max(dims, along, across);
-    size[i] = aicc_dim_select(dims, aicc_dim_eq(dims, axis, aicc_dim_const(dims, i)), along, across);
+    const aicc_dim is_axis = aicc_dim_eq(dims, axis, aicc_dim_const(dims, i));
+    size[i] = aicc_dim_select(dims, is_axis, along, across);
   }
   for (int i = 0; i < rank - 1; i++) {
     aicc_value *part = all[i];
@@ -190,7 +191,7 @@ aicc_status import_stft(aicc_importer *im, const aicc_onnx_node *n, int payload)
   return aicc_set_out(im, n, 0, transform(im, frames, 2, length, false, onesided));
 }
 
-// --- windows ----------------------------------------------------------------------------------------------
+// --- windows -------------------------------------------------------------------------------------
 
 // Payload: 0 Hann, 1 Hamming, 2 Blackman: c0 - c1 cos(2 pi i / n) + c2 cos(4 pi i / n).
 aicc_status import_window_function(aicc_importer *im, const aicc_onnx_node *n, int payload) {
@@ -219,7 +220,7 @@ aicc_status import_window_function(aicc_importer *im, const aicc_onnx_node *n, i
   return aicc_set_out(im, n, 0, y ? aicc_b_cast(b, y, dtype) : NULL);
 }
 
-// --- mel filters --------------------------------------------------------------------------------------------
+// --- mel filters ---------------------------------------------------------------------------------
 
 // A scalar operand in f64.
 static aicc_value *scalar_operand(aicc_builder *b, const aicc_onnx_node *n, int i) {
@@ -281,7 +282,7 @@ aicc_status import_mel_weight_matrix(aicc_importer *im, const aicc_onnx_node *n,
   return aicc_set_out(im, n, 0, y ? aicc_b_cast(b, y, dtype) : NULL);
 }
 
-// --- determinants -------------------------------------------------------------------------------------------
+// --- determinants --------------------------------------------------------------------------------
 
 aicc_status import_det(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;

@@ -3,7 +3,7 @@
 
 #include "frontend/import_move.h"
 
-// --- slice ----------------------------------------------------------------------------------------
+// --- slice ---------------------------------------------------------------------------------------
 
 // Bounds of at least this size stand for "to the end": exporters write INT32_MAX and INT64_MAX.
 #define FAR ((int64_t)INT32_MAX)
@@ -154,7 +154,7 @@ aicc_status import_slice(aicc_importer *im, const aicc_onnx_node *n, int payload
   return slice_by(im, n, starts, ends, axes, steps, count);
 }
 
-// --- split, concat --------------------------------------------------------------------------------
+// --- split, concat -------------------------------------------------------------------------------
 
 // Sizes of |parts| equal parts of |d|; where the division leaves a rest (from version 18 on), the
 // last part is smaller.
@@ -237,7 +237,7 @@ aicc_status import_concat(aicc_importer *im, const aicc_onnx_node *n, int has_de
   return aicc_set_out(im, n, 0, aicc_b_concat(&im->b, n->in, n->in_count, axis));
 }
 
-// --- padding --------------------------------------------------------------------------------------
+// --- padding -------------------------------------------------------------------------------------
 
 static bool is_mode(const char *mode) {
   static const char *const modes[] = {"constant", "reflect", "edge", "wrap"};

@@ -1,7 +1,7 @@
 // Softmax and its relatives, running totals, greatest elements.
 #include "frontend/import_float.h"
 
-// --- Softmax, LogSoftmax --------------------------------------------------------------------------
+// --- Softmax, LogSoftmax -------------------------------------------------------------------------
 
 static aicc_status softmax_over(aicc_importer *im, const aicc_onnx_node *n, const int64_t *axes,
                                 int count, bool logarithm) {
@@ -43,7 +43,7 @@ aicc_status import_softmax_flat(aicc_importer *im, const aicc_onnx_node *n, int 
   return softmax_over(im, n, axes, count, payload != 0);
 }
 
-// --- Hardmax --------------------------------------------------------------------------------------
+// --- Hardmax -------------------------------------------------------------------------------------
 
 // 1 at the first of the greatest elements along |axis|, else 0.
 static aicc_value *hardmax(aicc_importer *im, aicc_value *x, int axis) {
@@ -74,7 +74,7 @@ aicc_status import_hardmax_flat(aicc_importer *im, const aicc_onnx_node *n,
   return aicc_set_out(im, n, 0, aicc_b_reshape(&im->b, y, x->type.dims, x->type.rank));
 }
 
-// --- CumSum, CumProd ------------------------------------------------------------------------------
+// --- CumSum, CumProd -----------------------------------------------------------------------------
 
 static aicc_value *cumulate(aicc_importer *im, const aicc_onnx_node *n, int axis, bool product) {
   aicc_value *x = aicc_in(n, 0);
@@ -115,7 +115,7 @@ aicc_status import_cumulate(aicc_importer *im, const aicc_onnx_node *n, int payl
   return aicc_set_out(im, n, 0, cumulate(im, n, axis, payload != 0));
 }
 
-// --- TopK -----------------------------------------------------------------------------------------
+// --- TopK ----------------------------------------------------------------------------------------
 
 static aicc_status topk(aicc_importer *im, const aicc_onnx_node *n, aicc_dim k) {
   aicc_value *x = aicc_in(n, 0);

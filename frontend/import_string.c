@@ -28,7 +28,7 @@ static aicc_status need_strings(aicc_importer *im, const aicc_onnx_node *n) {
              ? AICC_OK : aicc_invalid(im, n, "the input is no tensor of strings");
 }
 
-// --- strings ------------------------------------------------------------------------------------------
+// --- strings -------------------------------------------------------------------------------------
 
 aicc_status import_string_concat(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
@@ -132,7 +132,7 @@ aicc_status import_string_split(aicc_importer *im, const aicc_onnx_node *n, int 
   return aicc_set_out(im, n, 1, counts);
 }
 
-// --- n-grams ------------------------------------------------------------------------------------------
+// --- n-grams -------------------------------------------------------------------------------------
 
 typedef struct grams {
   int64_t mode, shortest, longest, skips;
@@ -224,7 +224,7 @@ aicc_status import_tfidf(aicc_importer *im, const aicc_onnx_node *n, int payload
   return aicc_set_out(im, n, 0, node->out[0]);
 }
 
-// --- Unique -------------------------------------------------------------------------------------------
+// --- Unique --------------------------------------------------------------------------------------
 
 aicc_status import_unique(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;

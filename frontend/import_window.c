@@ -90,8 +90,8 @@ static void pad_same(aicc_dims *dims, aicc_geometry *g, int i, bool upper) {
   g->high[i] = upper ? rest : half;
 }
 
-// (in + low + high - extent) / stride + 1, rounded down or up; rounded up, the last window must start
-// before the high padding.
+// (in + low + high - extent) / stride + 1, rounded down or up; rounded up, the last window must
+// start before the high padding.
 static void count_windows(aicc_dims *dims, aicc_geometry *g, int i) {
   const aicc_dim stride = aicc_dim_const(dims, g->strides[i]), one = aicc_dim_const(dims, 1);
   const aicc_dim start_end = aicc_dim_add(dims, g->in[i], g->low[i]);

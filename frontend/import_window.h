@@ -31,7 +31,8 @@ AICC_MUST_USE aicc_status aicc_read_spatial(aicc_importer *im, const aicc_onnx_n
 AICC_MUST_USE aicc_status aicc_geometry_read(aicc_importer *im, const aicc_onnx_node *n,
                                              const aicc_value *x, const aicc_value *weight,
                                              aicc_geometry *g);
-// Reads pads and auto_pad as well (and ceil_mode where |may_ceil|), and computes the result's sizes.
+// Reads pads and auto_pad as well (and ceil_mode where |may_ceil|), and computes the result's
+// sizes.
 AICC_MUST_USE aicc_status aicc_geometry_forward(aicc_importer *im, const aicc_onnx_node *n,
                                                 const aicc_value *x, const aicc_value *weight,
                                                 bool may_ceil, aicc_geometry *g);

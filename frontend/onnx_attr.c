@@ -145,9 +145,10 @@ const aicc_tensor *aicc_onnx_tensor_attr(const aicc_onnx_node *n, const char *na
   return status == AICC_OK ? tensor : NULL;
 }
 
-// --- tensors --------------------------------------------------------------------------------------
+// --- tensors -------------------------------------------------------------------------------------
 
-// Takes over |read|: the module keeps its bytes, aligned for the type.
+// Takes over |read|: the module keeps its bytes. Large tensors stay in the mapped file, aligned or
+// not.
 static aicc_status keep_tensor(aicc_importer *im, aicc_onnx_tensor *read, aicc_tensor *out) {
   if (read->rank > AICC_MAX_RANK) {
     AICC_EMIT0(im->diags, E0341, aicc_import_loc(im));
@@ -155,7 +156,8 @@ static aicc_status keep_tensor(aicc_importer *im, aicc_onnx_tensor *read, aicc_t
     return AICC_UNSUPPORTED;
   }
   const size_t size = aicc_dtype_size(read->dtype);
-  const aicc_view view = aicc_view_align(read->bytes, size < 8 ? size : 8);
+  const bool stays = aicc_buf_is_mapped(read->bytes.buf) && read->bytes.size > AICC_ONNX_ALIGN_MAX;
+  const aicc_view view = aicc_view_align(read->bytes, stays ? 1 : size < 8 ? size : 8);
   aicc_module_keep_buf(im->module, view.buf);
   *out = (aicc_tensor){
       .dtype = read->dtype,

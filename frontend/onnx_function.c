@@ -99,14 +99,15 @@ aicc_status aicc_function_call(aicc_importer *im, const aicc_onnx_node *n,
       .attrs = call_attrs(im, n, f),
   };
   if (call_depth(frame) > AICC_IMPORT_DEPTH_MAX) {
-    return aicc_invalid(im, n, "functions call each other more than %d deep", AICC_IMPORT_DEPTH_MAX);
+    return aicc_invalid(im, n, "functions call each other more than %d deep",
+                        AICC_IMPORT_DEPTH_MAX);
   }
   aicc_scope *body = aicc_scope_create(im, NULL, frame, im->b.region);
   body->depth = n->scope->depth;
   bind_inputs(im, n, f, body);
   const aicc_status before = im->status;
   im->status = AICC_OK;
-  aicc_import_nodes(im, body, f->node, f->n_node);
+  aicc_import_nodes(im, body, f->node, f->n_node, (const char *const *)f->output, f->n_output);
   const aicc_status inner = im->status;
   im->status = before;
   aicc_import_fail(im, inner);

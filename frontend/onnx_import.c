@@ -7,7 +7,7 @@
 
 enum { IR_VERSION_KNOWN = 14, OPSET_KNOWN = 28 };
 
-// --- reports ----------------------------------------------------------------------------------------
+// --- reports -------------------------------------------------------------------------------------
 
 const aicc_loc *aicc_import_loc(aicc_importer *im) { return &im->b.loc; }
 
@@ -49,7 +49,7 @@ aicc_status aicc_invalid(aicc_importer *im, const aicc_onnx_node *n AICC_UNUSED,
   return AICC_INVALID;
 }
 
-// --- one node ---------------------------------------------------------------------------------------
+// --- one node ------------------------------------------------------------------------------------
 
 bool aicc_wants_out(const aicc_onnx_node *n, int i) {
   return i < n->out_count && *n->proto->output[i];
@@ -207,7 +207,7 @@ static aicc_status check_used(aicc_importer *im, const aicc_onnx_node *n) {
 
 static aicc_status check_done(aicc_importer *im, const aicc_onnx_node *n) {
   AICC_TRY(check_used(im, n));
-  for (int i = 0; i < n->out_count; i++) {
+  for (int i = 0; i < n->out_count && !im->split; i++) {
     if (aicc_wants_out(n, i) && !n->out[i]) {
       AICC_EMIT(im->diags, E0902, aicc_import_loc(im), "an importer left an output unset");
       return AICC_INTERNAL;
@@ -254,7 +254,7 @@ static aicc_status call_importer(aicc_importer *im, const aicc_onnx_node *n,
 }
 
 static void bind_outputs(aicc_importer *im, const aicc_onnx_node *n) {
-  for (int i = 0; i < n->out_count; i++) {
+  for (int i = 0; i < n->out_count && !im->split; i++) {
     if (aicc_wants_out(n, i)) {
       aicc_scope_bind(im, n->scope, n->proto->output[i],
                       (aicc_binding){.value = n->out[i], .poison = !n->out[i]});
@@ -327,20 +327,39 @@ static void import_node(aicc_importer *im, aicc_scope *scope, const Onnx__NodePr
   im->b = outer;
 }
 
+void aicc_import_list(aicc_importer *im, aicc_scope *scope, const aicc_node_list *list,
+                      size_t from) {
+  for (size_t i = from; i < list->count; i++) {
+    import_node(im, scope, list->nodes[list->order[i]], (int)list->order[i]);
+    if (im->split) {
+      aicc_import_split(im, scope, list, i + 1);
+      return;
+    }
+  }
+}
+
 void aicc_import_nodes(aicc_importer *im, aicc_scope *scope, Onnx__NodeProto *const *nodes,
-                       size_t count) {
-  const size_t *order;
-  const aicc_status status = aicc_import_order(im, scope, nodes, count, &order);
+                       size_t count, const char *const *outputs, size_t output_count) {
+  aicc_node_list list = {.nodes = nodes, .count = count, .outputs = outputs,
+                         .output_count = output_count};
+  const aicc_status status = aicc_import_order(im, scope, nodes, count, &list.order);
   if (status != AICC_OK) {
     aicc_import_fail(im, status);
     return;
   }
-  for (size_t i = 0; i < count; i++) {
-    import_node(im, scope, nodes[order[i]], (int)order[i]);
-  }
+  aicc_import_list(im, scope, &list, 0);
 }
 
-// --- graphs -----------------------------------------------------------------------------------------
+// --- graphs --------------------------------------------------------------------------------------
+
+static void import_graph_nodes(aicc_importer *im, aicc_scope *scope,
+                               const Onnx__GraphProto *graph) {
+  const char **outputs = AICC_NEW_ARRAY(&im->scratch, const char *, graph->n_output);
+  for (size_t i = 0; i < graph->n_output; i++) {
+    outputs[i] = graph->output[i]->name ? graph->output[i]->name : "";
+  }
+  aicc_import_nodes(im, scope, graph->node, graph->n_node, outputs, graph->n_output);
+}
 
 // The values of the graph's outputs. Notes a failure where one is not there.
 static void find_outputs(aicc_importer *im, aicc_scope *scope, const Onnx__GraphProto *graph,
@@ -366,6 +385,8 @@ static void import_outputs(aicc_importer *im, aicc_scope *scope, const Onnx__Gra
 aicc_status aicc_import_inline(aicc_importer *im, const aicc_onnx_node *n,
                                const Onnx__GraphProto *graph, aicc_value *const *inputs,
                                int input_count, aicc_value **results) {
+  const bool may_split = im->may_split;
+  im->may_split = false;
   if (n->scope->depth >= AICC_IMPORT_DEPTH_MAX) {
     AICC_EMIT0(im->diags, E0347, aicc_import_loc(im));
     return AICC_UNSUPPORTED;
@@ -377,6 +398,7 @@ aicc_status aicc_import_inline(aicc_importer *im, const aicc_onnx_node *n,
   }
   aicc_scope *scope = aicc_scope_create(im, n->scope, n->scope->frame, im->b.region);
   scope->depth = n->scope->depth + 1;
+  scope->may_split = may_split;
   scope->prefix = aicc_arena_printf(&im->scratch, "%s/", n->name);
   const aicc_status before = im->status;
   const aicc_builder outer = im->b;
@@ -387,10 +409,12 @@ aicc_status aicc_import_inline(aicc_importer *im, const aicc_onnx_node *n,
                     (aicc_binding){.value = inputs[i], .poison = inputs[i] == NULL});
   }
   aicc_scope_bind_initializers(im, scope, graph);
-  aicc_import_nodes(im, scope, graph->node, graph->n_node);
-  find_outputs(im, scope, graph, results);
+  import_graph_nodes(im, scope, graph);
+  if (!im->split) {
+    find_outputs(im, scope, graph, results);
+  }
   im->b = outer;
-  for (size_t i = 0; i < graph->n_output && im->status == AICC_OK; i++) {
+  for (size_t i = 0; i < graph->n_output && im->status == AICC_OK && !im->split; i++) {
     if (!results[i]) {  // a node outside of the graph failed
       im->status = aicc_unsupported(im, n, "its inner graph yields what could not be imported");
     }
@@ -424,7 +448,7 @@ aicc_region *aicc_import_subgraph(aicc_importer *im, const aicc_onnx_node *n,
   return region;
 }
 
-// --- the model --------------------------------------------------------------------------------------
+// --- the model -----------------------------------------------------------------------------------
 
 static void check_versions(aicc_importer *im) {
   const aicc_loc loc = {.file = im->module->file};
@@ -448,7 +472,7 @@ static void import_model(aicc_importer *im) {
   check_versions(im);
   aicc_scope_bind_initializers(im, scope, graph);
   aicc_import_inputs(im, scope, graph);
-  aicc_import_nodes(im, scope, graph->node, graph->n_node);
+  import_graph_nodes(im, scope, graph);
   import_outputs(im, scope, graph);
   module->result_names = AICC_NEW_ARRAY(&module->arena, const char *, graph->n_output);
   for (size_t i = 0; i < graph->n_output; i++) {

@@ -1,9 +1,9 @@
 // ONNX -> graph IR: the walk over a model, and what the importer of one operator may use.
 //
 // A model is imported node by node, in an order in which values are defined before they are used. A
-// node whose operator, attribute or types aicc cannot handle is reported; its outputs become poison,
-// and nodes that read poison are skipped after a look at their operator, so that one run lists
-// everything a model needs that is missing.
+// node whose operator, attribute or types aicc cannot handle is reported; its outputs become
+// poison, and nodes that read poison are skipped after a look at their operator, so that one run
+// lists everything a model needs that is missing.
 //
 // An importer is a function import_NAME (ops/*.def names it in its rows):
 //
@@ -12,15 +12,15 @@
 //   }
 //
 // It need not check the numbers of inputs and outputs (the row does), nor results of the builder
-// (aicc_set_out does). Every attribute it asks for counts as handled; one that it did not ask for is
-// an error. Thread-compatible.
+// (aicc_set_out does). Every attribute it asks for counts as handled; one that it did not ask for
+// is an error. Thread-compatible.
 #ifndef AICC_FRONTEND_ONNX_IMPORT_H
 #define AICC_FRONTEND_ONNX_IMPORT_H
 
 #include "frontend/onnx_file.h"
 #include "ir/build.h"
 
-// --- entry ------------------------------------------------------------------------------------------
+// --- entry ---------------------------------------------------------------------------------------
 
 // --dim NAME=8: every dimension NAME of the inputs is 8.
 typedef struct aicc_import_dim {
@@ -57,9 +57,11 @@ void aicc_list_ops(FILE *out);
 // --list-ops --markdown: a table for each domain, one line an operator (docs/operators.md).
 void aicc_list_ops_markdown(FILE *out);
 
-// --- importers of operators -------------------------------------------------------------------------
+// --- importers of operators ----------------------------------------------------------------------
 
 typedef struct aicc_scope aicc_scope;  // the names one graph sees
+
+struct aicc_split;
 
 typedef struct aicc_importer {
   aicc_builder b;  // appends to the graph at hand; its location and origins are the node's
@@ -71,6 +73,9 @@ typedef struct aicc_importer {
   aicc_arena scratch;  // for the time of the import
   const Onnx__ModelProto *model;
   aicc_status status;  // worst so far
+  struct aicc_split *split;  // left by an If for the walk of its graph (import_if.c)
+  int splits;                // that the walk is in
+  bool may_split;            // for the next call of aicc_import_inline
 } aicc_importer;
 
 // One node of the model. Lists are without trailing omitted entries.
@@ -96,25 +101,26 @@ static inline aicc_value *aicc_in(const aicc_onnx_node *n, int i) {
 }
 // True if someone may read output |i|.
 bool aicc_wants_out(const aicc_onnx_node *n, int i);
-// States output |i|. A NULL value gives AICC_INVALID: the builder has reported why. Output names that
-// the node leaves out are ignored.
+// States output |i|. A NULL value gives AICC_INVALID: the builder has reported why. Output names
+// that the node leaves out are ignored.
 AICC_MUST_USE aicc_status aicc_set_out(aicc_importer *im, const aicc_onnx_node *n, int i,
                                        aicc_value *value);
 
-// Reports at the node and returns AICC_UNSUPPORTED (right, but not by aicc) or AICC_INVALID (wrong by
-// the standard). A full sentence without a period: "dilations with auto_pad".
+// Reports at the node and returns AICC_UNSUPPORTED (right, but not by aicc) or AICC_INVALID (wrong
+// by the standard). A full sentence without a period: "dilations with auto_pad".
 AICC_MUST_USE aicc_status aicc_unsupported(aicc_importer *im, const aicc_onnx_node *n,
                                            const char *format, ...) AICC_PRINTF(3, 4);
 AICC_MUST_USE aicc_status aicc_invalid(aicc_importer *im, const aicc_onnx_node *n,
                                        const char *format, ...) AICC_PRINTF(3, 4);
 
-// --- attributes: marked as handled; a wrong type is reported and fails the node ----------------------
+// --- attributes: marked as handled; a wrong type is reported and fails the node ------------------
+// Lists are NULL where they are absent.
 
 bool aicc_onnx_has(const aicc_onnx_node *n, const char *name);  // also marks it
 int64_t aicc_onnx_int(const aicc_onnx_node *n, const char *name, int64_t otherwise);
 float aicc_onnx_float(const aicc_onnx_node *n, const char *name, float otherwise);
 const char *aicc_onnx_string(const aicc_onnx_node *n, const char *name, const char *otherwise);
-const int64_t *aicc_onnx_ints(const aicc_onnx_node *n, const char *name, int *count);  // NULL: absent
+const int64_t *aicc_onnx_ints(const aicc_onnx_node *n, const char *name, int *count);
 const float *aicc_onnx_floats(const aicc_onnx_node *n, const char *name, int *count);
 const char *const *aicc_onnx_strings(const aicc_onnx_node *n, const char *name, int *count);
 const Onnx__GraphProto *aicc_onnx_graph(const aicc_onnx_node *n, const char *name);
@@ -123,7 +129,7 @@ const Onnx__TypeProto *aicc_onnx_type(const aicc_onnx_node *n, const char *name)
 const aicc_tensor *aicc_onnx_tensor_attr(const aicc_onnx_node *n, const char *name, bool *present);
 const Onnx__AttributeProto *aicc_onnx_attr(const aicc_onnx_node *n, const char *name);
 
-// --- helpers that many importers need -------------------------------------------------------------
+// --- helpers that many importers need ------------------------------------------------------------
 
 // |axis| counted from the start; AICC_INVALID (reported) where it is not in [-rank, rank).
 AICC_MUST_USE aicc_status aicc_axis(aicc_importer *im, const aicc_onnx_node *n, int64_t axis,
@@ -152,21 +158,21 @@ AICC_MUST_USE aicc_status aicc_import_tensor(aicc_importer *im, const Onnx__Tens
 AICC_MUST_USE aicc_status aicc_import_type(aicc_importer *im, const Onnx__TypeProto *proto,
                                            aicc_type *out);
 
-// A graph attribute as a fresh region: its parameters have the given types and stand for the graph's
-// inputs; its results are the graph's outputs. It sees the names around the node. NULL after reporting.
-// The caller attaches it to a node (aicc_node_add_region) or drops it, e.g. to import it once more
-// with other types.
+// A graph attribute as a fresh region: its parameters have the given types and stand for the
+// graph's inputs; its results are the graph's outputs. It sees the names around the node. NULL
+// after reporting. The caller attaches it to a node (aicc_node_add_region) or drops it, e.g. to
+// import it once more with other types.
 aicc_region *aicc_import_subgraph(aicc_importer *im, const aicc_onnx_node *n,
                                   const Onnx__GraphProto *graph, const aicc_type *param_types,
                                   int param_count);
-// The same without a region: the graph's nodes are appended where the builder stands, |inputs| stand
-// for its inputs, and |results| (one per output of the graph) receives its outputs.
+// The same without a region: the graph's nodes are appended where the builder stands, |inputs|
+// stand for its inputs, and |results| (one per output of the graph) receives its outputs.
 AICC_MUST_USE aicc_status aicc_import_inline(aicc_importer *im, const aicc_onnx_node *n,
                                              const Onnx__GraphProto *graph,
                                              aicc_value *const *inputs, int input_count,
                                              aicc_value **results);
 
-// --- the table ----------------------------------------------------------------------------------------
+// --- the table -----------------------------------------------------------------------------------
 
 typedef enum aicc_onnx_domain {
   AICC_DOMAIN_AI_ONNX, AICC_DOMAIN_AI_ONNX_ML, AICC_DOMAIN_MS, AICC_DOMAIN_TRAINING,

@@ -33,7 +33,7 @@ static aicc_status refuse_option(aicc_importer *im, const char *name, const char
   return AICC_INVALID;
 }
 
-// --- values of names --------------------------------------------------------------------------------
+// --- values of names -----------------------------------------------------------------------------
 
 static void set_value(input_dims *d, const char *name, int64_t value) {
   if (value < 0) {
@@ -96,7 +96,7 @@ static const int64_t *use_value(input_dims *d, const char *name) {
   return value;
 }
 
-// --- dimensions --------------------------------------------------------------------------------------
+// --- dimensions ----------------------------------------------------------------------------------
 
 static aicc_dim input_symbol(aicc_importer *im, const char *name) {
   const aicc_dim symbol = aicc_dim_symbol(im->dims, name);
@@ -127,8 +127,8 @@ static aicc_dim symbol_value(void *context, aicc_dim symbol) {
   return value ? aicc_dim_const(d->im->dims, *value) : input_symbol(d->im, name);
 }
 
-// A named dimension. Expressions of exporters ("past + seq") are understood where other inputs define
-// their parts; other texts are names as they stand.
+// A named dimension. Expressions of exporters ("past + seq") are understood where other inputs
+// define their parts; other texts are names as they stand.
 static aicc_dim param_dim(input_dims *d, const char *text) {
   aicc_dims *dims = d->im->dims;
   const int64_t *value = use_value(d, text);
@@ -159,7 +159,7 @@ static aicc_dim shape_dim(aicc_importer *im, input_dims *d, const dim_proto *dim
   return known ? aicc_dim_const(im->dims, dim->dim_value) : fresh_dim(im, prefix);
 }
 
-// --- types ---------------------------------------------------------------------------------------------
+// --- types ---------------------------------------------------------------------------------------
 
 static bool is_number(const dim_proto *dim) {
   return dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
@@ -230,7 +230,7 @@ aicc_status aicc_import_type(aicc_importer *im, const Onnx__TypeProto *proto, ai
   return import_type(im, proto, 0, out);
 }
 
-// --- inputs ----------------------------------------------------------------------------------------------
+// --- inputs --------------------------------------------------------------------------------------
 
 static aicc_status refuse_input(aicc_importer *im, const char *name, const char *reason,
                                 aicc_status status) {
@@ -247,9 +247,11 @@ static aicc_status check_dims(aicc_importer *im, const Onnx__ValueInfoProto *inp
     if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
         (dim->dim_value < -1 || dim->dim_value > most_in_dimension)) {
       return refuse_input(im, input->name,
-                          aicc_arena_printf(&im->scratch, "dimension %zu is %lld; it must be one of "
-                                            "0 .. 2^46, or -1 where it is not known", i,
-                                            (long long)dim->dim_value), AICC_INVALID);
+                          aicc_arena_printf(&im->scratch,
+                                            "dimension %zu is %lld; it must be one of 0 .. 2^46, "
+                                            "or -1 where it is not known",
+                                            i, (long long)dim->dim_value),
+                          AICC_INVALID);
     }
   }
   return AICC_OK;
@@ -296,8 +298,10 @@ static aicc_status tensor_input_type(input_dims *d, const Onnx__ValueInfoProto *
   aicc_dtype dtype;
   if (!aicc_dtype_from_onnx(proto->elem_type, &dtype)) {
     return refuse_input(im, input->name,
-                        aicc_arena_printf(&im->scratch, "its element type, %d, is not one aicc knows",
-                                          (int)proto->elem_type), AICC_UNSUPPORTED);
+                        aicc_arena_printf(&im->scratch,
+                                          "its element type, %d, is not one aicc knows",
+                                          (int)proto->elem_type),
+                        AICC_UNSUPPORTED);
   }
   AICC_TRY(check_dims(im, input));
   if (option) {

@@ -21,7 +21,8 @@ enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 #define ONNX_OP(domain, type, since, until, in_least, in_most, out_least, out_most, importer,     \
                 payload)                                                                          \
   _Static_assert((since) >= 1 && (until) >= (since), #type ": versions");                         \
-  _Static_assert((in_least) >= 0 && ((in_most) == -1 || (in_most) >= (in_least)), #type ": inputs"); \
+  _Static_assert((in_least) >= 0 && ((in_most) == -1 || (in_most) >= (in_least)),                 \
+                 #type ": inputs");                                                               \
   _Static_assert((out_least) >= 0 && ((out_most) == -1 || (out_most) >= (out_least)),             \
                  #type ": outputs");
 #include "frontend/onnx_ops.def"
@@ -69,7 +70,7 @@ const aicc_onnx_op *aicc_onnx_op_find(aicc_onnx_domain domain, const char *type,
   return NULL;
 }
 
-// --- lists ----------------------------------------------------------------------------------------
+// --- lists ---------------------------------------------------------------------------------------
 
 void aicc_list_ops(FILE *out) {
   for (int i = 0; i < ROW_COUNT; i++) {
@@ -124,9 +125,9 @@ static size_t count_domain(const listed_op *ops, size_t count, aicc_onnx_domain 
 void aicc_list_ops_markdown(FILE *out) {
   listed_op ops[ROW_COUNT];
   const size_t count = merge_rows(ops);
-  fputs("# Operators\n\nPrinted by `aicc --list-ops --markdown`. Versions are those of the domain's "
-        "operator set\nthat are imported. ONNX functions, a model's own too, are inlined and need no "
-        "row here.\n",
+  fputs("# Operators\n\n"
+        "Printed by `aicc --list-ops --markdown`. Versions are those of the domain's operator set\n"
+        "that are imported. ONNX functions, a model's own too, are inlined and need no row here.\n",
         out);
   for (size_t i = 0; i < count; i++) {
     const listed_op *op = &ops[i];

@@ -1,9 +1,9 @@
 // ONNX tensors: from a TensorProto to an element type, dimensions and bytes in aicc's layout.
 //
 // Whatever way the file stores a tensor (raw bytes, typed lists, another file, packed sub-byte
-// elements), the result is row-major, little endian, elements as ir/dtype.h lays them out. Large raw
-// data is not copied: the result is a view of the mapped file, whose address need not be a multiple
-// of the element's size (protobuf aligns nothing): see aicc_view_align.
+// elements), the result is row-major, little endian, elements as ir/dtype.h lays them out. Large
+// raw data is not copied: the result is a view of the mapped file, whose address need not be a
+// multiple of the element's size (protobuf aligns nothing): see aicc_view_align.
 #ifndef AICC_FRONTEND_ONNX_TENSOR_H
 #define AICC_FRONTEND_ONNX_TENSOR_H
 

@@ -11,7 +11,14 @@ static const uint64_t ref_magic = 0x8A1CC0DE5EEDF11Eull;
 enum { LENGTH_BYTES = 5 };  // reserved for a message's length, which is known after its content
 
 // Wire types.
-enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_LENGTH = 2, WIRE_GROUP = 3, WIRE_GROUP_END = 4, WIRE_32 = 5 };
+enum {
+  WIRE_VARINT = 0,
+  WIRE_64 = 1,
+  WIRE_LENGTH = 2,
+  WIRE_GROUP = 3,
+  WIRE_GROUP_END = 4,
+  WIRE_32 = 5,
+};
 
 typedef struct wire_field {
   uint32_t number;

@@ -2,9 +2,9 @@
 // which large tensor data is replaced by short references into the file.
 //
 // protobuf-c copies every bytes field to the heap; on the slim copy that costs nothing, and the
-// weights are later read through the mapping. The walk also checks what protobuf-c does not check or
-// reports badly: lengths, wire types, nesting, size. Invariant: what the walk accepts contains no
-// reference but those it wrote itself.
+// weights are later read through the mapping. The walk also checks what protobuf-c does not check
+// or reports badly: lengths, wire types, nesting, size. Invariant: what the walk accepts contains
+// no reference but those it wrote itself.
 #ifndef AICC_FRONTEND_ONNX_WIRE_H
 #define AICC_FRONTEND_ONNX_WIRE_H
 

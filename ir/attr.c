@@ -34,6 +34,18 @@ static void make_room(aicc_arena *arena, aicc_node *node) {
   node->attrs = grown;
 }
 
+void aicc_attrs_copy(aicc_module *module, aicc_node *to, const aicc_node *from) {
+  int room = 2;  // as much as make_room takes to be there
+  while (room < from->attr_count) {
+    room *= 2;
+  }
+  to->attrs = AICC_NEW_ARRAY(&module->arena, aicc_attr, room);
+  to->attr_count = from->attr_count;
+  if (from->attr_count) {
+    memcpy(to->attrs, from->attrs, (size_t)from->attr_count * sizeof *to->attrs);
+  }
+}
+
 // The node's attribute |key|, made where it is absent.
 static aicc_attr *attr_place(aicc_module *module, aicc_node *node, aicc_attr_key key,
                              aicc_attr_kind kind) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 enum { ALIGN = 64 };
@@ -14,7 +15,7 @@ enum { ALIGN = 64 };
 struct aicc_buf {
   uint8_t *data;
   size_t size;
-  bool mapped;
+  bool mapped, read_only;
   atomic_uint count;
 };
 
@@ -27,6 +28,7 @@ static aicc_buf *buf_create(uint8_t *data, size_t size, bool mapped) {
   buf->data = data;
   buf->size = size;
   buf->mapped = mapped;
+  buf->read_only = mapped;
   atomic_init(&buf->count, 1);
   return buf;
 }
@@ -36,6 +38,46 @@ aicc_buf *aicc_buf_create_heap(size_t size) {
   void *data = NULL;
   const int error = posix_memalign(&data, ALIGN, size ? size : 1);
   return buf_create(error ? NULL : data, size, false);
+}
+
+// A new file of |size| bytes without a name, on a disk that has room for it; -1: there is none.
+static int spill_file(size_t size) {
+  enum { TMPFS = 0x01021994, RAMFS = (int)0x858458f6 };
+  const char *folder = getenv("TMPDIR");
+  folder = folder && *folder ? folder : "/var/tmp";
+  char path[4096];
+  const int length = snprintf(path, sizeof path, "%s/aicc-XXXXXX", folder);
+  struct statfs info;
+  if (length >= (int)sizeof path || statfs(folder, &info) != 0 || info.f_type == TMPFS ||
+      (int)info.f_type == RAMFS) {
+    return -1;
+  }
+  const int file = mkostemp(path, O_CLOEXEC);
+  if (file < 0) {
+    return -1;
+  }
+  unlink(path);
+  // Blocks that are reserved here cannot be missing when a page is written.
+  if (posix_fallocate(file, 0, (off_t)size) != 0) {
+    close(file);
+    return -1;
+  }
+  return file;
+}
+
+aicc_buf *aicc_buf_create_large(size_t size) {
+  const int file = size >= AICC_BUF_LARGE ? spill_file(size) : -1;
+  if (file < 0) {
+    return aicc_buf_create_heap(size);
+  }
+  void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  close(file);
+  if (data == MAP_FAILED) {
+    return aicc_buf_create_heap(size);
+  }
+  aicc_buf *buf = buf_create(data, size, true);
+  buf->read_only = false;
+  return buf;
 }
 
 aicc_buf *aicc_buf_create_copy(const void *data, size_t size) {
@@ -100,7 +142,7 @@ void aicc_buf_release(aicc_buf *buf) {
 
 const uint8_t *aicc_buf_data(const aicc_buf *buf) { return buf->data; }
 uint8_t *aicc_buf_data_mut(aicc_buf *buf) {
-  AICC_ASSERT(!buf->mapped);
+  AICC_ASSERT(!buf->read_only);
   return buf->data;
 }
 size_t aicc_buf_size(const aicc_buf *buf) { return buf->size; }
@@ -112,7 +154,8 @@ aicc_view aicc_view_align(aicc_view view, size_t alignment) {
     aicc_buf_retain(view.buf);
     return view;
   }
-  aicc_buf *copy = aicc_buf_create_copy(aicc_view_data(view), view.size);
+  aicc_buf *copy = aicc_buf_create_large(view.size);
+  memcpy(copy->data, aicc_view_data(view), view.size);
   aicc_view_forget(view);  // else large tensors would be in memory twice
   return (aicc_view){.buf = copy, .offset = 0, .size = view.size};
 }
@@ -125,7 +168,7 @@ void aicc_view_forget(aicc_view view) {
   const uintptr_t start = ((uintptr_t)aicc_view_data(view) + page - 1) / page * page;
   const uintptr_t end = (uintptr_t)(aicc_view_data(view) + view.size) / page * page;
   if (start < end) {
-    // A read-only mapping has nothing to lose; a refusal costs memory, not correctness.
+    // What a mapping holds is in its file; a refusal costs memory, not correctness.
     (void)madvise((void *)start, end - start, MADV_DONTNEED);
   }
 }

@@ -201,20 +201,30 @@ uint8_t aicc_f32_to_f8(aicc_dtype t, float value, bool saturate) {
   X(I64, int64_t) X(U8, uint8_t) X(U16, uint16_t) X(U32, uint32_t) X(U64, uint64_t)      \
   X(BOOL, uint8_t) X(I4, int8_t) X(U4, uint8_t) X(I2, int8_t) X(U2, uint8_t)
 
+// One for each type: element |index|, at any address.
+#define X(name, ctype)                                                    \
+  static ctype load_##name(const void *data, size_t index) {              \
+    ctype value;                                                          \
+    memcpy(&value, (const char *)data + index * sizeof value, sizeof value); \
+    return value;                                                         \
+  }
+PLAIN_TYPES(X)
+#undef X
+
 static double small_type_get(aicc_dtype t, const void *data, size_t index) {
   if (t == AICC_F16) {
-    return (double)aicc_f16_to_f32(((const uint16_t *)data)[index]);
+    return (double)aicc_f16_to_f32(load_U16(data, index));
   }
   if (t == AICC_BF16) {
-    return (double)aicc_bf16_to_f32(((const uint16_t *)data)[index]);
+    return (double)aicc_bf16_to_f32(load_U16(data, index));
   }
-  return (double)aicc_f8_to_f32(t, ((const uint8_t *)data)[index]);
+  return (double)aicc_f8_to_f32(t, load_U8(data, index));
 }
 
 double aicc_get_f64(aicc_dtype t, const void *data, size_t index) {
   switch (t) {
 #define X(name, ctype) \
-  case AICC_##name: return (double)((const ctype *)data)[index];
+  case AICC_##name: return (double)load_##name(data, index);
     PLAIN_TYPES(X)
 #undef X
     default: return small_type_get(t, data, index);
@@ -224,7 +234,7 @@ double aicc_get_f64(aicc_dtype t, const void *data, size_t index) {
 int64_t aicc_get_i64(aicc_dtype t, const void *data, size_t index) {
   switch (t) {
 #define X(name, ctype) \
-  case AICC_##name: return (int64_t)((const ctype *)data)[index];
+  case AICC_##name: return (int64_t)load_##name(data, index);
     PLAIN_TYPES(X)
 #undef X
     default: return (int64_t)small_type_get(t, data, index);

@@ -126,6 +126,7 @@ typedef struct attention {
   int64_t batch, heads, groups, s, t, d, e;
   double scale, softcap;
   bool causal;
+  int64_t past;
   const char *mode;
   const double *q, *k, *v, *bias;
   int64_t bias_strides[4];
@@ -154,6 +155,12 @@ static aicc_status read_attention(aicc_eval_call *call, attention *at) {
       .v = aicc_eval_all_f64(call, v),
   };
   at->scale = at->scale == 0 ? 1 / sqrt((double)at->d) : at->scale;
+  int count = 0;
+  const aicc_dim *past = aicc_get_dims(call->node, AICC_ATTR_PAST, &count);
+  at->past = at->t - at->s;
+  if (count == 1) {
+    AICC_TRY(aicc_eval_dim(call, past[0], &at->past));
+  }
   if (call->node->in_count < 4 || !call->in[3]) {
     return AICC_OK;
   }
@@ -184,7 +191,7 @@ static void score_row(const attention *at, int64_t b, int64_t h, int64_t i, doub
       sum += at->bias[b * at->bias_strides[0] + h * at->bias_strides[1] +
                       i * at->bias_strides[2] + j * at->bias_strides[3]];
     }
-    row[j] = at->causal && j > i + at->t - at->s ? -(double)INFINITY : sum;
+    row[j] = at->causal && j > i + at->past ? -(double)INFINITY : sum;
   }
 }
 

@@ -21,9 +21,24 @@ aicc_status aicc_eval_value_create(aicc_dtype dtype, int rank, const int64_t *sh
     AICC_EMIT(diags, E0250, &loc, "tensor", "its size is negative or more than a terabyte");
     return AICC_RESOURCE;
   }
-  out->buf = aicc_buf_create_heap((size_t)bytes);
+  out->buf = aicc_buf_create_large((size_t)bytes);
   out->data = aicc_buf_data_mut(out->buf);
   return AICC_OK;
+}
+
+// Bytes of a mapped file stand anywhere; operators read them as numbers.
+static void align(aicc_eval_value *value) {
+  const size_t size = aicc_dtype_size(value->dtype), alignment = size < 8 ? size : 8;
+  if (!value->buf || (uintptr_t)value->data % alignment == 0) {
+    return;
+  }
+  const size_t offset = (size_t)((const uint8_t *)value->data - aicc_buf_data(value->buf));
+  const aicc_view view = {.buf = value->buf, .offset = offset,
+                          .size = (size_t)aicc_eval_value_count(value) * size};
+  const aicc_view aligned = aicc_view_align(view, alignment);
+  aicc_buf_release(value->buf);
+  value->buf = aligned.buf;
+  value->data = (void *)(uintptr_t)aicc_view_data(aligned);
 }
 
 void aicc_eval_value_from_tensor(const aicc_tensor *tensor, aicc_eval_value *out) {
@@ -38,6 +53,7 @@ void aicc_eval_value_from_tensor(const aicc_tensor *tensor, aicc_eval_value *out
   for (int d = 0; d < tensor->rank; d++) {
     out->shape[d] = tensor->shape[d];
   }
+  align(out);
 }
 
 void aicc_eval_value_copy(const aicc_eval_value *value, aicc_eval_value *out) {

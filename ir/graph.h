@@ -67,12 +67,13 @@ typedef struct aicc_type {
 } aicc_type;
 
 // Constant tensor. Elements are dense, row-major, in memory layout of the type (dtype.def).
-// Either |data| in the module's arena or static memory (buf NULL), or a view into |buf|.
+// Either |data| in the module's arena or static memory (buf NULL), or a view into |buf|. Numbers in a
+// mapped file may stand at any address: aicc_get_f64 and aicc_eval_value_from_tensor see to that.
 typedef struct aicc_tensor {
   aicc_dtype dtype;
   int rank;
   const int64_t *shape;
-  const void *data;  // size = product of shape * element size; aligned to its element size
+  const void *data;  // size = product of shape * element size
   aicc_buf *buf;     // retained by the module; NULL: data is in the arena
 } aicc_tensor;
 
@@ -221,6 +222,8 @@ uint32_t *aicc_count_uses(const aicc_module *module, aicc_arena *arena);
 
 const aicc_attr *aicc_attr_find(const aicc_node *node, aicc_attr_key key);  // NULL: absent
 void aicc_attr_remove(aicc_node *node, aicc_attr_key key);
+// Gives |to|, which has none, the attributes of |from|; both may be changed from then on.
+void aicc_attrs_copy(aicc_module *module, aicc_node *to, const aicc_node *from);
 void aicc_set_int(aicc_module *module, aicc_node *node, aicc_attr_key key, int64_t value);
 void aicc_set_float(aicc_module *module, aicc_node *node, aicc_attr_key key, double value);
 void aicc_set_string(aicc_module *module, aicc_node *node, aicc_attr_key key, const char *value);

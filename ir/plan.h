@@ -58,6 +58,10 @@ typedef enum aicc_seq_op {
   AICC_SEQ_AT,          // VARIABLE slot = item dim of slot2; its dims' symbols are assigned
   AICC_SEQ_RELEASE,     // slot
   AICC_SEQ_OUTPUT,      // output |index| = sequence slot
+  // An optional is a sequence handle or null: of a sequence that itself, of a tensor one of one item.
+  AICC_SEQ_NONE,        // slot = null
+  AICC_SEQ_HAS,         // symbol = whether slot2 is not null
+  AICC_SEQ_GIVEN,       // slot = graph input |index|, an optional tensor whose data is slot2
 } aicc_seq_op;
 
 typedef struct aicc_step_arg {

@@ -4,7 +4,7 @@
 static const char *const slot_kinds[] = {"input", "output", "const", "buffer", "heap",
                                          "alias", "variable", "sequence"};
 static const char *const seq_ops[] = {"empty", "insert", "erase", "length", "at", "release",
-                                      "output"};
+                                      "output", "none", "has", "given"};
 
 typedef struct printer {
   const aicc_plan *plan;

@@ -8,16 +8,19 @@
 //
 // Numbers by which q and k are multiplied join the scale; keys and values copied for several query
 // heads are taken before the copy. Not taken: scores or probabilities that are used otherwise too,
-// sizes of heads that are not known, other types than f32 and f16. Of f16 the scaled q and k and the
-// probabilities are no longer rounded: results differ by roundings of f16, and come nearer to the true
-// ones. bf16 stays in pieces: its roundings are seen in results (the official cases expect them).
+// sizes of heads that are not known, other types than f32, f16 and, on GPUs, bf16. Of 16-bit types the
+// scaled q and k and the probabilities are no longer rounded: results differ by roundings, and come
+// nearer to the true ones. On CPUs bf16 stays in pieces: its roundings are seen in results (the official
+// cases expect them), and there is no matrix instruction to gain.
 //
-// Only for CPUs: the kernel's lanes and local memory are made for them.
+// On GPUs heads also have to fit what a block of the machine has (schedule_attention.h).
 #include <math.h>
 
+#include "passes/attention_causal.h"
+#include "passes/schedule_attention.h"
 #include "passes/simplify.h"
 
-enum { MAX_HEAD = 256 };
+enum { MAX_HEAD = AICC_ATTENTION_HEAD_MAX };
 
 typedef struct attention {
   aicc_pass_context *pass;
@@ -28,6 +31,8 @@ typedef struct attention {
   aicc_value *q, *k, *v, *bias, *mask, *scores;
   aicc_dtype bias_type;
   double scale, softcap, fill;
+  bool causal;
+  aicc_dim past;              // of a causal limit
   const char *mode;
   int count;
 } attention;
@@ -249,21 +254,34 @@ static aicc_value *strip(attention *a, aicc_value *value, bool shared) {
   }
 }
 
+static bool machine_takes(const attention *a, aicc_dtype type, int64_t d, int64_t e) {
+  const aicc_machine *machine = a->pass->machine;
+  if (d > MAX_HEAD || e > MAX_HEAD) {
+    return false;
+  }
+  if (!machine || machine->kind == AICC_MACHINE_CPU) {
+    return type == AICC_F32 || type == AICC_F16;
+  }
+  const aicc_attention_shape shape = {.type = type, .d = (int)d, .e = (int)e, .queries = -1};
+  aicc_attention_schedule schedule;
+  return aicc_attention_choose(&shape, machine, &schedule);
+}
+
 static bool fits(const attention *a) {
   const aicc_dims *dims = a->module->dims;
   const aicc_type *q = &a->q->type, *k = &a->k->type, *v = &a->v->type;
   const aicc_dtype type = q->dtype;
   int64_t heads, groups, d, e;
   if (q->rank != 4 || k->rank != 4 || v->rank != 4 || k->dtype != type || v->dtype != type ||
-      (type != AICC_F32 && type != AICC_F16)) {
+      (type != AICC_F32 && type != AICC_F16 && type != AICC_BF16)) {
     return false;
   }
   return aicc_dim_is_const(dims, q->dims[1], &heads) && heads > 0 &&
          aicc_dim_is_const(dims, k->dims[1], &groups) && groups > 0 && heads % groups == 0 &&
          k->dims[1] == v->dims[1] && q->dims[0] == k->dims[0] && q->dims[0] == v->dims[0] &&
          k->dims[2] == v->dims[2] && q->dims[3] == k->dims[3] &&
-         aicc_dim_is_const(dims, q->dims[3], &d) && d <= MAX_HEAD && d > 0 &&
-         aicc_dim_is_const(dims, v->dims[3], &e) && e <= MAX_HEAD && e > 0;
+         aicc_dim_is_const(dims, q->dims[3], &d) && d > 0 &&
+         aicc_dim_is_const(dims, v->dims[3], &e) && e > 0 && machine_takes(a, type, d, e);
 }
 
 // The mask joins the bias: the fill where it is false. Where scores are small beside the fill, as
@@ -282,13 +300,51 @@ static aicc_value *make_bias(attention *a) {
   return bias && bias->type.rank <= most ? bias : NULL;
 }
 
+// A bias that is 0 or a low number is a mask.
+static void unfold_bias(attention *a) {
+  const aicc_node *select = def_of(a->bias, AICC_OP_SELECT);
+  double fill;
+  if (!a->mask && select && is_number(select->in[1], 0) &&
+      aicc_simplify_splat(select->in[2], &fill) && fill < -1e4) {
+    a->mask = select->in[0];
+    a->fill = fill;
+    a->bias = NULL;
+  }
+}
+
+// Kernels skip the keys that a causal limit hides. What is hidden by -inf stays so; a finite number is
+// one too low to be seen only where each row has a key that is not hidden.
+static void take_limit(attention *a) {
+  aicc_dims *dims = a->module->dims;
+  const aicc_type *scores = &a->scores->type;
+  aicc_causal found;
+  if (!a->mask || scores->rank < 2 ||
+      !aicc_find_causal(a->module, a->mask, scores->dims[scores->rank - 2],
+                        scores->dims[scores->rank - 1], &found)) {
+    return;
+  }
+  const bool always = !found.rest && !a->bias &&
+                      aicc_dim_ge(dims, found.past, aicc_dim_const(dims, 0));
+  if (always || isinf(a->fill)) {
+    a->causal = true;
+    a->past = found.past;
+    a->mask = found.rest;
+  }
+}
+
 static aicc_value *make_node(attention *a, const aicc_node *outer) {
+  unfold_bias(a);
+  take_limit(a);
   aicc_value *bias = make_bias(a);
   aicc_value *in[] = {a->q, a->k, a->v, bias};
   aicc_node *node = aicc_node_create(a->module, AICC_OP_ATTENTION, in, bias ? 4 : 3, 1);
   aicc_set_float(a->module, node, AICC_ATTR_SCALE, a->scale);
   if (a->softcap > 0) {
     aicc_set_float(a->module, node, AICC_ATTR_SOFTCAP, a->softcap);
+  }
+  if (a->causal) {
+    aicc_set_int(a->module, node, AICC_ATTR_CAUSAL, 1);
+    aicc_set_dims(a->module, node, AICC_ATTR_PAST, &a->past, 1);
   }
   aicc_set_string(a->module, node, AICC_ATTR_MODE, a->mode);
   node->out[0]->type = outer->out[0]->type;
@@ -305,6 +361,7 @@ static void visit(void *context, aicc_node *node) {
   a->bias = a->mask = NULL;
   a->scale = 1;
   a->softcap = 0;
+  a->causal = false;
   a->scores = softmax_of(a, node->in[0]);
   aicc_node *product = a->scores ? product_of(a, a->scores) : NULL;
   if (!product || product->parent != node->parent) {
@@ -332,9 +389,6 @@ static void visit(void *context, aicc_node *node) {
 
 aicc_status aicc_pass_attention(aicc_pass_context *pass) {
   attention a = {.pass = pass, .module = pass->module};
-  if (pass->machine && pass->machine->kind != AICC_MACHINE_CPU) {
-    return AICC_OK;
-  }
   a.b = (aicc_builder){.module = pass->module, .diags = pass->diags};
   a.uses = aicc_count_uses(pass->module, pass->scratch);
   aicc_region_visit(pass->module->body, visit, &a);

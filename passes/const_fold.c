@@ -7,8 +7,8 @@
 // Limits, so that a fold never costs more than it saves:
 //   - a result over 1 MB may be at most as large as the constants it comes from, so that
 //     a broadcast or a widening cast of weights stays for the kernels to do;
-//   - all results over 1 MB together may take 256 MB: folds copy weights from the mapped file to
-//     the heap.
+//   - all results over 1 MB together may take 256 MB: folds copy weights, to the heap or, where they
+//     are large, to a file (aicc_buf_create_large).
 // A node that cannot be evaluated (an index out of range) is left for run time to report.
 #include <string.h>
 
@@ -84,27 +84,40 @@ static bool foldable_kind(const aicc_node *node, int64_t bytes) {
   }
 }
 
-// A large weight turned for matrix multiplies alone: they read it either way, so turning it here would
-// only cost a second copy.
-static bool is_matrix_turn(const aicc_node *node) {
+// Whether |value| is read by |region| from |node| on, or in the regions inside; *other: by anything
+// but a matrix multiply as its second operand.
+static bool is_read(const aicc_region *region, const aicc_node *node, const aicc_value *value,
+                    bool *other) {
+  bool any = false;
+  for (int i = 0; i < region->result_count; i++) {
+    any = any || region->results[i] == value;
+  }
+  *other = *other || any;
+  for (; node; node = node->next) {
+    for (int i = 0; i < node->in_count; i++) {
+      if (node->in[i] == value) {
+        any = true;
+        *other = *other || node->op != AICC_OP_MATMUL || i != 1;
+      }
+    }
+    for (int r = 0; r < node->region_count; r++) {
+      any = is_read(node->regions[r], node->regions[r]->first, value, other) || any;
+    }
+  }
+  return any;
+}
+
+// A large result that is better not stored: one that nothing reads, or a weight turned for matrix
+// multiplies alone, which read it either way: turning it here would only cost a second copy.
+static bool is_wasted(const aicc_node *node) {
   int rank;
   const int64_t *perm =
       node->op == AICC_OP_TRANSPOSE ? aicc_get_ints(node, AICC_ATTR_PERM, &rank) : NULL;
-  if (!perm || rank != 2 || perm[0] != 1) {
-    return false;
+  bool any = false, other = !perm || rank != 2 || perm[0] != 1;
+  for (int i = 0; i < node->out_count; i++) {
+    any = is_read(node->parent, node->next, node->out[i], &other) || any;
   }
-  bool used = false;
-  for (const aicc_node *user = node->next; user; user = user->next) {
-    for (int i = 0; i < user->in_count; i++) {
-      if (user->in[i] == node->out[0]) {
-        if (user->op != AICC_OP_MATMUL || i != 1) {
-          return false;
-        }
-        used = true;
-      }
-    }
-  }
-  return used;
+  return !any || !other;
 }
 
 static bool should_compute(const fold *f, const aicc_node *node) {
@@ -119,7 +132,7 @@ static bool should_compute(const fold *f, const aicc_node *node) {
   return node->out_count > 0 && foldable_kind(node, results) && constant_attrs(module, node) &&
          constant_operands(module, node, &operands) &&
          (results <= LARGE_BYTES ||
-          (!is_matrix_turn(node) && results <= operands && f->spent + results <= BUDGET_BYTES));
+          (!is_wasted(node) && results <= operands && f->spent + results <= BUDGET_BYTES));
 }
 
 static void add_const(fold *f, aicc_node *node, int index, const aicc_eval_value *result) {
@@ -145,6 +158,15 @@ static void add_const(fold *f, aicc_node *node, int index, const aicc_eval_value
   }
 }
 
+// Large bytes leave memory until they are written to the model.
+static void forget(const aicc_eval_value *value) {
+  const int64_t bytes = aicc_eval_value_count(value) * (int64_t)aicc_dtype_size(value->dtype);
+  if (value->buf && bytes > LARGE_BYTES) {
+    const size_t offset = (size_t)((const uint8_t *)value->data - aicc_buf_data(value->buf));
+    aicc_view_forget((aicc_view){.buf = value->buf, .offset = offset, .size = (size_t)bytes});
+  }
+}
+
 static bool compute(fold *f, aicc_node *node) {
   aicc_module *module = f->pass->module;
   aicc_arena *scratch = f->pass->scratch;
@@ -167,9 +189,13 @@ static bool compute(fold *f, aicc_node *node) {
         aicc_eval_value_count(&out[i]) * (int64_t)aicc_dtype_size(out[i].dtype);
     f->spent += bytes > LARGE_BYTES ? bytes : 0;
     add_const(f, node, i, &out[i]);
+    forget(&out[i]);
     aicc_eval_value_deinit(&out[i]);
   }
   for (int i = 0; i < node->in_count; i++) {
+    if (node->in[i]) {
+      forget(&in[i]);
+    }
     aicc_eval_value_deinit(&in[i]);
   }
   f->computed += done;

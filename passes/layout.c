@@ -98,12 +98,10 @@ static const int64_t *sinking_perm(const aicc_node *node, int rank) {
   return NULL;
 }
 
-// A copy of |node| on other operands, its attributes shared until they are set.
+// A copy of |node| on other operands.
 static aicc_node *rebuilt(aicc_layout *l, const aicc_node *node, aicc_value **in) {
   aicc_node *copy = aicc_node_create(l->module, node->op, in, node->in_count, 1);
-  copy->attrs = aicc_arena_memdup(&l->module->arena, node->attrs,
-                                  (size_t)node->attr_count * sizeof *node->attrs);
-  copy->attr_count = node->attr_count;
+  aicc_attrs_copy(l->module, copy, node);
   return copy;
 }
 

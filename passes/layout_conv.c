@@ -70,9 +70,7 @@ void aicc_layout_conv(aicc_layout *l, aicc_node *node) {
   x = l->pads_inside ? x : pad_spatial(l, x, node, spatial);
   aicc_value *in[] = {x, node->in[1], node->in_count > 2 ? node->in[2] : NULL};
   aicc_node *conv = aicc_node_create(l->module, AICC_OP_CONV, in, node->in_count, 1);
-  conv->attrs = aicc_arena_memdup(&l->module->arena, node->attrs,
-                                  (size_t)node->attr_count * sizeof *node->attrs);
-  conv->attr_count = node->attr_count;
+  aicc_attrs_copy(l->module, conv, node);
   aicc_set_string(l->module, conv, AICC_ATTR_LAYOUT, "nhwc");
   if (!l->pads_inside) {
     aicc_attr_remove(conv, AICC_ATTR_PADS);

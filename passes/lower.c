@@ -330,6 +330,9 @@ static void finish_outputs(aicc_lower *lw) {
     if (lw->plan->outputs[i] != AICC_NO_SLOT) {
       continue;
     }
+    if (aicc_lower_optional_output(lw, value, i)) {
+      continue;
+    }
     if (value->type.kind != AICC_TYPE_TENSOR) {
       const aicc_slot from = aicc_lower_slot(lw, value);
       aicc_step *step = aicc_lower_step(lw, AICC_STEP_SEQUENCE);
@@ -381,6 +384,7 @@ aicc_plan *aicc_lower_module(aicc_module *module, const aicc_machine *machine, F
   }
   assign_outputs(&lw);
   aicc_lower_step(&lw, AICC_STEP_SEGMENT);
+  aicc_lower_optional_inputs(&lw);
   aicc_lower_region(&lw, module->body);
   finish_outputs(&lw);
   place_constants(plan);

@@ -4,8 +4,11 @@
 //   lower_control.c if, loop, sequences
 //   lower_memory.c  lives of buffers
 //   lower_kernel.c  one kernel in the making: parameters, sizes, launching
+//   lower_place.c   where elements lie that are only looked at through views
 //   lower_elem.c    one element of a value as a scalar expression (all fused arithmetic and moves)
+//   lower_vector.c  several neighbouring elements in one lane of a GPU
 //   lower_map.c lower_row.c lower_matmul.c lower_conv.c   the group kinds
+//   lower_gpu_map.c lower_gpu_row.c                       two of them on GPUs
 //   lower_own.c     operators with kernels of their own (library text in passes/kernels/*.kir)
 #ifndef AICC_PASSES_LOWER_H
 #define AICC_PASSES_LOWER_H
@@ -58,6 +61,10 @@ aicc_dim aicc_lower_read(aicc_lower *lw, const aicc_value *value, int index);
 void aicc_lower_region(aicc_lower *lw, aicc_region *region);
 void aicc_lower_unsupported(aicc_lower *lw, const aicc_node *node, const char *rule);
 bool aicc_lower_control(aicc_lower *lw, aicc_node *node);  // false: not one of its operators
+// Optional tensors at the border of the graph (sequences need nothing). The second: false where output
+// |index| is none.
+void aicc_lower_optional_inputs(aicc_lower *lw);
+bool aicc_lower_optional_output(aicc_lower *lw, const aicc_value *value, int index);
 void aicc_lower_lives(aicc_plan *plan);  // lower_memory.c: numbers steps, fills first and last
 
 // --- lower_kernel.c ---------------------------------------------------------------------------------
@@ -67,6 +74,11 @@ typedef struct lk_memo {
   kir_val index[AICC_MAX_RANK];
   kir_val guard, result;
 } lk_memo;
+
+// Where an element lies: number |linear| of |buffer|.
+typedef struct lk_place {
+  kir_val buffer, linear;
+} lk_place;
 
 // A kernel being built.
 typedef struct lower_kernel {
@@ -84,7 +96,9 @@ typedef struct lower_kernel {
   size_t bound_count, bound_capacity, bound_to_count, bound_to_capacity;
   lk_memo *memo;              // elements computed in the open blocks
   size_t memo_count, memo_capacity;
+  lk_place *seek;             // not NULL: an element in memory is placed here, not loaded (lk_find)
   const char *schedule;       // for reports and the printed plan; or NULL
+  struct lk_vector *vector;   // lower_vector.h: several elements of a lane in the making, or NULL
 } lower_kernel;
 
 void lk_begin(lower_kernel *lk, aicc_lower *lw, const char *name, const char *kind,
@@ -117,6 +131,12 @@ kir_val lk_elem(lower_kernel *lk, const aicc_value *value, const kir_val *index)
 kir_val lk_linear(lower_kernel *lk, const aicc_type *type, const kir_val *index);
 kir_val lk_load(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val linear);
 void lk_store(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val linear, kir_val value);
+// lower_place.c: where element |index| of |value| lies, seen through views; false: it is computed, or
+// chosen among several places. Adds index arithmetic alone.
+bool lk_find(lower_kernel *lk, const aicc_value *value, const kir_val *index, lk_place *out);
+// The most neighbours, 1 or a power of two up to |most|, that one access may move where |linear| grows
+// with |var| and |var| is a multiple of their number: they are adjacent and aligned.
+int lk_neighbours(const lower_kernel *lk, kir_val linear, kir_val var, int most);
 // The neutral element of a reduction in its compute type, and one folding step.
 kir_val lk_neutral(lower_kernel *lk, aicc_op reduce, aicc_dtype dtype);
 aicc_op lk_fold_op(aicc_op reduce);

@@ -20,31 +20,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "passes/lower_own.h"
+#include "passes/lower_attention.h"
 
 enum {
   MAX_KEYS = 96,     // of a block
   FEW_QUERIES = 8,   // fewer have a kernel of their own, of blocks of
   FEW_KEYS = 256
 };
-
-typedef struct attend {
-  aicc_lower *lw;
-  lower_kernel lk;
-  aicc_node *group;
-  const aicc_node *node;
-  const aicc_value *q, *k, *v, *bias;
-  int64_t d, e, heads, per_group;
-  int width, nv, mr, rows, keys;    // vectors and query rows, broadcast rows, keys of a block
-  double scale, softcap;
-  bool causal;
-  const char *mode;
-  kir_val b, h, g, s0, s_size, t_size;
-  kir_val row[8];                   // the query of each vector's lanes, in range
-  kir_val q_tile, scores, sums, block, bias_tile, raw;
-  kir_val found[8];                 // the maximum of a vector's rows so far
-  kir_val most, total, correction;  // per row
-} attend;
 
 static kir_val lane_of(attend *a, int v) {
   return kir_add(&a->lk.b, lk_i64(&a->lk, v * a->width), kir_lane(&a->lk.b));
@@ -55,12 +37,6 @@ static kir_val place_of(attend *a, kir_val outer, int v) {
   kir_builder *b = &a->lk.b;
   return kir_add(b, kir_mul(b, outer, lk_i64(&a->lk, a->rows)), lane_of(a, v));
 }
-
-static kir_val least(attend *a, kir_val x, kir_val y) {
-  return kir_scalar2(&a->lk.b, AICC_OP_MIN, x, y);
-}
-
-static kir_val number(attend *a, double value) { return kir_const(&a->lk.b, AICC_F32, value); }
 
 // --- a task's state -------------------------------------------------------------------------------
 
@@ -81,7 +57,7 @@ static void transpose_raw(attend *a, kir_val tile, int64_t size, kir_val count) 
 // The query of row r of the block, in range.
 static kir_val query_of(attend *a, kir_val r) {
   const kir_val last = kir_sub(&a->lk.b, a->s_size, lk_i64(&a->lk, 1));
-  return least(a, kir_add(&a->lk.b, a->s0, r), last);
+  return attend_least(a, kir_add(&a->lk.b, a->s0, r), last);
 }
 
 static void load_queries(attend *a) {
@@ -93,19 +69,19 @@ static void load_queries(attend *a) {
   const kir_val d = lk_for(lk, KIR_LANES, lk_i64(lk, 0), lk_i64(lk, a->d));
   const kir_val index[] = {a->b, a->h, query, d};
   const kir_val at = kir_add(b, kir_mul(b, r, lk_i64(lk, a->d)), d);
-  kir_store(b, a->raw, at, kir_mul(b, lk_elem(lk, a->q, index), number(a, a->scale)));
+  kir_store(b, a->raw, at, kir_mul(b, lk_elem(lk, a->q, index), attend_number(a, a->scale)));
   lk_end(lk);
   lk_end(lk);
   lk_forget(lk, mark);
   transpose_raw(a, a->q_tile, a->d, lk_i64(lk, a->d));
   const kir_val e = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_i64(lk, a->e));
   for (int v = 0; v < a->nv; v++) {
-    kir_store(b, a->sums, place_of(a, e, v), number(a, 0));
+    kir_store(b, a->sums, place_of(a, e, v), attend_number(a, 0));
   }
   lk_end(lk);
   for (int v = 0; v < a->nv; v++) {
-    kir_store(b, a->most, lane_of(a, v), number(a, -INFINITY));
-    kir_store(b, a->total, lane_of(a, v), number(a, 0));
+    kir_store(b, a->most, lane_of(a, v), attend_number(a, -INFINITY));
+    kir_store(b, a->total, lane_of(a, v), attend_number(a, 0));
   }
 }
 
@@ -152,11 +128,11 @@ static void score_keys(attend *a, kir_val t0, kir_val first, kir_val count, bool
   kir_val key[32];
   for (int i = 0; i < a->mr; i++) {
     key[i] = kir_add(b, first, lk_i64(lk, i));
-    key[i] = clamp ? least(a, key[i], last) : key[i];
+    key[i] = clamp ? attend_least(a, key[i], last) : key[i];
   }
   const kir_val acc = kir_array(b, AICC_F32, a->mr * a->nv, true);
   for (int i = 0; i < a->mr * a->nv; i++) {
-    kir_aset(b, acc, lk_i64(lk, i), number(a, 0));
+    kir_aset(b, acc, lk_i64(lk, i), attend_number(a, 0));
   }
   const kir_val d = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_i64(lk, a->d));
   kir_val vectors[8];
@@ -199,23 +175,6 @@ static void score_block(attend *a, kir_val t0, kir_val count) {
   lk_end(lk);
 }
 
-static bool bias_varies(const attend *a) {
-  const aicc_type *type = &a->bias->type;
-  return type->rank >= 2 && !aicc_dim_is(a->lw->module->dims, type->dims[type->rank - 2], 1);
-}
-
-// The bias of (query, key), of a type that broadcasts to the scores.
-static kir_val bias_of(attend *a, kir_val query, kir_val t) {
-  const aicc_type *type = &a->bias->type;
-  const kir_val whole[] = {a->b, a->h, query, t};
-  kir_val index[4];
-  for (int i = 0; i < type->rank; i++) {
-    index[i] = aicc_dim_is(a->lw->module->dims, type->dims[i], 1) ? lk_i64(&a->lk, 0)
-                                                                  : whole[4 - type->rank + i];
-  }
-  return kir_cast(&a->lk.b, lk_elem(&a->lk, a->bias, index), AICC_F32, false);
-}
-
 // A bias that differs between queries goes through a tile: its own lanes are keys.
 static void load_bias(attend *a, kir_val t0, kir_val count) {
   lower_kernel *lk = &a->lk;
@@ -224,37 +183,18 @@ static void load_bias(attend *a, kir_val t0, kir_val count) {
   const kir_val query = query_of(a, r);
   const kir_val t = lk_for(lk, KIR_LANES, lk_i64(lk, 0), count);
   const kir_val at = kir_add(&lk->b, kir_mul(&lk->b, r, lk_i64(lk, a->keys)), t);
-  kir_store(&lk->b, a->raw, at, bias_of(a, query, kir_add(&lk->b, t0, t)));
+  kir_store(&lk->b, a->raw, at, attend_bias(a, query, kir_add(&lk->b, t0, t)));
   lk_end(lk);
   lk_end(lk);
   lk_forget(lk, mark);
   transpose_raw(a, a->bias_tile, a->keys, count);
 }
 
-// What happens to the score of (query, key) before softmax.
-static kir_val finish_score(attend *a, kir_val score, kir_val bias, kir_val query, kir_val key) {
-  lower_kernel *lk = &a->lk;
-  kir_builder *b = &lk->b;
-  if (a->softcap > 0) {
-    const kir_val part = kir_mul(b, score, number(a, 1 / a->softcap));
-    score = kir_mul(b, kir_scalar1(b, AICC_OP_TANH, part), number(a, a->softcap));
-  }
-  if (bias) {
-    const aicc_dtype type = a->q->type.dtype;
-    score = lk_round(lk, type, kir_add(b, lk_round(lk, type, score), bias));
-  }
-  if (a->causal) {
-    const kir_val limit = kir_add(b, query, kir_sub(b, a->t_size, a->s_size));
-    score = kir_select(b, kir_scalar2(b, AICC_OP_LE, key, limit), score, number(a, -INFINITY));
-  }
-  return score;
-}
-
 // Biases, caps and limits, and the maximum.
 static void finish_scores(attend *a, kir_val t0, kir_val count) {
   lower_kernel *lk = &a->lk;
   kir_builder *b = &lk->b;
-  if (a->bias && bias_varies(a)) {
+  if (a->bias && attend_bias_varies(a)) {
     load_bias(a, t0, count);
   }
   const size_t mark = lk_mark(lk);
@@ -263,9 +203,9 @@ static void finish_scores(attend *a, kir_val t0, kir_val count) {
     const kir_val place = place_of(a, t, v);
     const kir_val key = kir_add(b, t0, t);
     const kir_val bias = !a->bias ? 0
-                         : bias_varies(a) ? kir_load(b, a->bias_tile, place)
-                                          : bias_of(a, 0, key);
-    const kir_val score = finish_score(a, kir_load(b, a->scores, place), bias, a->row[v], key);
+                         : attend_bias_varies(a) ? kir_load(b, a->bias_tile, place)
+                                          : attend_bias(a, 0, key);
+    const kir_val score = attend_finish_score(a, kir_load(b, a->scores, place), bias, a->row[v], key);
     kir_store(b, a->scores, place, score);
     kir_set(b, a->found[v], kir_scalar2(b, AICC_OP_MAX, kir_get(b, a->found[v]), score));
   }
@@ -281,9 +221,9 @@ static void soften(attend *a, kir_val count) {
   kir_val shift[8], sum[8];
   for (int v = 0; v < a->nv; v++) {
     const kir_val found = kir_get(b, a->found[v]);
-    const kir_val none = kir_scalar2(b, AICC_OP_EQ, found, number(a, -INFINITY));
-    shift[v] = kir_select(b, none, number(a, 0), found);
-    sum[v] = kir_var(b, number(a, 0), true);
+    const kir_val none = kir_scalar2(b, AICC_OP_EQ, found, attend_number(a, -INFINITY));
+    shift[v] = kir_select(b, none, attend_number(a, 0), found);
+    sum[v] = kir_var(b, attend_number(a, 0), true);
   }
   const kir_val t = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), count);
   for (int v = 0; v < a->nv; v++) {
@@ -355,56 +295,20 @@ static void value_block(attend *a, kir_val t0, kir_val count) {
 
 // --- results --------------------------------------------------------------------------------------
 
-// 1 / total; rows without a key are zero, or NaN, or zero like all rows with a NaN, by the mode.
-static kir_val inverse_of(attend *a, kir_val total) {
-  kir_builder *b = &a->lk.b;
-  const kir_val inverse = kir_scalar1(b, AICC_OP_RECIP, total);
-  if (strcmp(a->mode, "nan") == 0) {
-    return inverse;
-  }
-  const kir_val zero = number(a, 0);
-  return strcmp(a->mode, "guard") == 0
-             ? kir_select(b, kir_scalar2(b, AICC_OP_GT, total, zero), inverse, zero)
-             : kir_select(b, kir_scalar2(b, AICC_OP_EQ, total, zero), zero, inverse);
-}
-
-static kir_val scaled_sum(attend *a, kir_val sum, kir_val total, kir_val inverse) {
-  kir_builder *b = &a->lk.b;
-  if (strcmp(a->mode, "guard") == 0) {  // sums of NaN rows are NaN: 0 * NaN would stay one
-    const kir_val zero = number(a, 0);
-    sum = kir_select(b, kir_scalar2(b, AICC_OP_GT, total, zero), sum, zero);
-  }
-  return kir_mul(b, sum, inverse);
-}
-
-// Stores (batch, head, query, e) of the result, which may be a transpose of the operator's.
-static void store_element(attend *a, kir_val out, const kir_val *index, kir_val value) {
-  const aicc_value *result = a->group->regions[0]->results[0];
-  const aicc_type *type = &result->type;
-  int rank;
-  const int64_t *perm = result->def->op == AICC_OP_TRANSPOSE
-                            ? aicc_get_ints(result->def, AICC_ATTR_PERM, &rank) : NULL;
-  kir_val place[4];
-  for (int i = 0; i < 4; i++) {
-    place[i] = index[perm ? perm[i] : i];
-  }
-  lk_store(&a->lk, out, type->dtype, lk_linear(&a->lk, type, place), value);
-}
-
 static void store_rows(attend *a, aicc_slot result) {
   lower_kernel *lk = &a->lk;
   kir_builder *b = &lk->b;
   const kir_val out = lk_buffer(lk, result, KIR_WRITE);
-  const kir_val left = least(a, kir_sub(b, a->s_size, a->s0), lk_i64(lk, a->rows));
+  const kir_val left = attend_least(a, kir_sub(b, a->s_size, a->s0), lk_i64(lk, a->rows));
   const kir_val row = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), left);
-  const kir_val total = kir_load(b, a->total, row), inverse = inverse_of(a, total);
+  const kir_val total = kir_load(b, a->total, row), inverse = attend_inverse(a, total);
   kir_val e = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_i64(lk, a->e));
   const kir_val at = kir_add(b, kir_mul(b, e, lk_i64(lk, a->rows)), row);
   kir_store(b, a->raw, e, kir_load(b, a->sums, at));
   lk_end(lk);
   e = lk_for(lk, KIR_LANES, lk_i64(lk, 0), lk_i64(lk, a->e));
   const kir_val index[] = {a->b, a->h, kir_add(b, a->s0, row), e};
-  store_element(a, out, index, scaled_sum(a, kir_load(b, a->raw, e), total, inverse));
+  attend_store(a, out, index, attend_scaled_sum(a, kir_load(b, a->raw, e), total, inverse));
   lk_end(lk);
   lk_end(lk);
 }
@@ -444,11 +348,11 @@ static kir_val soften_row(attend *a, const single_row *r, kir_val t0, kir_val co
   lower_kernel *lk = &a->lk;
   kir_builder *b = &lk->b;
   const size_t mark = lk_mark(lk);
-  const kir_val most = kir_var(b, number(a, -INFINITY), true);
+  const kir_val most = kir_var(b, attend_number(a, -INFINITY), true);
   kir_val t = lk_for(lk, KIR_LANES, lk_i64(lk, 0), count);
   const kir_val key = kir_add(b, t0, t);
-  const kir_val bias = a->bias ? bias_of(a, r->query, key) : 0;
-  const kir_val score = finish_score(a, kir_load(b, r->scores, t), bias, r->query, key);
+  const kir_val bias = a->bias ? attend_bias(a, r->query, key) : 0;
+  const kir_val score = attend_finish_score(a, kir_load(b, r->scores, t), bias, r->query, key);
   kir_store(b, r->scores, t, score);
   kir_set(b, most, kir_scalar2(b, AICC_OP_MAX, kir_get(b, most), score));
   lk_end(lk);
@@ -456,9 +360,9 @@ static kir_val soften_row(attend *a, const single_row *r, kir_val t0, kir_val co
   const kir_val before = kir_get(b, r->most);
   const kir_val here = kir_reduce(b, AICC_OP_MAX, kir_get(b, most));
   const kir_val found = kir_scalar2(b, AICC_OP_MAX, before, here);
-  const kir_val none = kir_scalar2(b, AICC_OP_EQ, found, number(a, -INFINITY));
-  const kir_val shift = kir_select(b, none, number(a, 0), found);
-  const kir_val sum = kir_var(b, number(a, 0), true);
+  const kir_val none = kir_scalar2(b, AICC_OP_EQ, found, attend_number(a, -INFINITY));
+  const kir_val shift = kir_select(b, none, attend_number(a, 0), found);
+  const kir_val sum = kir_var(b, attend_number(a, 0), true);
   t = lk_for(lk, KIR_LANES, lk_i64(lk, 0), count);
   const kir_val term = kir_scalar1(b, AICC_OP_EXP, kir_sub(b, kir_load(b, r->scores, t), shift));
   kir_store(b, r->scores, t, term);
@@ -498,16 +402,26 @@ static void begin_row(attend *a, single_row *r) {
   r->scores = kir_local(b, AICC_F32, a->keys);
   r->q = kir_array(b, AICC_F32, a->d / a->width, true);
   r->sums = kir_array(b, AICC_F32, a->e / a->width, true);
-  r->most = kir_var(b, number(a, -INFINITY), false);
-  r->total = kir_var(b, number(a, 0), false);
+  r->most = kir_var(b, attend_number(a, -INFINITY), false);
+  r->total = kir_var(b, attend_number(a, 0), false);
   for (int j = 0; j < (int)a->d / a->width; j++) {
     const kir_val index[] = {a->b, a->h, r->query, lane_of(a, j)};
-    const kir_val item = kir_mul(b, lk_elem(lk, a->q, index), number(a, a->scale));
+    const kir_val item = kir_mul(b, lk_elem(lk, a->q, index), attend_number(a, a->scale));
     kir_aset(b, r->q, lk_i64(lk, j), item);
   }
   for (int j = 0; j < (int)a->e / a->width; j++) {
-    kir_aset(b, r->sums, lk_i64(lk, j), number(a, 0));
+    kir_aset(b, r->sums, lk_i64(lk, j), attend_number(a, 0));
   }
+}
+
+// Beyond the last key that one of |rows| queries sees.
+static kir_val end_of_keys(attend *a, int rows) {
+  kir_builder *b = &a->lk.b;
+  if (!a->causal) {
+    return a->t_size;
+  }
+  const kir_val next = attend_least(a, kir_add(b, a->s0, lk_i64(&a->lk, rows)), a->s_size);
+  return attend_least(a, a->t_size, kir_add(b, next, lk_dim(&a->lk, a->past)));
 }
 
 // A task is one query of one head.
@@ -517,19 +431,19 @@ static void emit_row(attend *a, aicc_slot result) {
   single_row r = {.query = a->s0};
   begin_row(a, &r);
   const size_t mark = lk_mark(lk);
-  const kir_val t0 = kir_for(b, KIR_SERIAL, lk_i64(lk, 0), a->t_size, lk_i64(lk, a->keys));
-  const kir_val count = least(a, kir_sub(b, a->t_size, t0), lk_i64(lk, a->keys));
+  const kir_val t0 = kir_for(b, KIR_SERIAL, lk_i64(lk, 0), end_of_keys(a, 1), lk_i64(lk, a->keys));
+  const kir_val count = attend_least(a, kir_sub(b, a->t_size, t0), lk_i64(lk, a->keys));
   score_row(a, &r, t0, count);
   const kir_val correction = soften_row(a, &r, t0, count);
   sum_row(a, &r, t0, count, correction);
   lk_end(lk);
   lk_forget(lk, mark);
   const kir_val out = lk_buffer(lk, result, KIR_WRITE);
-  const kir_val total = kir_get(b, r.total), inverse = inverse_of(a, total);
+  const kir_val total = kir_get(b, r.total), inverse = attend_inverse(a, total);
   for (int j = 0; j < (int)a->e / a->width; j++) {
     const kir_val index[] = {a->b, a->h, r.query, lane_of(a, j)};
-    store_element(a, out, index,
-                  scaled_sum(a, kir_aget(b, r.sums, lk_i64(lk, j)), total, inverse));
+    attend_store(a, out, index,
+                  attend_scaled_sum(a, kir_aget(b, r.sums, lk_i64(lk, j)), total, inverse));
   }
 }
 
@@ -560,9 +474,9 @@ static void make_locals(attend *a) {
   a->most = kir_local(b, AICC_F32, a->rows);
   a->total = kir_local(b, AICC_F32, a->rows);
   a->correction = kir_local(b, AICC_F32, a->rows);
-  const int64_t longest = a->bias && bias_varies(a) && a->keys > wide ? a->keys : wide;
+  const int64_t longest = a->bias && attend_bias_varies(a) && a->keys > wide ? a->keys : wide;
   a->raw = kir_local(b, AICC_F32, a->rows * longest);
-  if (a->bias && bias_varies(a)) {
+  if (a->bias && attend_bias_varies(a)) {
     a->bias_tile = kir_local(b, AICC_F32, (int64_t)a->keys * a->rows);
   }
   if (a->k->type.dtype != AICC_F32 || a->v->type.dtype != AICC_F32) {
@@ -585,7 +499,7 @@ static void place_task(attend *a, aicc_dim blocks) {
   a->t_size = lk_dim(lk, a->k->type.dims[2]);
   const kir_val last = kir_sub(b, a->s_size, lk_i64(lk, 1));
   for (int v = 0; v < a->nv; v++) {
-    a->row[v] = least(a, kir_add(b, a->s0, lane_of(a, v)), last);
+    a->row[v] = attend_least(a, kir_add(b, a->s0, lane_of(a, v)), last);
   }
 }
 
@@ -595,8 +509,9 @@ static void emit_blocks(attend *a, aicc_slot result) {
   make_locals(a);
   load_queries(a);
   const size_t mark = lk_mark(lk);
-  const kir_val t0 = kir_for(b, KIR_SERIAL, lk_i64(lk, 0), a->t_size, lk_i64(lk, a->keys));
-  const kir_val count = least(a, kir_sub(b, a->t_size, t0), lk_i64(lk, a->keys));
+  const kir_val t0 = kir_for(b, KIR_SERIAL, lk_i64(lk, 0), end_of_keys(a, a->rows),
+                             lk_i64(lk, a->keys));
+  const kir_val count = attend_least(a, kir_sub(b, a->t_size, t0), lk_i64(lk, a->keys));
   for (int v = 0; v < a->nv; v++) {
     a->found[v] = kir_var(b, kir_load(b, a->most, lane_of(a, v)), true);
   }
@@ -609,31 +524,6 @@ static void emit_blocks(attend *a, aicc_slot result) {
   lk_end(lk);
   lk_forget(lk, mark);
   store_rows(a, result);
-}
-
-static bool read_node(attend *a) {
-  const aicc_dims *dims = a->lw->module->dims;
-  const aicc_node *node = a->node;
-  int64_t groups = 0;
-  a->q = node->in[0];
-  a->k = node->in[1];
-  a->v = node->in[2];
-  a->bias = node->in_count > 3 ? node->in[3] : NULL;
-  a->scale = aicc_get_float(node, AICC_ATTR_SCALE, 0);
-  a->softcap = aicc_get_float(node, AICC_ATTR_SOFTCAP, 0);
-  a->causal = aicc_get_int(node, AICC_ATTR_CAUSAL, 0) != 0;
-  a->mode = aicc_get_string(node, AICC_ATTR_MODE, "zero");
-  const bool known = aicc_dim_is_const(dims, a->q->type.dims[3], &a->d) &&
-                     aicc_dim_is_const(dims, a->v->type.dims[3], &a->e) &&
-                     aicc_dim_is_const(dims, a->q->type.dims[1], &a->heads) &&
-                     aicc_dim_is_const(dims, a->k->type.dims[1], &groups);
-  if (!known || a->d < 1 || a->e < 1 || groups < 1 || a->heads % groups != 0 ||
-      lk_compute_type(a->q->type.dtype) != AICC_F32) {
-    return false;
-  }
-  a->per_group = a->heads / groups;
-  a->scale = a->scale == 0 ? 1 / sqrt((double)a->d) : a->scale;
-  return true;
 }
 
 // Whether one row's vectors are whole, for the kernel of few queries.
@@ -668,10 +558,14 @@ static void launch(attend *a, own *o, aicc_slot result, aicc_dim s, bool few) {
 void own_lower_attention(own *o) {
   aicc_dims *dims = o->dims;
   attend a = {.lw = o->lw, .group = o->group, .node = o->node};
-  if (!read_node(&a)) {
+  if (!attend_read(&a)) {
     aicc_lower_unsupported(o->lw, o->node,
                            "attention needs known numbers of heads and head sizes, and f32 or "
                            "16-bit floats");
+    return;
+  }
+  if (o->lw->machine->kind == AICC_MACHINE_GPU) {
+    own_lower_attention_gpu(o, &a);
     return;
   }
   const aicc_slot result = aicc_lower_result(o->lw, o->group->out[0]);

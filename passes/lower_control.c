@@ -476,6 +476,15 @@ static aicc_dim position_of(aicc_lower *lw, const aicc_node *node, int operand) 
                                                        : constant(lw, INT64_MAX);
 }
 
+// Symbols of an item's type that the item brings along.
+static void define_item(aicc_lower *lw, const aicc_type *type) {
+  for (int i = 0; i < type->rank; i++) {
+    if (aicc_dim_symbol_name(lw->module->dims, type->dims[i])) {
+      aicc_lower_symbol_defined(lw, type->dims[i]);
+    }
+  }
+}
+
 static void lower_sequence(aicc_lower *lw, aicc_node *node, aicc_seq_op op) {
   const aicc_slot from = op == AICC_SEQ_EMPTY ? 0 : aicc_lower_slot(lw, node->in[0]);
   const aicc_slot item = op == AICC_SEQ_INSERT ? aicc_lower_slot(lw, node->in[1]) : 0;
@@ -487,28 +496,131 @@ static void lower_sequence(aicc_lower *lw, aicc_node *node, aicc_seq_op op) {
   step->slot3 = item;
   step->dim = op == AICC_SEQ_ERASE && node->in_count < 2 ? constant(lw, -1) : at;
   if (op == AICC_SEQ_AT) {
-    for (int i = 0; i < node->out[0]->type.rank; i++) {
-      if (aicc_dim_symbol_name(lw->module->dims, node->out[0]->type.dims[i])) {
-        aicc_lower_symbol_defined(lw, node->out[0]->type.dims[i]);
-      }
-    }
+    define_item(lw, &node->out[0]->type);
   }
+}
+
+// A number of one element: |dim|.
+static void write_dim(aicc_lower *lw, const aicc_value *value, aicc_dim dim) {
+  const aicc_slot to = aicc_lower_result(lw, value);
+  aicc_step *write = aicc_lower_step(lw, AICC_STEP_WRITE_DIMS);
+  write->slot = to;
+  write->dims = aicc_arena_memdup(&lw->plan->arena, &dim, sizeof dim);
+  write->dim_count = 1;
 }
 
 static void lower_length(aicc_lower *lw, aicc_node *node) {
   const aicc_dim symbol = aicc_dim_fresh(lw->module->dims, "length");
   sequence_step(lw, AICC_SEQ_LENGTH, 0, aicc_lower_slot(lw, node->in[0]))->symbol = symbol;
-  const aicc_slot to = aicc_lower_result(lw, node->out[0]);
-  aicc_step *write = aicc_lower_step(lw, AICC_STEP_WRITE_DIMS);
-  write->slot = to;
-  write->dims = aicc_arena_memdup(&lw->plan->arena, &symbol, sizeof symbol);
-  write->dim_count = 1;
+  write_dim(lw, node->out[0], symbol);
 }
 
 static void lower_concat_sequence(aicc_lower *lw, aicc_node *node) {
   join_sequence(lw, node, node->out[0], aicc_lower_slot(lw, node->in[0]),
                 (int)aicc_get_int(node, AICC_ATTR_AXIS, 0),
                 aicc_get_int(node, AICC_ATTR_KEEPDIMS, 0) != 0);
+}
+
+// --- optionals ----------------------------------------------------------------------------------------
+
+static bool is_optional_tensor(const aicc_type *type) {
+  return type->kind == AICC_TYPE_OPTIONAL && type->element->kind == AICC_TYPE_TENSOR;
+}
+
+void aicc_lower_optional_inputs(aicc_lower *lw) {
+  const aicc_region *body = lw->module->body;
+  for (int i = 0; i < body->param_count; i++) {
+    const aicc_value *param = body->params[i];
+    if (is_optional_tensor(&param->type)) {
+      const aicc_slot slot =
+          aicc_lower_new_slot(lw, AICC_SLOT_SEQUENCE, &param->type, param->name);
+      sequence_step(lw, AICC_SEQ_GIVEN, slot, lw->plan->inputs[i])->index = (uint32_t)i;
+      aicc_lower_set_slot(lw, param, slot);
+    }
+  }
+}
+
+static aicc_dim has_dim(aicc_lower *lw, aicc_slot optional) {
+  const aicc_dim symbol = aicc_dim_fresh(lw->module->dims, "has");
+  sequence_step(lw, AICC_SEQ_HAS, 0, optional)->symbol = symbol;
+  return symbol;
+}
+
+static void lower_opt_make(aicc_lower *lw, aicc_node *node) {
+  const aicc_value *x = node->in_count ? node->in[0] : NULL;
+  const aicc_slot from = x ? aicc_lower_slot(lw, x) : 0, to = make_variable(lw, node->out[0]);
+  if (!x) {
+    sequence_step(lw, AICC_SEQ_NONE, to, 0);
+  } else if (!is_tensor(x)) {
+    assign_step(lw, to, from);
+  } else {
+    sequence_step(lw, AICC_SEQ_EMPTY, to, 0);
+    aicc_step *step = sequence_step(lw, AICC_SEQ_INSERT, to, to);
+    step->slot3 = from;
+    step->dim = constant(lw, INT64_MAX);
+  }
+}
+
+static void lower_opt_has(aicc_lower *lw, aicc_node *node) {
+  const aicc_dim has = node->in[0]->type.kind == AICC_TYPE_OPTIONAL
+                           ? has_dim(lw, aicc_lower_slot(lw, node->in[0])) : constant(lw, 1);
+  write_dim(lw, node->out[0], has);
+}
+
+static void lower_opt_get(aicc_lower *lw, aicc_node *node) {
+  const aicc_value *x = node->in[0], *result = node->out[0];
+  const aicc_slot from = aicc_lower_slot(lw, x);
+  if (x->type.kind != AICC_TYPE_OPTIONAL) {
+    aicc_lower_alias(lw, result, from);
+    return;
+  }
+  const aicc_dim has = has_dim(lw, from);
+  aicc_step *check = aicc_lower_step(lw, AICC_STEP_CHECK);
+  check->dim = has;
+  check->text = aicc_arena_printf(&lw->plan->arena,
+                                  "node '%s' gets the element of an optional that has none",
+                                  node->origin_count ? node->origins[0].node : "");
+  const aicc_slot to = make_variable(lw, result);
+  if (!is_tensor(result)) {
+    assign_step(lw, to, from);
+    return;
+  }
+  sequence_step(lw, AICC_SEQ_AT, to, from)->dim = constant(lw, 0);
+  define_item(lw, &result->type);
+}
+
+// There, it is a tensor like others; else nothing is asked for.
+bool aicc_lower_optional_output(aicc_lower *lw, const aicc_value *value, int index) {
+  if (!is_optional_tensor(&value->type)) {
+    return false;
+  }
+  aicc_dim dims[AICC_MAX_RANK];
+  const aicc_type *element = value->type.element;
+  for (int i = 0; i < element->rank; i++) {
+    dims[i] = aicc_dim_fresh(lw->module->dims, "extent");
+  }
+  const aicc_type type = aicc_type_tensor(lw->module, element->dtype, dims,
+                                          element->rank > 0 ? element->rank : 0);
+  const aicc_slot from = aicc_lower_slot(lw, value);
+  const aicc_slot item = aicc_lower_new_slot(lw, AICC_SLOT_VARIABLE, &type, NULL);
+  const aicc_slot to =
+      aicc_lower_new_slot(lw, AICC_SLOT_OUTPUT, &type, lw->module->result_names[index]);
+  lw->plan->slots[to].index = (uint32_t)index;
+  lw->plan->outputs[index] = to;
+  const aicc_dim has = has_dim(lw, from);
+  aicc_step *step = aicc_lower_step(lw, AICC_STEP_IF);
+  step->dim = has;
+  aicc_steps *saved = lw->steps;
+  lw->steps = &step->other;
+  sequence_step(lw, AICC_SEQ_OUTPUT, from, 0)->index = (uint32_t)index;
+  lw->steps = &step->body;
+  sequence_step(lw, AICC_SEQ_AT, item, from)->dim = constant(lw, 0);
+  step = aicc_lower_step(lw, AICC_STEP_OUTPUT);
+  step->slot = to;
+  step->index = (uint32_t)index;
+  copy_step(lw, to, item, lw->plan->slots[to].bytes, AICC_DIM_NONE);
+  lw->steps = saved;
+  return true;
 }
 
 bool aicc_lower_control(aicc_lower *lw, aicc_node *node) {
@@ -521,6 +633,9 @@ bool aicc_lower_control(aicc_lower *lw, aicc_node *node) {
     case AICC_OP_SEQ_AT: lower_sequence(lw, node, AICC_SEQ_AT); return true;
     case AICC_OP_SEQ_CONCAT: lower_concat_sequence(lw, node); return true;
     case AICC_OP_SEQ_LENGTH: lower_length(lw, node); return true;
+    case AICC_OP_OPT_MAKE: lower_opt_make(lw, node); return true;
+    case AICC_OP_OPT_HAS: lower_opt_has(lw, node); return true;
+    case AICC_OP_OPT_GET: lower_opt_get(lw, node); return true;
     default: return false;
   }
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "passes/lower.h"
+#include "passes/lower_vector.h"
 
 typedef kir_val (*elem_fn)(lower_kernel *lk, const aicc_node *node, const kir_val *index);
 
@@ -27,7 +28,11 @@ kir_val lk_linear(lower_kernel *lk, const aicc_type *type, const kir_val *index)
 }
 
 kir_val lk_load(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val linear) {
-  const kir_val value =
+  kir_val value;
+  if (lk_vector_load_element(lk, buffer, dtype, linear, &value)) {
+    return kir_cast(&lk->b, value, lk_compute_type(dtype), false);
+  }
+  value =
       lk->guard ? kir_load_or(&lk->b, buffer, linear, lk->guard, kir_const(&lk->b, dtype, 0))
                 : kir_load(&lk->b, buffer, linear);
   return kir_cast(&lk->b, value, lk_compute_type(dtype), false);
@@ -565,7 +570,7 @@ static kir_val find_memo(const lower_kernel *lk, const aicc_value *value, const 
 
 kir_val lk_elem(lower_kernel *lk, const aicc_value *value, const kir_val *index) {
   kir_val result = find_bound(lk, value);
-  if (!result) {
+  if (!result && !lk->seek) {
     result = find_memo(lk, value, index);
   }
   const aicc_node *def = value->def;
@@ -575,7 +580,12 @@ kir_val lk_elem(lower_kernel *lk, const aicc_value *value, const kir_val *index)
   const bool inside = def && def->parent == lk->group;
   if (!inside && !(def && def->op == AICC_OP_FROM_DIMS)) {
     const kir_val buffer = lk_buffer(lk, aicc_lower_slot(lk->lw, value), KIR_READ);
-    result = lk_load(lk, buffer, value->type.dtype, lk_linear(lk, &value->type, index));
+    const kir_val linear = lk_linear(lk, &value->type, index);
+    if (lk->seek) {
+      *lk->seek = (lk_place){buffer, linear};
+      return kir_const(&lk->b, lk_compute_type(value->type.dtype), 0);
+    }
+    result = lk_load(lk, buffer, value->type.dtype, linear);
   } else {
     const elem_fn rule = elem_rule(def);
     if (!rule) {
@@ -587,6 +597,9 @@ kir_val lk_elem(lower_kernel *lk, const aicc_value *value, const kir_val *index)
     if ((kind == AICC_KIND_ELTWISE || kind == AICC_KIND_REDUCE) && !is_exact(def->op)) {
       result = lk_round(lk, value->type.dtype, result);
     }
+  }
+  if (lk->seek) {
+    return result;
   }
   lk_memo memo = {.value = value, .guard = lk->guard, .result = result};
   if (value->type.rank) {

@@ -6,18 +6,9 @@
 #include <string.h>
 
 #include "passes/fuse.h"
-#include "passes/lower.h"
+#include "passes/lower_map.h"
 
 enum { TASK_ELEMENTS = 16384, MAX_CHUNK = 32768 };
-
-// The dimensions that are iterated. |step[i]|: how far original dimension i's index is set from
-// iterated dimension map[i]; merged dimensions but the last of a run stay 0, since every access is
-// linear in them.
-typedef struct space {
-  int rank;                     // iterated dimensions
-  aicc_dim dims[AICC_MAX_RANK];
-  int origin[AICC_MAX_RANK];    // the original dimension that takes its index
-} space;
 
 // Whether original dimensions i and i + 1 may be one: each operand has both or neither.
 static bool mergeable(const lower_kernel *lk, const aicc_type *root, int i) {
@@ -43,9 +34,9 @@ static bool mergeable(const lower_kernel *lk, const aicc_type *root, int i) {
   return true;
 }
 
-static space make_space(lower_kernel *lk, const aicc_type *root) {
+map_space map_make_space(const lower_kernel *lk, const aicc_type *root) {
   aicc_dims *dims = lk->lw->module->dims;
-  space s = {0};
+  map_space s = {0};
   for (int i = 0; i < root->rank; i++) {
     if (aicc_dim_is(dims, root->dims[i], 1)) {
       continue;
@@ -64,7 +55,7 @@ static space make_space(lower_kernel *lk, const aicc_type *root) {
 }
 
 // The iterated dimension that lanes run over: the innermost that fills them, else the largest.
-static int lane_dim(const lower_kernel *lk, const space *s) {
+static int lane_dim(const lower_kernel *lk, const map_space *s) {
   int best = s->rank - 1;
   int64_t best_extent = -1;
   for (int i = s->rank - 1; i >= 0; i--) {
@@ -83,31 +74,23 @@ static int lane_dim(const lower_kernel *lk, const space *s) {
   return best;
 }
 
-// Where the elements go: result index = index + offset along one axis (concatenations).
-typedef struct target {
-  aicc_slot slot;
-  const aicc_type *type;
-  int axis;
-  aicc_dim offset;
-} target;
-
-static void store_element(lower_kernel *lk, const target *to, const aicc_value *value,
-                          const kir_val *index) {
+void map_store(lower_kernel *lk, const map_target *to, const aicc_value *value,
+               const kir_val *index) {
   kir_val place[AICC_MAX_RANK];
   memcpy(place, index, (size_t)to->type->rank * sizeof *place);
   if (to->offset) {
     place[to->axis] = kir_add(&lk->b, place[to->axis], lk_dim(lk, to->offset));
   }
   const kir_val result = lk_elem(lk, value, index);
-  lk_store(lk, lk_buffer(lk, to->slot, KIR_WRITE), to->type->dtype,
-           lk_linear(lk, to->type, place), result);
+  lk_vector_store(lk, lk_buffer(lk, to->slot, KIR_WRITE), to->type->dtype,
+                  lk_linear(lk, to->type, place), result);
 }
 
 static aicc_dim ceil_blocks(aicc_dims *dims, aicc_dim count, aicc_dim block) {
   return aicc_dim_ceildiv(dims, count, block);
 }
 
-static int group_cost(const aicc_lower *lw, const aicc_region *group) {
+int map_cost(const aicc_lower *lw, const aicc_region *group) {
   int cost = 4;
   for (const aicc_node *node = group->first; node; node = node->next) {
     cost += aicc_fuse_element_cost(lw->module, node);
@@ -116,11 +99,15 @@ static int group_cost(const aicc_lower *lw, const aicc_region *group) {
 }
 
 static void map_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value,
-                       const target *to, const char *name) {
+                       const map_target *to, const char *name) {
+  if (lw->machine->kind == AICC_MACHINE_GPU) {
+    map_gpu_kernel(lw, group, value, to, name);
+    return;
+  }
   aicc_dims *dims = lw->module->dims;
   lower_kernel lk;
   lk_begin(&lk, lw, name, "map", group);
-  const space s = make_space(&lk, &value->type);
+  const map_space s = map_make_space(&lk, &value->type);
   const int lanes = s.rank ? lane_dim(&lk, &s) : 0;
   const aicc_dim one = aicc_dim_const(dims, 1);
   const aicc_dim inner = s.rank ? s.dims[lanes] : one;
@@ -162,13 +149,13 @@ static void map_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value
   if (s.rank) {
     index[s.origin[lanes]] = j;
   }
-  store_element(&lk, to, value, index);
+  map_store(&lk, to, value, index);
   lk_end(&lk);
   lk_end(&lk);
   const aicc_dim grid =
       aicc_dim_mul(dims, chunks, ceil_blocks(dims, rows, row_block));
   const aicc_dim work = aicc_dim_mul(dims, aicc_dim_mul(dims, rows, inner),
-                                     aicc_dim_const(dims, group_cost(lw, lk.group)));
+                                     aicc_dim_const(dims, map_cost(lw, lk.group)));
   lk_launch(&lk, grid, aicc_dim_floordiv(dims, work, aicc_dim_const(dims, 64)));
 }
 
@@ -181,7 +168,7 @@ void aicc_lower_map(aicc_lower *lw, aicc_node *group) {
   const aicc_value *root = body->results[0];
   const char *name = kernel_name(lw, group, root->def);
   const aicc_slot slot = aicc_lower_result(lw, group->out[0]);
-  target to = {.slot = slot, .type = &root->type};
+  map_target to = {.slot = slot, .type = &root->type};
   if (root->def->op != AICC_OP_CONCAT) {
     map_kernel(lw, group, root, &to, name);
     return;

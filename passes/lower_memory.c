@@ -81,7 +81,7 @@ static void use_step(lives *l, const aicc_step *step, const loop_frame *frame) {
         use(l, step->slot2, frame);
         use(l, step->slot3, frame);
       } else if (step->seq_op != AICC_SEQ_EMPTY && step->seq_op != AICC_SEQ_RELEASE &&
-                 step->seq_op != AICC_SEQ_OUTPUT) {
+                 step->seq_op != AICC_SEQ_OUTPUT && step->seq_op != AICC_SEQ_NONE) {
         use(l, step->slot2, frame);
       }
       break;

@@ -43,6 +43,9 @@ aicc_dim own_count(own *o, const aicc_type *type) { return own_product(o, type, 
 
 aicc_dim own_block(own *o, aicc_dim work) {
   const aicc_dim one = own_const(o, 1);
+  if (own_is_gpu(o)) {
+    return one;  // tasks are warps: there had better be many
+  }
   const aicc_dim rows =
       aicc_dim_floordiv(o->dims, own_const(o, 8192), aicc_dim_max(o->dims, work, one));
   return aicc_dim_max(o->dims, rows, one);
@@ -253,7 +256,7 @@ static bool takes_strings(const aicc_node *node) {
 // The type that keeps this operator from having a kernel; NULL: none does.
 static const char *refused_type(const own *o) {
   const aicc_node *node = o->node;
-  const bool strings = takes_strings(node) && o->lw->machine->kind == AICC_MACHINE_CPU;
+  const bool strings = takes_strings(node);
   for (int i = 0; i < node->in_count + node->out_count; i++) {
     const aicc_value *value = i < node->in_count ? node->in[i] : node->out[i - node->in_count];
     const aicc_dtype dtype = value != NULL ? value->type.dtype : AICC_F32;

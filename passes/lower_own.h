@@ -61,6 +61,21 @@ void own_address(own_kernel *k, const char *name, aicc_slot slot);  // %name: i6
 void own_size(own_kernel *k, const char *name, aicc_dim dim);
 void own_launch(own_kernel *k, aicc_dim grid, aicc_dim cost);     // cost: ns of one core
 
+// --- lower_own_gpu.c: what GPUs do otherwise -------------------------------------------------------
+
+// A tensor as [outer, n, inner] around an axis.
+typedef struct own_lines {
+  aicc_dim outer, n, inner;
+} own_lines;
+
+bool own_is_gpu(const own *o);
+// Launches a task of $WARPS warps for each line; |per_element|: tenths of a nanosecond.
+void own_gpu_lines(own_kernel *k, const own_lines *l, int per_element);
+void own_gpu_scan(own_kernel *k, const char *op);  // binds SCAN; see cumulate_block.kir
+void own_gpu_cumulate(own_kernel *k, const own_lines *l, const char *op);
+void own_gpu_count_nonzero(own *o);
+void own_gpu_nonzero(own *o, const char *sizes, const char *stores);
+
 // --- operators -----------------------------------------------------------------------------------
 
 #define OWN_FUNCTIONS(X)                                                                         \

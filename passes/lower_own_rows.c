@@ -4,20 +4,15 @@
 
 #include "passes/lower_own.h"
 
-enum { SMALL_K = 48 };
+enum { SMALL_K = 48, SMALL_K_GPU = 256 };
 
-// A tensor as [outer, n, inner] around an axis.
-typedef struct lines {
-  aicc_dim outer, n, inner;
-} lines;
-
-static lines lines_of(own *o, const aicc_type *type) {
+static own_lines lines_of(own *o, const aicc_type *type) {
   if (type->rank == 0) {
-    return (lines){own_const(o, 1), own_const(o, 1), own_const(o, 1)};
+    return (own_lines){own_const(o, 1), own_const(o, 1), own_const(o, 1)};
   }
   int64_t axis = aicc_get_int(o->node, AICC_ATTR_AXIS, 0);
   axis += axis < 0 ? type->rank : 0;
-  return (lines){own_product(o, type, 0, (int)axis), type->dims[axis],
+  return (own_lines){own_product(o, type, 0, (int)axis), type->dims[axis],
                  own_product(o, type, (int)axis + 1, type->rank)};
 }
 
@@ -30,9 +25,9 @@ static void bind_types(own_kernel *k, aicc_dtype dtype) {
 static aicc_dim times(own *o, aicc_dim a, aicc_dim b) { return aicc_dim_mul(o->dims, a, b); }
 
 // Tasks over outer lines and pieces of the dimensions inside the axis, lanes over the latter.
-static void launch_columns(own_kernel *k, const lines *l) {
+static void launch_columns(own_kernel *k, const own_lines *l) {
   own *o = k->o;
-  const int chunk = 4 * o->lw->machine->width;
+  const int chunk = (own_is_gpu(o) ? 1 : 4) * o->lw->machine->width;
   const aicc_dim chunks = aicc_dim_ceildiv(o->dims, l->inner, own_const(o, chunk));
   own_bind(k, "CHUNK=%d", chunk);
   own_size(k, "n", l->n);
@@ -43,7 +38,7 @@ static void launch_columns(own_kernel *k, const lines *l) {
 }
 
 // Tasks over blocks of rows; |per_element|: tenths of a nanosecond.
-static void launch_rows(own_kernel *k, const lines *l, int per_element) {
+static void launch_rows(own_kernel *k, const own_lines *l, int per_element) {
   own *o = k->o;
   const aicc_dim block = own_block(o, l->n);
   own_size(k, "rows", l->outer);
@@ -56,10 +51,11 @@ static void launch_rows(own_kernel *k, const lines *l, int per_element) {
 
 void own_lower_arg(own *o) {
   const aicc_type *x = own_type(o, 0);
-  const lines l = lines_of(o, x);
+  const own_lines l = lines_of(o, x);
   const bool most = o->node->op == AICC_OP_ARGMAX, rows = aicc_dim_is(o->dims, l.inner, 1);
   const bool last = aicc_get_int(o->node, AICC_ATTR_LAST, 0) != 0;
-  own_kernel k = own_begin(o, rows ? "arg_rows" : "arg_columns");
+  const bool block = own_is_gpu(o) && rows;
+  own_kernel k = own_begin(o, block ? "arg_block" : rows ? "arg_rows" : "arg_columns");
   bind_types(&k, x->dtype);
   own_bind(&k, "REACHED=%s", most ? (last ? "ge" : "gt") : last ? "le" : "lt");
   own_bind(&k, "WORST=%s", most ? "lowest" : "highest");
@@ -67,7 +63,9 @@ void own_lower_arg(own *o) {
   own_bind(&k, "LAST=%s", last ? "true" : "false");
   own_buffer(&k, "x", own_operand(o, 0));
   own_buffer(&k, "y", own_result(o, 0));
-  if (rows) {
+  if (block) {
+    own_gpu_lines(&k, &l, 3);
+  } else if (rows) {
     launch_rows(&k, &l, 3);
   } else {
     launch_columns(&k, &l);
@@ -76,10 +74,11 @@ void own_lower_arg(own *o) {
 
 void own_lower_cumulate(own *o) {
   const aicc_type *x = own_type(o, 0);
-  const lines l = lines_of(o, x);
+  const own_lines l = lines_of(o, x);
   const bool rows = aicc_dim_is(o->dims, l.inner, 1);
   const bool product = strcmp(aicc_get_string(o->node, AICC_ATTR_OP, "sum"), "prod") == 0;
-  own_kernel k = own_begin(o, rows ? "cumulate_rows" : "cumulate");
+  const bool block = own_is_gpu(o) && rows;
+  own_kernel k = own_begin(o, block ? "cumulate_block" : rows ? "cumulate_rows" : "cumulate");
   bind_types(&k, x->dtype);
   own_bind(&k, "OP=%s", product ? "mul" : "add");
   own_bind(&k, "START=%d", product ? 1 : 0);
@@ -87,7 +86,10 @@ void own_lower_cumulate(own *o) {
   own_bind(&k, "EXCLUSIVE=%s", aicc_get_int(o->node, AICC_ATTR_EXCLUSIVE, 0) ? "true" : "false");
   own_buffer(&k, "x", own_operand(o, 0));
   own_buffer(&k, "y", own_result(o, 0));
-  if (rows) {
+  if (block) {
+    own_bind(&k, "ZERO=cast<%s>(0)", aicc_dtype_name(x->dtype));
+    own_gpu_cumulate(&k, &l, product ? "mul" : "add");
+  } else if (rows) {
     launch_rows(&k, &l, 15);
   } else {
     launch_columns(&k, &l);
@@ -96,12 +98,16 @@ void own_lower_cumulate(own *o) {
 
 void own_lower_topk(own *o) {
   const aicc_type *x = own_type(o, 0);
-  const lines l = lines_of(o, x), picked = lines_of(o, &o->node->out[0]->type);
+  const own_lines l = lines_of(o, x), picked = lines_of(o, &o->node->out[0]->type);
   const bool most = aicc_get_int(o->node, AICC_ATTR_LARGEST, 1) != 0;
   const aicc_dim count = times(o, l.outer, l.inner);
   int64_t small = 0;
-  const bool select = aicc_dim_is_const(o->dims, picked.n, &small) && small <= SMALL_K;
-  own_kernel k = own_begin(o, select ? "topk_select" : "topk_sort");
+  const bool gpu = own_is_gpu(o);
+  const bool select = aicc_dim_is_const(o->dims, picked.n, &small) &&
+                      small <= (gpu ? SMALL_K_GPU : SMALL_K);
+  own_kernel k = own_begin(o, gpu      ? (select ? "topk_block" : "topk_merge")
+                              : select ? "topk_select"
+                                       : "topk_sort");
   bind_types(&k, x->dtype);
   own_bind(&k, "OVER=%s", most ? "gt" : "lt");
   own_bind(&k, "WORST=%s", most ? "lowest" : "highest");
@@ -109,8 +115,6 @@ void own_lower_topk(own *o) {
   own_buffer(&k, "x", own_operand(o, 0));
   own_buffer(&k, "values", own_result(o, 0));
   own_buffer(&k, "indices", own_result(o, 1));
-  own_size(&k, "n", l.n);
-  own_size(&k, "inner", l.inner);
   own_size(&k, "k", picked.n);
   aicc_dim work = times(o, times(o, count, l.n), select ? picked.n : own_const(o, 100));
   if (!select) {
@@ -120,6 +124,12 @@ void own_lower_topk(own *o) {
   } else {
     work = aicc_dim_floordiv(o->dims, work, own_const(o, 3));
   }
+  if (gpu) {
+    own_gpu_lines(&k, &l, 1000);
+    return;
+  }
+  own_size(&k, "n", l.n);
+  own_size(&k, "inner", l.inner);
   own_launch(&k, count, work);
 }
 
@@ -137,6 +147,10 @@ static own_kernel counting(own *o, const char *name) {
 }
 
 void own_lower_count_nonzero(own *o) {
+  if (own_is_gpu(o)) {
+    own_gpu_count_nonzero(o);
+    return;
+  }
   own_kernel k = counting(o, "count_nonzero");
   own_launch(&k, own_const(o, 1),
              aicc_dim_floordiv(o->dims, own_count(o, own_type(o, 0)), own_const(o, 8)));
@@ -145,12 +159,9 @@ void own_lower_count_nonzero(own *o) {
 void own_lower_nonzero(own *o) {
   const aicc_type *x = own_type(o, 0);
   const aicc_type *y = &o->node->out[0]->type;
-  own_kernel k = counting(o, "nonzero");
   const char *stores = "", *sizes = "";
   for (int d = 0; d < x->rank; d++) {
-    const char *name = aicc_arena_printf(o->arena, "d%d", d);
-    sizes = aicc_arena_printf(o->arena, "%s, %%%s: i64", sizes, name);
-    own_size(&k, name, x->dims[d]);
+    sizes = aicc_arena_printf(o->arena, "%s, %%d%d: i64", sizes, d);
   }
   stores = "%r0 = %i\n";
   for (int d = x->rank - 1; d >= 0; d--) {
@@ -161,6 +172,14 @@ void own_lower_nonzero(own *o) {
         "%%y[%d * %%columns + %%found] = %%r%d - %%r%d * %%d%d\n",
         stores, left, left - 1, d, d, left - 1, left, d);
   }
+  if (own_is_gpu(o)) {
+    own_gpu_nonzero(o, sizes, stores);
+    return;
+  }
+  own_kernel k = counting(o, "nonzero");
+  for (int d = 0; d < x->rank; d++) {
+    own_size(&k, aicc_arena_printf(o->arena, "d%d", d), x->dims[d]);
+  }
   own_bind(&k, "SIZES=%s", sizes);
   own_bind(&k, "STORES=%s", stores);
   own_size(&k, "columns", y->dims[1]);
@@ -170,7 +189,7 @@ void own_lower_nonzero(own *o) {
 // --- random numbers ------------------------------------------------------------------------------
 
 void own_lower_random(own *o) {
-  enum { CHUNK = 8192 };
+  const int chunk = own_is_gpu(o) ? 512 : 8192;
   const aicc_type *y = &o->node->out[0]->type;
   const bool normal =
       strcmp(aicc_get_string(o->node, AICC_ATTR_MODE, "uniform"), "normal") == 0;
@@ -178,10 +197,10 @@ void own_lower_random(own *o) {
   own_bind(&k, "T=%s", aicc_dtype_name(y->dtype));
   own_bind(&k, "SEED=%lld", (long long)aicc_get_int(o->node, AICC_ATTR_SEED, 0));
   own_bind(&k, "NORMAL=%s", normal ? "true" : "false");
-  own_bind(&k, "CHUNK=%d", CHUNK);
+  own_bind(&k, "CHUNK=%d", chunk);
   const aicc_dim count = own_count(o, y);
   own_buffer(&k, "y", own_result(o, 0));
   own_size(&k, "n", count);
-  own_launch(&k, aicc_dim_ceildiv(o->dims, count, own_const(o, CHUNK)),
+  own_launch(&k, aicc_dim_ceildiv(o->dims, count, own_const(o, chunk)),
              times(o, count, own_const(o, 3)));
 }

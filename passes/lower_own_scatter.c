@@ -10,6 +10,7 @@ typedef struct scatter {
   kir_val x, indices, updates;  // buffers; x: the result
   aicc_dtype dtype;
   aicc_op op;                   // AICC_OP_COUNT: assign
+  aicc_slot result;             // on a GPU
 } scatter;
 
 static aicc_op reduction_of(const aicc_node *node) {
@@ -75,12 +76,149 @@ static void strides_of(own *o, const aicc_type *type, aicc_dim *strides) {
   }
 }
 
+// --- on a GPU ------------------------------------------------------------------------
+//
+// Assignments, all at once: first each claims its place in a table, where the last one wins by an atomic
+// maximum of numbers; then those that won are stored. Integers make it the same on every run.
+
+// What is to be known of one element of the indices' iteration.
+typedef struct scatter_shape {
+  aicc_dim places, picks, block;  // of the table; that claim; elements that one pick moves
+  kir_val (*place)(scatter *s, kir_val pick);  // where pick goes, as a number of the table
+} scatter_shape;
+
+static void begin_step(scatter *s, const char *name) {
+  own *o = s->o;
+  s->lk = (lower_kernel){0};
+  lk_begin(&s->lk, o->lw, aicc_arena_printf(o->arena, "scatter_%s_%u", name, o->group->id), "own",
+           o->group);
+}
+
+// Lanes over 0 .. count - 1, a piece a task; ended by end_lanes.
+static kir_val begin_lanes(scatter *s, aicc_dim count) {
+  lower_kernel *lk = &s->lk;
+  const kir_val piece = lk_i64(lk, 4 * lk->kernel->width);
+  const kir_val from = kir_mul(&lk->b, kir_task(&lk->b), piece);
+  return lk_for(lk, KIR_LANES, from, minimum(s, kir_add(&lk->b, from, piece), lk_dim(lk, count)));
+}
+
+static void end_lanes(scatter *s, aicc_dim count) {
+  own *o = s->o;
+  lk_end(&s->lk);
+  lk_launch(&s->lk,
+            aicc_dim_ceildiv(o->dims, count, own_const(o, 4 * s->lk.kernel->width)), count);
+}
+
+static void assign_on_gpu(scatter *s, const scatter_shape *shape) {
+  own *o = s->o;
+  kir_builder *b = &s->lk.b;
+  const aicc_slot table =
+      aicc_lower_temporary(o->lw, AICC_I64, &shape->places, 1, "scatter_winners");
+  begin_step(s, "clear");
+  kir_val at = begin_lanes(s, shape->places);
+  kir_store(b, lk_buffer(&s->lk, table, KIR_WRITE), at, lk_i64(&s->lk, -1));
+  end_lanes(s, shape->places);
+
+  begin_step(s, "claim");
+  s->indices = lk_buffer(&s->lk, own_operand(o, 1), KIR_READ);
+  at = begin_lanes(s, shape->picks);
+  kir_atomic(b, AICC_OP_MAX, lk_buffer(&s->lk, table, KIR_READ | KIR_WRITE), shape->place(s, at),
+             at);
+  end_lanes(s, shape->picks);
+
+  begin_step(s, "store");
+  s->indices = lk_buffer(&s->lk, own_operand(o, 1), KIR_READ);
+  const aicc_dim elements = aicc_dim_mul(o->dims, shape->picks, shape->block);
+  at = begin_lanes(s, elements);
+  const kir_val block = lk_dim(&s->lk, shape->block);
+  const kir_val pick = kir_scalar2(b, AICC_OP_DIV, at, block);
+  const kir_val place = shape->place(s, pick);
+  const kir_val winner = kir_load(b, lk_buffer(&s->lk, table, KIR_READ), place);
+  const kir_val inside = kir_sub(b, at, kir_mul(b, pick, block));
+  const kir_val value = kir_load(b, lk_buffer(&s->lk, own_operand(o, 2), KIR_READ), at);
+  kir_if(b, kir_scalar2(b, AICC_OP_EQ, winner, pick));
+  kir_store(b, lk_buffer(&s->lk, s->result, KIR_WRITE),
+            kir_add(b, kir_mul(b, place, block), inside), value);
+  kir_end(b);
+  end_lanes(s, elements);
+}
+
+// Integers add up, and have a least and a largest, in any order.
+static bool is_orderless(const scatter *s) {
+  const bool wide = s->dtype == AICC_I32 || s->dtype == AICC_I64 || s->dtype == AICC_U32 ||
+                    s->dtype == AICC_U64;
+  return wide && (s->op == AICC_OP_ADD || s->op == AICC_OP_MIN || s->op == AICC_OP_MAX);
+}
+
+static void fold_on_gpu(scatter *s, const scatter_shape *shape) {
+  own *o = s->o;
+  kir_builder *b = &s->lk.b;
+  begin_step(s, "fold");
+  s->indices = lk_buffer(&s->lk, own_operand(o, 1), KIR_READ);
+  const aicc_dim elements = aicc_dim_mul(o->dims, shape->picks, shape->block);
+  const kir_val at = begin_lanes(s, elements);
+  const kir_val block = lk_dim(&s->lk, shape->block);
+  const kir_val pick = kir_scalar2(b, AICC_OP_DIV, at, block);
+  const kir_val inside = kir_sub(b, at, kir_mul(b, pick, block));
+  const kir_val to = kir_add(b, kir_mul(b, shape->place(s, pick), block), inside);
+  const kir_val value = kir_load(b, lk_buffer(&s->lk, own_operand(o, 2), KIR_READ), at);
+  kir_atomic(b, s->op, lk_buffer(&s->lk, s->result, KIR_READ | KIR_WRITE), to, value);
+  end_lanes(s, elements);
+}
+
+static kir_val place_of_element(scatter *s, kir_val pick) {
+  own *o = s->o;
+  lower_kernel *lk = &s->lk;
+  const aicc_type *x = own_type(o, 0), *indices = own_type(o, 1);
+  const int64_t given = aicc_get_int(o->node, AICC_ATTR_AXIS, 0);
+  const int axis = (int)(given < 0 ? given + x->rank : given);
+  kir_val extents[AICC_MAX_RANK], at[AICC_MAX_RANK];
+  for (int d = 0; d < x->rank; d++) {
+    extents[d] = d > 0 ? lk_dim(lk, indices->dims[d]) : 0;
+  }
+  lk_split(lk, pick, extents, x->rank, at);
+  at[axis] = position(s, pick, x->dims[axis]);
+  return lk_linear(lk, x, at);
+}
+
+static kir_val place_of_tuple(scatter *s, kir_val pick) {
+  own *o = s->o;
+  lower_kernel *lk = &s->lk;
+  const aicc_type *x = own_type(o, 0), *indices = own_type(o, 1);
+  int64_t depth = 0;
+  aicc_dim_is_const(o->dims, indices->dims[indices->rank - 1], &depth);
+  kir_val place = lk_i64(lk, 0);
+  for (int d = 0; d < (int)depth; d++) {
+    const kir_val at = kir_add(&lk->b, kir_mul(&lk->b, pick, lk_i64(lk, depth)), lk_i64(lk, d));
+    place = kir_add(&lk->b, kir_mul(&lk->b, place, lk_dim(lk, x->dims[d])),
+                    position(s, at, x->dims[d]));
+  }
+  return place;
+}
+
+// False: the CPU's form serves.
+static bool try_on_gpu(own *o, const scatter_shape *shape) {
+  scatter s = {.o = o, .dtype = own_type(o, 0)->dtype, .op = reduction_of(o->node)};
+  if (!own_is_gpu(o) || (s.op != AICC_OP_COUNT && !is_orderless(&s))) {
+    return false;
+  }
+  s.result = own_result(o, 0);
+  own_copy(o, s.result, own_operand(o, 0));
+  (s.op == AICC_OP_COUNT ? assign_on_gpu : fold_on_gpu)(&s, shape);
+  return true;
+}
+
 // A line of indices along the axis stays within one line of the result: lanes and tasks take lines.
 void own_lower_scatter_elements(own *o) {
   const aicc_type *x = own_type(o, 0), *indices = own_type(o, 1);
   const int64_t given = aicc_get_int(o->node, AICC_ATTR_AXIS, 0);
   const int axis = (int)(given < 0 ? given + x->rank : given);
   scatter s;
+  const scatter_shape shape = {.places = own_count(o, x), .picks = own_count(o, indices),
+                               .block = own_const(o, 1), .place = place_of_element};
+  if (try_on_gpu(o, &shape)) {
+    return;
+  }
   begin(&s, o, "scatter_elements");
   aicc_dim lines = own_const(o, 1), x_strides[AICC_MAX_RANK], strides[AICC_MAX_RANK];
   kir_val extents[AICC_MAX_RANK], at[AICC_MAX_RANK];
@@ -95,7 +233,8 @@ void own_lower_scatter_elements(own *o) {
     }
   }
   lower_kernel *lk = &s.lk;
-  const aicc_dim block = own_block(o, indices->dims[axis]);
+  const aicc_dim block = own_is_gpu(o) ? own_const(o, o->lw->machine->width)
+                                       : own_block(o, indices->dims[axis]);
   const kir_val first = kir_mul(&lk->b, kir_task(&lk->b), lk_dim(lk, block));
   const kir_val end = minimum(&s, kir_add(&lk->b, first, lk_dim(lk, block)), lk_dim(lk, lines));
   const kir_val line = lk_for(lk, KIR_LANES, first, end);
@@ -125,9 +264,16 @@ void own_lower_scatter_nd(own *o) {
     return;
   }
   scatter s;
+  const scatter_shape shape = {.places = own_product(o, x, 0, (int)depth),
+                               .picks = own_product(o, indices, 0, indices->rank - 1),
+                               .block = own_product(o, x, (int)depth, x->rank),
+                               .place = place_of_tuple};
+  if (try_on_gpu(o, &shape)) {
+    return;
+  }
   begin(&s, o, "scatter_nd");
   lower_kernel *lk = &s.lk;
-  const int piece = 16 * o->lw->machine->width;
+  const int piece = (own_is_gpu(o) ? 1 : 16) * o->lw->machine->width;
   const aicc_dim picks = own_product(o, indices, 0, indices->rank - 1);
   const aicc_dim block = own_product(o, x, (int)depth, x->rank);
   const bool single = aicc_dim_is(o->dims, block, 1);

@@ -8,26 +8,11 @@
 #include <string.h>
 
 #include "passes/fuse.h"
-#include "passes/lower.h"
+#include "passes/lower_row.h"
 
-enum { MAX_MEMBERS = 256, ROW_TASK_ELEMENTS = 8192 };
+enum { ROW_TASK_ELEMENTS = 8192 };
 
-typedef struct row_group {
-  aicc_lower *lw;
-  lower_kernel lk;
-  aicc_node *node;
-  const aicc_region *body;
-  const aicc_type *full;
-  bool reduced[AICC_MAX_RANK];
-  bool keepdims;
-  bool lanes_reduce;      // the innermost dimension is reduced
-  int lane_dim;           // original dimension of the lanes; -1: none (all extents are 1)
-  kir_val index[AICC_MAX_RANK];
-  int depth_count;
-  int *depth;             // per node id
-} row_group;
-
-static bool is_full(const row_group *g, const aicc_value *value) {
+bool row_is_full(const row_group *g, const aicc_value *value) {
   return value->type.rank == g->full->rank &&
          memcmp(value->type.dims, g->full->dims,
                 (size_t)g->full->rank * sizeof *g->full->dims) == 0;
@@ -43,7 +28,7 @@ static bool is_statistic(const row_group *g, const aicc_node *node) {
   for (int i = 0; i < count; i++) {
     reduced[axes[i]] = true;
   }
-  return memcmp(reduced, g->reduced, sizeof reduced) == 0 && is_full(g, node->in[0]);
+  return memcmp(reduced, g->reduced, sizeof reduced) == 0 && row_is_full(g, node->in[0]);
 }
 
 // Depth of each member: how many statistics lie on the longest way to it.
@@ -91,16 +76,21 @@ static void close_walk(row_group *g, int opened, size_t mark) {
   lk_forget(&g->lk, mark);
 }
 
-static void statistics(row_group *g, int depth) {
-  kir_builder *b = &g->lk.b;
-  const aicc_node *nodes[MAX_MEMBERS];
-  kir_val sums[MAX_MEMBERS];
+int row_statistics(const row_group *g, int depth, const aicc_node **nodes) {
   int count = 0;
   for (const aicc_node *node = g->body->first; node; node = node->next) {
-    if (is_statistic(g, node) && g->depth[node->id] == depth && count < MAX_MEMBERS) {
+    if (is_statistic(g, node) && g->depth[node->id] == depth && count < ROW_MEMBERS_MAX) {
       nodes[count++] = node;
     }
   }
+  return count;
+}
+
+static void statistics(row_group *g, int depth) {
+  kir_builder *b = &g->lk.b;
+  const aicc_node *nodes[ROW_MEMBERS_MAX];
+  kir_val sums[ROW_MEMBERS_MAX];
+  const int count = row_statistics(g, depth, nodes);
   for (int i = 0; i < count; i++) {
     const aicc_dtype type = lk_compute_type(nodes[i]->in[0]->type.dtype);
     sums[i] = kir_var(b, lk_neutral(&g->lk, nodes[i]->op, type), g->lane_dim >= 0);
@@ -123,8 +113,7 @@ static void statistics(row_group *g, int depth) {
 
 // --- results ----------------------------------------------------------------------------------------
 
-// The kept part of the index, for values of the reduced shape.
-static void reduced_index(row_group *g, const aicc_value *value, kir_val *out) {
+void row_reduced_index(row_group *g, const aicc_value *value, kir_val *out) {
   int rank = 0;
   for (int i = 0; i < g->full->rank; i++) {
     if (!g->reduced[i]) {
@@ -146,12 +135,12 @@ static void store_result(row_group *g, int i, const kir_val *index) {
 static void results(row_group *g) {
   bool any_full = false;
   for (int i = 0; i < g->body->result_count; i++) {
-    if (is_full(g, g->body->results[i])) {
+    if (row_is_full(g, g->body->results[i])) {
       any_full = true;
       continue;
     }
     kir_val index[AICC_MAX_RANK];
-    reduced_index(g, g->body->results[i], index);
+    row_reduced_index(g, g->body->results[i], index);
     store_result(g, i, index);
   }
   if (!any_full) {
@@ -160,19 +149,18 @@ static void results(row_group *g) {
   const size_t mark = lk_mark(&g->lk);
   const int opened = open_walk(g);
   for (int i = 0; i < g->body->result_count; i++) {
-    if (is_full(g, g->body->results[i])) {
+    if (row_is_full(g, g->body->results[i])) {
       store_result(g, i, g->index);
     }
   }
   close_walk(g, opened, mark);
 }
 
-// Values of the reduced shape are computed once a row, not once an element of the next walk.
-static void derive(row_group *g, int depth) {
+void row_derive(row_group *g, int depth) {
   for (const aicc_node *node = g->body->first; node; node = node->next) {
     const aicc_value *value = node->out[0];
     if (aicc_kind_of(node) != AICC_KIND_ELTWISE || g->depth[node->id] != depth ||
-        value->type.rank != g->full->rank || is_full(g, value)) {
+        value->type.rank != g->full->rank || row_is_full(g, value)) {
       continue;
     }
     bool row_shaped = true;
@@ -181,7 +169,7 @@ static void derive(row_group *g, int depth) {
     }
     if (row_shaped) {
       kir_val index[AICC_MAX_RANK];
-      reduced_index(g, value, index);
+      row_reduced_index(g, value, index);
       lk_bind(&g->lk, value, lk_elem(&g->lk, value, index));
     }
   }
@@ -190,7 +178,7 @@ static void derive(row_group *g, int depth) {
 static void row_body(row_group *g) {
   for (int depth = 1; depth <= g->depth_count; depth++) {
     statistics(g, depth);
-    derive(g, depth);
+    row_derive(g, depth);
   }
   results(g);
 }
@@ -232,69 +220,73 @@ static int work_per_element(const row_group *g) {
   return cost > 0 && cost < 4096 ? cost : 4096;
 }
 
-static void launch(row_group *g, aicc_dim rows, aicc_dim grid, aicc_dim length) {
+void row_launch(row_group *g, aicc_dim rows, aicc_dim grid, aicc_dim length) {
   aicc_dims *dims = g->lw->module->dims;
   const aicc_dim work = aicc_dim_mul(dims, aicc_dim_mul(dims, rows, length),
                                      aicc_dim_const(dims, work_per_element(g)));
   lk_launch(&g->lk, grid, aicc_dim_floordiv(dims, work, aicc_dim_const(dims, 48)));
 }
 
-void aicc_lower_row(aicc_lower *lw, aicc_node *group) {
+static void cpu_kernel(row_group *g) {
+  aicc_lower *lw = g->lw;
   aicc_dims *dims = lw->module->dims;
-  row_group g = {.lw = lw, .node = group, .body = group->regions[0]};
-  for (int i = 0; i < group->out_count; i++) {
-    aicc_lower_result(lw, group->out[i]);
-  }
-  lk_begin(&g.lk, lw,
-           aicc_arena_printf(&lw->plan->arena, "row_%u", group->id), "row", group);
-  find_shape(&g);
+  lk_begin(&g->lk, lw, aicc_arena_printf(&lw->plan->arena, "row_%u", g->node->id), "row", g->node);
   const aicc_dim one = aicc_dim_const(dims, 1);
   aicc_dim rows = one, length = one;
   kir_val extents[AICC_MAX_RANK], parts[AICC_MAX_RANK];
   int kept[AICC_MAX_RANK], kept_count = 0;
-  for (int i = 0; i < g.full->rank; i++) {
-    g.index[i] = lk_i64(&g.lk, 0);
-    if (g.reduced[i]) {
-      length = aicc_dim_mul(dims, length, g.full->dims[i]);
-    } else if (i != g.lane_dim) {
-      rows = aicc_dim_mul(dims, rows, g.full->dims[i]);
-      extents[kept_count] = lk_dim(&g.lk, g.full->dims[i]);
+  for (int i = 0; i < g->full->rank; i++) {
+    g->index[i] = lk_i64(&g->lk, 0);
+    if (g->reduced[i]) {
+      length = aicc_dim_mul(dims, length, g->full->dims[i]);
+    } else if (i != g->lane_dim) {
+      rows = aicc_dim_mul(dims, rows, g->full->dims[i]);
+      extents[kept_count] = lk_dim(&g->lk, g->full->dims[i]);
       kept[kept_count++] = i;
     }
   }
   // Lanes over kept elements: a task is one row of them, in pieces.
-  const bool pieces = g.lane_dim >= 0 && !g.lanes_reduce;
+  const bool pieces = g->lane_dim >= 0 && !g->lanes_reduce;
   const int piece = 4 * lw->machine->width;
-  const aicc_dim inner = pieces ? g.full->dims[g.lane_dim] : one;
+  const aicc_dim inner = pieces ? g->full->dims[g->lane_dim] : one;
   const aicc_dim piece_count = aicc_dim_ceildiv(dims, inner, aicc_dim_const(dims, piece));
   const aicc_dim block = pieces ? one
                                 : aicc_dim_max(dims, one,
                                                aicc_dim_floordiv(
                                                    dims, aicc_dim_const(dims, ROW_TASK_ELEMENTS),
                                                    aicc_dim_max(dims, length, one)));
-  kir_val split_extents[2] = {0, lk_dim(&g.lk, piece_count)}, at[2];
-  lk_split(&g.lk, kir_task(&g.lk.b), split_extents, 2, at);
-  const kir_val first = kir_mul(&g.lk.b, at[0], lk_dim(&g.lk, block));
-  const kir_val end = kir_scalar2(&g.lk.b, AICC_OP_MIN,
-                                  kir_add(&g.lk.b, first, lk_dim(&g.lk, block)),
-                                  lk_dim(&g.lk, rows));
-  const kir_val row = lk_for(&g.lk, KIR_SERIAL, first, end);
-  lk_split(&g.lk, row, extents, kept_count, parts);
+  kir_val split_extents[2] = {0, lk_dim(&g->lk, piece_count)}, at[2];
+  lk_split(&g->lk, kir_task(&g->lk.b), split_extents, 2, at);
+  const kir_val first = kir_mul(&g->lk.b, at[0], lk_dim(&g->lk, block));
+  const kir_val end = kir_scalar2(&g->lk.b, AICC_OP_MIN,
+                                  kir_add(&g->lk.b, first, lk_dim(&g->lk, block)),
+                                  lk_dim(&g->lk, rows));
+  const kir_val row = lk_for(&g->lk, KIR_SERIAL, first, end);
+  lk_split(&g->lk, row, extents, kept_count, parts);
   for (int i = 0; i < kept_count; i++) {
-    g.index[kept[i]] = parts[i];
+    g->index[kept[i]] = parts[i];
   }
   if (pieces) {
-    const kir_val from = kir_mul(&g.lk.b, at[1], lk_i64(&g.lk, piece));
-    const kir_val to = kir_scalar2(&g.lk.b, AICC_OP_MIN,
-                                   kir_add(&g.lk.b, from, lk_i64(&g.lk, piece)),
-                                   lk_dim(&g.lk, inner));
-    g.index[g.lane_dim] = lk_for(&g.lk, KIR_LANES, from, to);
+    const kir_val from = kir_mul(&g->lk.b, at[1], lk_i64(&g->lk, piece));
+    const kir_val to = kir_scalar2(&g->lk.b, AICC_OP_MIN,
+                                   kir_add(&g->lk.b, from, lk_i64(&g->lk, piece)),
+                                   lk_dim(&g->lk, inner));
+    g->index[g->lane_dim] = lk_for(&g->lk, KIR_LANES, from, to);
   }
-  row_body(&g);
+  row_body(g);
   if (pieces) {
-    lk_end(&g.lk);
+    lk_end(&g->lk);
   }
-  lk_end(&g.lk);
+  lk_end(&g->lk);
   const aicc_dim grid = aicc_dim_mul(dims, piece_count, aicc_dim_ceildiv(dims, rows, block));
-  launch(&g, aicc_dim_mul(dims, rows, inner), grid, length);
+  row_launch(g, aicc_dim_mul(dims, rows, inner), grid, length);
+}
+
+void aicc_lower_row(aicc_lower *lw, aicc_node *group) {
+  row_group g = {.lw = lw, .node = group, .body = group->regions[0]};
+  for (int i = 0; i < group->out_count; i++) {
+    aicc_lower_result(lw, group->out[i]);
+  }
+  find_shape(&g);
+  (lw->machine->kind == AICC_MACHINE_GPU ? row_gpu_kernels : cpu_kernel)(&g);
 }

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "passes/schedule_attention.h"
+#include "passes/schedule_map.h"
+
 static bool read_count(const char **at, int limit, int *out) {
   char *end = NULL;
   if (**at < '1' || **at > '9') {
@@ -104,11 +107,40 @@ const char *aicc_schedule_print(const aicc_schedule *s, aicc_arena *arena) {
   return s->split > 1 ? aicc_arena_printf(arena, "%s split %d", text, s->split) : text;
 }
 
-static bool is_meant(const aicc_node *group, const char *which) {
-  if (strcmp(aicc_get_string(group, AICC_ATTR_KIND, ""), "contract") != 0) {
+// Whether |text| is a schedule for groups of a |sort|.
+static bool is_schedule_of(const char *sort, const char *text) {
+  aicc_schedule contract;
+  aicc_attention_schedule attention;
+  aicc_map_schedule map;
+  aicc_row_schedule row;
+  return strcmp(sort, "contract") == 0    ? aicc_schedule_parse(text, &contract)
+         : strcmp(sort, "map") == 0       ? aicc_map_schedule_parse(text, &map)
+         : strcmp(sort, "row") == 0       ? aicc_row_schedule_parse(text, &row)
+         : strcmp(sort, "attention") == 0 ? aicc_attention_parse(text, &attention)
+                                          : false;
+}
+
+static bool is_schedule(const char *text) {
+  return is_schedule_of("contract", text) || is_schedule_of("map", text) ||
+         is_schedule_of("row", text) || is_schedule_of("attention", text);
+}
+
+// "contract", "map", "row" or, of groups around that operator, "attention": what schedules are for.
+static const char *sort_of(const aicc_node *group) {
+  for (const aicc_node *node = group->regions[0]->first; node; node = node->next) {
+    if (node->op == AICC_OP_ATTENTION) {
+      return "attention";
+    }
+  }
+  return aicc_get_string(group, AICC_ATTR_KIND, "");
+}
+
+static bool is_meant(const aicc_node *group, const char *which, const char *schedule) {
+  const char *sort = sort_of(group);
+  if (!is_schedule_of(sort, schedule)) {
     return false;
   }
-  if (strcmp(which, "contract") == 0) {
+  if (strcmp(which, sort) == 0) {
     return true;
   }
   for (int i = 0; i < group->origin_count; i++) {
@@ -123,7 +155,7 @@ static int force_region(aicc_module *module, aicc_region *region, const char *wh
                         const char *schedule) {
   int found = 0;
   for (aicc_node *node = region->first; node; node = node->next) {
-    if (node->op == AICC_OP_GROUP && is_meant(node, which)) {
+    if (node->op == AICC_OP_GROUP && is_meant(node, which, schedule)) {
       aicc_set_string(module, node, AICC_ATTR_SCHEDULE, schedule);
       found++;
     }
@@ -136,9 +168,8 @@ static int force_region(aicc_module *module, aicc_region *region, const char *wh
 
 // " rows=64" has an '=' of its own, and names of nodes may.
 int aicc_schedule_force(aicc_module *module, const char *item) {
-  aicc_schedule parsed;
   for (const char *equals = strchr(item, '='); equals; equals = strchr(equals + 1, '=')) {
-    if (equals != item && aicc_schedule_parse(equals + 1, &parsed)) {
+    if (equals != item && is_schedule(equals + 1)) {
       const char *which = aicc_arena_printf(&module->arena, "%.*s", (int)(equals - item), item);
       return force_region(module, module->body, which, equals + 1);
     }

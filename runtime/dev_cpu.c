@@ -11,7 +11,7 @@
 
 struct aicc_rt_device {
   const aicc_rt_allocator *allocator;
-  const aicc_abi_model *model;
+  const aicc_abi_model *model;  // its first plan is the CPU's
   uint32_t threads;
   size_t scratch_bytes;    // per thread: the most that any kernel wants
   void *scratch;           // of the session's thread
@@ -23,17 +23,34 @@ static uint32_t thread_count(uint32_t wanted) {
   return count < AICC_RT_THREADS_MAX ? count : AICC_RT_THREADS_MAX;
 }
 
+static bool cpu_has_code(const aicc_rt_device_config *config, aicc_rt_error *error) {
+  static const int32_t kinds[] = {AICC_ABI_IMAGE_CPU, -1};
+  char words[200] = "";
+  aicc_rt_text images = {words, sizeof words, 0};
+  if (aicc_rt_model_has_code(config->model->abi, 0, kinds)) {
+    return true;
+  }
+  aicc_rt_text_images(&images, config->model->abi);
+  aicc_rt_fail(error, AICC_RT_UNAVAILABLE,
+               "%s: it has no code for device '%s': it was compiled for %s. Run it there, or compile "
+               "it with --target native too", config->model->path, config->name, words);
+  return false;
+}
+
 static aicc_rt_device *cpu_create(const aicc_rt_device_config *config, aicc_rt_error *error) {
+  if (!cpu_has_code(config, error)) {
+    return NULL;
+  }
   aicc_rt_device *device = aicc_rt_new(config->allocator, 1, sizeof *device);
   if (device == NULL) {
     aicc_rt_fail(error, AICC_RT_MEMORY, "no memory for the CPU device");
     return NULL;
   }
   device->allocator = config->allocator;
-  device->model = config->model;
+  device->model = config->model->abi;
   device->threads = thread_count(config->threads);
-  for (uint32_t i = 0; i < config->model->kernel_count; i++) {
-    const size_t bytes = config->model->kernels[i].scratch_bytes;
+  for (uint32_t i = 0; i < device->model->kernel_count; i++) {
+    const size_t bytes = device->model->kernels[i].scratch_bytes;
     device->scratch_bytes = bytes > device->scratch_bytes ? bytes : device->scratch_bytes;
   }
   device->scratch = aicc_rt_new_bytes(device->allocator, device->scratch_bytes);
@@ -95,18 +112,18 @@ static aicc_rt_status cpu_move(aicc_rt_device *device, void *to, const void *fro
   return AICC_RT_OK;
 }
 
-static void cpu_begin(aicc_rt_device *device) {
+static aicc_rt_status cpu_begin(aicc_rt_device *device, aicc_rt_error *error) {
+  (void)error;
   if (device->pool != NULL) {
     aicc_rt_cpu_pool_begin(device->pool);
   }
+  return AICC_RT_OK;
 }
 
-static aicc_rt_status cpu_end(aicc_rt_device *device, aicc_rt_error *error) {
-  (void)error;
+static void cpu_end(aicc_rt_device *device) {
   if (device->pool != NULL) {
     aicc_rt_cpu_pool_end(device->pool);
   }
-  return AICC_RT_OK;
 }
 
 static uint32_t cpu_threads(const aicc_rt_device *device) { return device->threads; }
@@ -127,7 +144,7 @@ static void cpu_set_threads(aicc_rt_device *device, uint32_t threads) {
 const aicc_rt_device_ops aicc_rt_device_cpu = {
     .name = "cpu",
     .dl_device = kDLCPU,
-    .image_kind = AICC_ABI_IMAGE_CPU,
+    .call_device = AICC_ABI_IMAGE_CPU,
     .create = cpu_create,
     .destroy = cpu_destroy,
     .launch = cpu_launch,

@@ -10,19 +10,19 @@ static int64_t round_up(int64_t bytes) {
 }
 
 static bool init_segments(aicc_rt_arena *arena) {
-  const aicc_abi_model *model = arena->model;
-  for (uint32_t i = 0; i < model->buffer_count; i++) {
-    arena->segments[model->buffers[i].segment].count++;
+  const aicc_abi_plan *plan = arena->plan;
+  for (uint32_t i = 0; i < plan->buffer_count; i++) {
+    arena->segments[plan->buffers[i].segment].count++;
   }
-  for (uint32_t s = 0; s < model->segment_count; s++) {
+  for (uint32_t s = 0; s < plan->segment_count; s++) {
     aicc_rt_segment *segment = &arena->segments[s];
     segment->buffers = aicc_rt_new(arena->allocator, segment->count, sizeof *segment->buffers);
     if (segment->buffers == NULL) {
       return false;
     }
     uint32_t next = 0;
-    for (uint32_t i = 0; i < model->buffer_count; i++) {
-      if (model->buffers[i].segment == s) {
+    for (uint32_t i = 0; i < plan->buffer_count; i++) {
+      if (plan->buffers[i].segment == s) {
         segment->buffers[next++] = i;
       }
     }
@@ -31,28 +31,29 @@ static bool init_segments(aicc_rt_arena *arena) {
 }
 
 aicc_rt_status aicc_rt_arena_init(aicc_rt_arena *arena, const aicc_rt_allocator *allocator,
-                                  const aicc_abi_model *model, void *memory, size_t bytes,
-                                  aicc_rt_error *error) {
+                                  const aicc_rt_allocator *home, const aicc_abi_plan *plan,
+                                  void *given, size_t bytes, aicc_rt_error *error) {
   memset(arena, 0, sizeof *arena);
-  if (memory != NULL && (uintptr_t)memory % AICC_RT_ALIGN != 0) {
+  if (given != NULL && (uintptr_t)given % AICC_RT_ALIGN != 0) {
     return aicc_rt_fail(error, AICC_RT_INVALID, "the arena handed in is not aligned to %u bytes",
                         AICC_RT_ALIGN);
   }
   arena->allocator = allocator;
-  arena->model = model;
+  arena->memory = home;
+  arena->plan = plan;
   aicc_rt_planner_init(&arena->planner, allocator);
-  const size_t count = model->buffer_count;
-  arena->segments = aicc_rt_new(allocator, model->segment_count, sizeof *arena->segments);
+  const size_t count = plan->buffer_count;
+  arena->segments = aicc_rt_new(allocator, plan->segment_count, sizeof *arena->segments);
   arena->items = aicc_rt_new(allocator, count, sizeof *arena->items);
   arena->sizes = aicc_rt_new(allocator, count, sizeof *arena->sizes);
   if (arena->segments == NULL || arena->items == NULL || arena->sizes == NULL ||
-      !aicc_rt_planner_reserve(&arena->planner, model->buffer_count) || !init_segments(arena)) {
+      !aicc_rt_planner_reserve(&arena->planner, plan->buffer_count) || !init_segments(arena)) {
     aicc_rt_arena_deinit(arena);
     return aicc_rt_fail(error, AICC_RT_MEMORY, "no memory for the tables of %zu buffers", count);
   }
-  if (memory != NULL && model->segment_count > 0) {
+  if (given != NULL && plan->segment_count > 0) {
     arena->borrowed = true;
-    arena->segments[0].memory = memory;
+    arena->segments[0].memory = given;
     arena->segments[0].capacity = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
   }
   return AICC_RT_OK;
@@ -66,20 +67,20 @@ static void deinit_segment(aicc_rt_arena *arena, aicc_rt_segment *segment, bool 
   }
   aicc_rt_delete(allocator, segment->buffers, segment->count, sizeof *segment->buffers);
   if (owned) {
-    aicc_rt_delete(allocator, segment->memory, (size_t)segment->capacity, 1);
+    aicc_rt_delete(arena->memory, segment->memory, (size_t)segment->capacity, 1);
   }
 }
 
 void aicc_rt_arena_deinit(aicc_rt_arena *arena) {
-  if (arena->model == NULL) {
+  if (arena->plan == NULL) {
     return;
   }
-  for (uint32_t s = 0; arena->segments != NULL && s < arena->model->segment_count; s++) {
+  for (uint32_t s = 0; arena->segments != NULL && s < arena->plan->segment_count; s++) {
     deinit_segment(arena, &arena->segments[s], s > 0 || !arena->borrowed);
   }
   const aicc_rt_allocator *allocator = arena->allocator;
-  const size_t count = arena->model->buffer_count;
-  aicc_rt_delete(allocator, arena->segments, arena->model->segment_count, sizeof *arena->segments);
+  const size_t count = arena->plan->buffer_count;
+  aicc_rt_delete(allocator, arena->segments, arena->plan->segment_count, sizeof *arena->segments);
   aicc_rt_delete(allocator, arena->items, count, sizeof *arena->items);
   aicc_rt_delete(allocator, arena->sizes, count, sizeof *arena->sizes);
   aicc_rt_planner_deinit(&arena->planner);
@@ -87,7 +88,7 @@ void aicc_rt_arena_deinit(aicc_rt_arena *arena) {
 }
 
 void aicc_rt_arena_begin(aicc_rt_arena *arena) {
-  for (uint32_t s = 0; s < arena->model->segment_count; s++) {
+  for (uint32_t s = 0; s < arena->plan->segment_count; s++) {
     arena->segments[s].current = NULL;
   }
 }
@@ -124,7 +125,7 @@ static aicc_rt_placement *oldest_plan(aicc_rt_arena *arena, aicc_rt_segment *seg
 // ---- planning ----------------------------------------------------------------------------------
 
 static const char *buffer_name(const aicc_rt_arena *arena, uint32_t buffer) {
-  const char *name = arena->model->buffers[buffer].name;
+  const char *name = arena->plan->buffers[buffer].name;
   return name != NULL ? name : "a buffer";
 }
 
@@ -133,13 +134,13 @@ static const char *buffer_name(const aicc_rt_arena *arena, uint32_t buffer) {
 static aicc_rt_status make_items(aicc_rt_arena *arena, const aicc_rt_segment *segment,
                                  const int64_t *sizes, aicc_rt_error *error) {
   for (uint32_t i = 0; i < segment->count; i++) {
-    const aicc_abi_buffer *buffer = &arena->model->buffers[segment->buffers[i]];
+    const aicc_abi_buffer *buffer = &arena->plan->buffers[segment->buffers[i]];
     if (sizes[i] < 0 || sizes[i] > BUFFER_LIMIT) {
       return aicc_rt_fail(error, AICC_RT_MEMORY, "the size of '%s' overflows (%lld bytes)",
                           buffer_name(arena, segment->buffers[i]), (long long)sizes[i]);
     }
     arena->items[i] = (aicc_rt_plan_item){round_up(sizes[i]), buffer->first, buffer->last, -1};
-    arena->sizes[i] = sizes[i];
+    arena->sizes[i] = round_up(sizes[i]);
   }
   return AICC_RT_OK;
 }
@@ -151,10 +152,10 @@ static uint32_t append_earlier(aicc_rt_arena *arena, uint32_t index) {
   for (uint32_t s = 0; s < index; s++) {
     const aicc_rt_segment *segment = &arena->segments[s];
     for (uint32_t i = 0; segment->current != NULL && i < segment->count; i++) {
-      const aicc_abi_buffer *buffer = &arena->model->buffers[segment->buffers[i]];
+      const aicc_abi_buffer *buffer = &arena->plan->buffers[segment->buffers[i]];
       const aicc_rt_place *place = &segment->current->places[i];
       const int64_t size = place->in_arena ? round_up(segment->current->sizes[i]) : 0;
-      arena->sizes[count] = segment->current->sizes[i];
+      arena->sizes[count] = round_up(segment->current->sizes[i]);
       arena->items[count++] = (aicc_rt_plan_item){size, buffer->first, buffer->last, place->offset};
     }
   }
@@ -223,7 +224,7 @@ static aicc_rt_status make_plan(aicc_rt_arena *arena, uint32_t index, uint64_t p
 
 // Later segments were fitted into the arena proper as it was: forget them when it is lost.
 static void forget_later_plans(aicc_rt_arena *arena) {
-  for (uint32_t s = 1; s < arena->model->segment_count; s++) {
+  for (uint32_t s = 1; s < arena->plan->segment_count; s++) {
     for (int i = 0; i < AICC_RT_PLANS; i++) {
       arena->segments[s].plans[i].serial = 0;
     }
@@ -242,10 +243,12 @@ static aicc_rt_status grow(aicc_rt_arena *arena, uint32_t index, int64_t wanted,
                         "the arena handed in has %lld bytes, the run needs %lld",
                         (long long)segment->capacity, (long long)bytes);
   }
-  aicc_rt_delete(arena->allocator, segment->memory, (size_t)segment->capacity, 1);
+  arena->moves += segment->memory != NULL;
+  aicc_rt_delete(arena->memory, segment->memory, (size_t)segment->capacity, 1);
   segment->capacity = 0;
-  segment->memory = aicc_rt_new_bytes(arena->allocator, (size_t)bytes);
+  segment->memory = aicc_rt_new_bytes(arena->memory, (size_t)bytes);
   if (segment->memory == NULL) {
+    arena->wanted = bytes;
     if (index == 0) {
       forget_later_plans(arena);
     }
@@ -258,10 +261,11 @@ static aicc_rt_status grow(aicc_rt_arena *arena, uint32_t index, int64_t wanted,
 
 aicc_rt_status aicc_rt_arena_plan(aicc_rt_arena *arena, uint32_t index, const int64_t *sizes,
                                   void **addresses, aicc_rt_error *error) {
-  if (index >= arena->model->segment_count) {
+  if (index >= arena->plan->segment_count) {
     return aicc_rt_fail(error, AICC_RT_BAD_MODEL, "the model has no segment %u", index);
   }
-  for (uint32_t s = index; s < arena->model->segment_count; s++) {
+  arena->wanted = 0;
+  for (uint32_t s = index; s < arena->plan->segment_count; s++) {
     arena->segments[s].current = NULL;
   }
   uint64_t parent = 0;
@@ -294,7 +298,7 @@ aicc_rt_status aicc_rt_arena_plan(aicc_rt_arena *arena, uint32_t index, const in
 }
 
 void aicc_rt_arena_memory(const aicc_rt_arena *arena, aicc_rt_memory *out) {
-  for (uint32_t s = 0; s < arena->model->segment_count; s++) {
+  for (uint32_t s = 0; s < arena->plan->segment_count; s++) {
     const aicc_rt_segment *segment = &arena->segments[s];
     out->reserved_bytes += (uint64_t)segment->capacity;
     if (segment->current != NULL) {

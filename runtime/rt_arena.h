@@ -37,8 +37,9 @@ typedef struct aicc_rt_segment {
 } aicc_rt_segment;
 
 typedef struct aicc_rt_arena {
-  const aicc_rt_allocator *allocator;  // borrowed
-  const aicc_abi_model *model;         // borrowed
+  const aicc_rt_allocator *allocator;  // borrowed: of the tables
+  const aicc_rt_allocator *memory;     // borrowed: of the buffers
+  const aicc_abi_plan *plan;           // borrowed
   aicc_rt_segment *segments;
   aicc_rt_planner planner;
   aicc_rt_plan_item *items;  // room for all buffers
@@ -46,12 +47,15 @@ typedef struct aicc_rt_arena {
   uint64_t serial, clock;
   bool borrowed;      // segment 0 has the caller's memory
   bool only_measure;  // plan, but allocate nothing
+  int64_t wanted;     // bytes that the last call of plan found no memory for; 0: it did
+  uint64_t moves;     // how often memory was taken back: addresses of before are no more
 } aicc_rt_arena;
 
-// |memory| NULL: allocated when needed. On failure nothing is left to deinit.
+// |home|: the memory of the buffers comes from there. |given| NULL: allocated when needed. On failure
+// nothing is left to deinit.
 aicc_rt_status aicc_rt_arena_init(aicc_rt_arena *arena, const aicc_rt_allocator *allocator,
-                                  const aicc_abi_model *model, void *memory, size_t bytes,
-                                  aicc_rt_error *error);
+                                  const aicc_rt_allocator *home, const aicc_abi_plan *plan,
+                                  void *given, size_t bytes, aicc_rt_error *error);
 void aicc_rt_arena_deinit(aicc_rt_arena *arena);
 
 // A run begins: no segment is planned.

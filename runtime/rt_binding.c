@@ -51,6 +51,28 @@ static aicc_rt_status check_shape(aicc_rt_error *error, const char *role,
   return AICC_RT_OK;
 }
 
+// Is |given| where the session can use it, and is that on the device?
+static aicc_rt_status check_place(const aicc_rt_session *session, const char *role,
+                                  const aicc_abi_tensor *want, const DLTensor *given,
+                                  bool *on_device, aicc_rt_error *error) {
+  const int32_t type = (int32_t)given->device.device_type;
+  const bool on_host =
+      type == kDLCPU || (session->remote && (type == kDLCUDAHost || type == kDLCUDAManaged));
+  *on_device = session->remote && type == session->ops->dl_device;
+  if (!on_host && !*on_device) {
+    return aicc_rt_fail(error, AICC_RT_INVALID,
+                        "%s '%s' is on another device than the session's '%s'", role, want->name,
+                        session->ops->name);
+  }
+  const int32_t number = *on_device ? session->ops->number(session->device) : 0;
+  if (*on_device && given->device.device_id != number) {
+    return aicc_rt_fail(error, AICC_RT_INVALID, "%s '%s' is on %s:%d, the session on %s:%d", role,
+                        want->name, session->ops->name, given->device.device_id,
+                        session->ops->name, number);
+  }
+  return AICC_RT_OK;
+}
+
 // Checks and copies |given|; |out| is untouched after a failure.
 static aicc_rt_status bind(const aicc_rt_session *session, const char *role,
                            const aicc_abi_tensor *want, const DLTensor *given, aicc_rt_binding *out,
@@ -59,10 +81,10 @@ static aicc_rt_status bind(const aicc_rt_session *session, const char *role,
   if (status != AICC_RT_OK) {
     return status;
   }
-  if ((int32_t)given->device.device_type != session->ops->dl_device) {
-    return aicc_rt_fail(error, AICC_RT_INVALID,
-                        "%s '%s' is on another device than the session's '%s'", role, want->name,
-                        session->ops->name);
+  bool on_device = false;
+  const aicc_rt_status placed = check_place(session, role, want, given, &on_device, error);
+  if (placed != AICC_RT_OK) {
+    return placed;
   }
   const size_t element = dtype_at(want)->bytes;
   int64_t bytes = 0;
@@ -77,6 +99,7 @@ static aicc_rt_status bind(const aicc_rt_session *session, const char *role,
   }
   const size_t dims_size = (size_t)given->ndim * sizeof(int64_t);
   out->set = true;
+  out->on_device = on_device;
   out->rank = given->ndim;
   out->bytes = bytes;
   out->data = data;
@@ -258,9 +281,11 @@ aicc_rt_status aicc_rt_session_run_with(aicc_rt_session *session, const DLTensor
 // A tensor whose shape is the session's. DLPack has no const.
 static DLTensor borrowed_tensor(const aicc_rt_session *session, uint32_t index, void *data,
                                 int32_t rank, const int64_t *dims) {
+  const bool on_device = session->remote && session->outputs[index].on_device;
   DLTensor tensor = {
       .data = data,
-      .device = {(DLDeviceType)session->ops->dl_device, 0},
+      .device = {on_device ? (DLDeviceType)session->ops->dl_device : kDLCPU,
+                 on_device ? session->ops->number(session->device) : 0},
       .ndim = rank,
       .dtype = session->model->info.outputs[index].dtype,
   };
@@ -294,9 +319,11 @@ aicc_rt_status aicc_rt_session_output_item(const aicc_rt_session *session, uint3
   }
   const aicc_rt_output *output = &session->outputs[index];
   if (output->sequence == NULL) {
-    *out = borrowed_tensor(session, index, output->data, output->rank, output->dims);
+    void *data = session->remote ? output->delivered : output->data;
+    *out = borrowed_tensor(session, index, data, output->rank, output->dims);
   } else {
-    const aicc_rt_seq_item *at = output->sequence->items[item];
+    const aicc_rt_seq *sequence = session->remote ? output->delivered_sequence : output->sequence;
+    const aicc_rt_seq_item *at = sequence->items[item];
     *out = borrowed_tensor(session, index, at->data, at->rank, at->dims);
   }
   return aicc_rt_ok(error);

@@ -15,15 +15,25 @@ static int32_t result(aicc_rt_session *session, aicc_rt_status status) {
   return (int32_t)status;
 }
 
+// |bytes| of the device's memory.
 static int32_t no_memory(aicc_rt_session *session, int64_t bytes) {
+  if (session->remote) {
+    return result(session, session->ops->no_memory(session->device, "tensors of the run", bytes,
+                                                   session->error));
+  }
   return result(session, aicc_rt_fail(session->error, AICC_RT_MEMORY,
                                       "no memory for %lld bytes during the run", (long long)bytes));
 }
 
 static int32_t host_plan(void *opaque, uint32_t segment, const int64_t *sizes, void **addresses) {
   aicc_rt_session *session = session_of(opaque);
-  const int32_t code = result(
-      session, aicc_rt_arena_plan(&session->arena, segment, sizes, addresses, session->error));
+  aicc_rt_arena *arena = &session->arena;
+  aicc_rt_status status = aicc_rt_arena_plan(arena, segment, sizes, addresses, session->error);
+  if (status == AICC_RT_MEMORY && session->remote && arena->wanted > 0) {
+    status = session->ops->no_memory(session->device, "the planned buffers of the run",
+                                     arena->wanted, session->error);
+  }
+  const int32_t code = result(session, status);
   return code == 0 && session->measuring ? AICC_RT_STOP : code;
 }
 
@@ -33,8 +43,8 @@ static aicc_rt_status launch_traced(aicc_rt_session *session, uint32_t kernel, i
   const aicc_rt_status status =
       session->ops->launch(session->device, kernel, grid, args, cost, session->error);
   const uint64_t duration = aicc_rt_now() - start;
-  aicc_rt_trace_kernel(&session->trace, kernel, &session->model->info.kernels[kernel], start,
-                       duration);
+  aicc_rt_trace_kernel(&session->trace, kernel, &aicc_rt_session_plan(session)->kernels[kernel],
+                       start, duration);
   return status;
 }
 
@@ -44,11 +54,11 @@ static int32_t host_launch(void *opaque, uint32_t kernel, int64_t grid, const vo
   if (session->measuring) {
     return AICC_RT_STOP;
   }
-  if (kernel >= session->model->abi->kernel_count) {
+  if (kernel >= session->plan.kernel_count) {
     return result(session, aicc_rt_fail(session->error, AICC_RT_BAD_MODEL,
                                         "the model has no kernel %u", kernel));
   }
-  if (session->trace.on) {
+  if (session->trace.on && !session->remote) {  // a remote device times its kernels itself
     return result(session, launch_traced(session, kernel, grid, args, cost));
   }
   return result(session,
@@ -71,6 +81,7 @@ static int32_t host_copy(void *opaque, void *to, const void *from, int64_t bytes
 }
 
 static int32_t host_read(void *opaque, void *to, const void *from, int64_t bytes) {
+  session_of(opaque)->depends = true;
   return host_move(opaque, session_of(opaque)->ops->read, to, from, bytes);
 }
 
@@ -102,6 +113,12 @@ static aicc_rt_status wrong_output(const aicc_rt_session *session, uint32_t inde
   return aicc_rt_fail(session->error, AICC_RT_INPUT, "output '%s' is %s", info->name, words);
 }
 
+// Can kernels write the caller's tensor themselves?
+static bool in_place(const aicc_rt_session *session, const aicc_rt_binding *tensor) {
+  return !session->remote ||
+         (tensor->on_device && (uintptr_t)tensor->data % AICC_RT_DEVICE_ALIGN == 0);
+}
+
 static int32_t host_output(void *opaque, uint32_t index, int32_t rank, const int64_t *dims,
                            void **address) {
   aicc_rt_session *session = session_of(opaque);
@@ -120,16 +137,17 @@ static int32_t host_output(void *opaque, uint32_t index, int32_t rank, const int
                              (rank > 0 && memcmp(output->tensor.dims, dims, dims_size) != 0))) {
     return result(session, wrong_output(session, index, rank, dims));
   }
-  if (output->tensor.set) {
+  if (output->tensor.set && in_place(session, &output->tensor)) {
     output->data = output->tensor.data;
   } else if (session->measuring) {
     output->data = NULL;
   } else {
-    output->data = aicc_rt_blocks_alloc(&session->blocks, bytes);
+    output->data = aicc_rt_blocks_alloc(session->home.data, bytes);
     if (output->data == NULL) {
       return no_memory(session, bytes);
     }
   }
+  output->bytes = bytes;
   output->rank = rank;
   if (rank > 0) {
     memcpy(output->dims, dims, dims_size);
@@ -164,12 +182,12 @@ static int32_t host_alloc(void *opaque, int64_t bytes, void **address) {
   if (session->measuring) {
     return AICC_RT_STOP;
   }
-  *address = aicc_rt_blocks_alloc(&session->blocks, bytes);
+  *address = aicc_rt_blocks_alloc(session->home.data, bytes);
   return *address != NULL ? 0 : no_memory(session, bytes);
 }
 
 static void host_free(void *opaque, void *address) {
-  aicc_rt_blocks_free(&session_of(opaque)->blocks, address);
+  aicc_rt_blocks_free(session_of(opaque)->home.data, address);
 }
 
 static int32_t host_string(void *opaque, int64_t size, char **data) {
@@ -177,8 +195,19 @@ static int32_t host_string(void *opaque, int64_t size, char **data) {
   if (session->measuring) {
     return AICC_RT_STOP;
   }
-  *data = aicc_rt_strings_new(&session->strings, &session->blocks, size);
+  *data = aicc_rt_strings_new(&session->strings, session->home.data, size);
   return *data != NULL ? 0 : no_memory(session, size);
+}
+
+// A model measured reads no strings: any address will do.
+static int32_t host_strings(void *opaque, const void *table, int64_t count, const void **address) {
+  aicc_rt_session *session = session_of(opaque);
+  *address = table;
+  if (!session->remote || session->measuring) {
+    return 0;
+  }
+  return result(session, session->ops->strings(session->device, table, count, address,
+                                               session->error));
 }
 
 // ---- failures ----------------------------------------------------------------------------------
@@ -255,6 +284,7 @@ static int32_t host_seq_empty(void *opaque, aicc_abi_dtype dtype, void **sequenc
   if (session->measuring) {
     return AICC_RT_STOP;
   }
+  session->depends = true;
   *sequence = aicc_rt_seq_new(&session->blocks, dtype, 0);
   return *sequence != NULL ? 0 : no_memory(session, 0);
 }
@@ -274,9 +304,14 @@ static int32_t host_seq_insert(void *opaque, void *sequence, int64_t position, c
     return result(session, aicc_rt_fail(session->error, AICC_RT_MEMORY,
                                         "the size of a tensor in a sequence overflows"));
   }
-  aicc_rt_seq_item *item = aicc_rt_seq_item_new(&session->blocks, data, bytes, rank, dims);
+  aicc_rt_seq_item *item = aicc_rt_seq_item_new(&session->home, bytes, rank, dims);
   if (item == NULL) {
     return no_memory(session, bytes);
+  }
+  const aicc_rt_status status =
+      session->ops->copy(session->device, item->data, data, bytes, session->error);
+  if (status != AICC_RT_OK) {
+    return result(session, status);
   }
   *out = aicc_rt_seq_insert(&session->blocks, seq, at, item);
   return *out != NULL ? 0 : no_memory(session, seq->count * (int64_t)sizeof(void *));
@@ -313,7 +348,7 @@ static int32_t host_seq_at(void *opaque, void *sequence, int64_t position, void 
 }
 
 static void host_seq_release(void *opaque, void *sequence) {
-  aicc_rt_seq_release(&session_of(opaque)->blocks, sequence);
+  aicc_rt_seq_release(&session_of(opaque)->home, sequence);
 }
 
 const aicc_abi_host aicc_rt_host = {
@@ -337,4 +372,5 @@ const aicc_abi_host aicc_rt_host = {
     .seq_release = host_seq_release,
     .output_sequence = host_output_sequence,
     .string = host_string,
+    .strings = host_strings,
 };

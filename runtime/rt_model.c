@@ -15,6 +15,20 @@ _Static_assert(sizeof(aicc_rt_origin) == sizeof(aicc_abi_origin) &&
 
 static const char *or_empty(const char *text) { return text != NULL ? text : ""; }
 
+aicc_abi_plan aicc_rt_model_plan(const aicc_abi_model *m, uint32_t index) {
+  if (index > 0) {
+    return m->plans[index - 1];
+  }
+  return (aicc_abi_plan){.size = sizeof(aicc_abi_plan),
+                         .width = m->width,
+                         .kernel_count = m->kernel_count,
+                         .buffer_count = m->buffer_count,
+                         .segment_count = m->segment_count,
+                         .kernels = m->kernels,
+                         .buffers = m->buffers,
+                         .run = m->run};
+}
+
 // ---- the table of the model --------------------------------------------------------------------
 
 static aicc_rt_status bad(const aicc_rt_model *model, aicc_rt_error *error, const char *what) {
@@ -34,6 +48,25 @@ static bool tensors_are_sane(const aicc_abi_tensor *tensors, uint32_t count) {
   return true;
 }
 
+static bool buffers_are_sane(const aicc_abi_plan *plan) {
+  for (uint32_t i = 0; i < plan->buffer_count; i++) {
+    const aicc_abi_buffer *buffer = &plan->buffers[i];
+    if (buffer->segment >= plan->segment_count || buffer->last < buffer->first) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool image_is_sane(const aicc_abi_model *m, const aicc_abi_image *image) {
+  if (image->plan > m->plan_count || image->target == NULL ||
+      (image->data == NULL && image->kind != AICC_ABI_IMAGE_CPU)) {
+    return false;
+  }
+  const uint32_t kernels = aicc_rt_model_plan(m, image->plan).kernel_count;
+  return image->first_kernel <= kernels && image->kernel_count <= kernels - image->first_kernel;
+}
+
 static aicc_rt_status check_table(const aicc_rt_model *model, aicc_rt_error *error) {
   const aicc_abi_model *m = model->abi;
   if (m->size < sizeof *m || m->version == 0 || m->version > AICC_ABI_VERSION || m->run == NULL) {
@@ -49,9 +82,16 @@ static aicc_rt_status check_table(const aicc_rt_model *model, aicc_rt_error *err
       !tensors_are_sane(m->outputs, m->output_count)) {
     return bad(model, error, "inputs or outputs");
   }
-  for (uint32_t i = 0; i < m->buffer_count; i++) {
-    if (m->buffers[i].segment >= m->segment_count || m->buffers[i].last < m->buffers[i].first) {
-      return bad(model, error, "buffers");
+  for (uint32_t i = 0; i <= m->plan_count; i++) {
+    const aicc_abi_plan plan = aicc_rt_model_plan(m, i);
+    if (plan.run == NULL || (plan.kernel_count > 0 && plan.kernels == NULL) ||
+        (plan.buffer_count > 0 && plan.buffers == NULL) || !buffers_are_sane(&plan)) {
+      return bad(model, error, "buffers or kernels");
+    }
+  }
+  for (uint32_t i = 0; i < m->image_count; i++) {
+    if (!image_is_sane(m, &m->images[i])) {
+      return bad(model, error, "images");
     }
   }
   const uint64_t weights_size = m->weights != NULL ? m->weights->size : 0;
@@ -194,13 +234,34 @@ static aicc_rt_tensor_info *describe_tensors(const aicc_rt_allocator *allocator,
 }
 
 static aicc_rt_kernel_info *describe_kernels(const aicc_rt_allocator *allocator,
-                                             const aicc_abi_model *m) {
-  aicc_rt_kernel_info *infos = aicc_rt_new(allocator, m->kernel_count, sizeof *infos);
-  for (uint32_t i = 0; infos != NULL && i < m->kernel_count; i++) {
-    const aicc_abi_kernel *k = &m->kernels[i];
-    infos[i] = (aicc_rt_kernel_info){or_empty(k->name), or_empty(k->kind),
-                                     (const aicc_rt_origin *)k->origins,
-                                     k->origins != NULL ? k->origin_count : 0, k->scratch_bytes};
+                                             const aicc_abi_plan *plan) {
+  aicc_rt_kernel_info *infos = aicc_rt_new(allocator, plan->kernel_count, sizeof *infos);
+  for (uint32_t i = 0; infos != NULL && i < plan->kernel_count; i++) {
+    const aicc_abi_kernel *k = &plan->kernels[i];
+    infos[i] = (aicc_rt_kernel_info){
+        .name = or_empty(k->name),
+        .kind = or_empty(k->kind),
+        .origins = (const aicc_rt_origin *)k->origins,
+        .origin_count = k->origins != NULL ? k->origin_count : 0,
+        .scratch_bytes = k->scratch_bytes,
+        .block_threads = k->block_threads,
+        .task_warps = k->task_warps,
+        .shared_bytes = k->shared_bytes,
+        .dynamic_shared_bytes = k->dynamic_shared_bytes,
+    };
+  }
+  return infos;
+}
+
+// NULL: no memory. A list without its kernels is deleted as such.
+static aicc_rt_plan_info *describe_plans(const aicc_rt_allocator *allocator,
+                                         const aicc_abi_model *m) {
+  aicc_rt_plan_info *infos = aicc_rt_new(allocator, m->plan_count + 1u, sizeof *infos);
+  for (uint32_t i = 0; infos != NULL && i <= m->plan_count; i++) {
+    const aicc_abi_plan plan = aicc_rt_model_plan(m, i);
+    infos[i] = (aicc_rt_plan_info){.width = plan.width,
+                                   .kernel_count = plan.kernel_count,
+                                   .kernels = describe_kernels(allocator, &plan)};
   }
   return infos;
 }
@@ -212,8 +273,12 @@ static aicc_rt_image_info *describe_images(const aicc_rt_allocator *allocator,
   for (uint32_t i = 0; infos != NULL && i < m->image_count; i++) {
     const aicc_abi_image *image = &m->images[i];
     const bool known = image->kind < sizeof formats / sizeof formats[0];
-    infos[i] = (aicc_rt_image_info){or_empty(image->target), known ? formats[image->kind] : "?",
-                                    image->size};
+    infos[i] = (aicc_rt_image_info){.target = or_empty(image->target),
+                                    .format = known ? formats[image->kind] : "?",
+                                    .size = image->size,
+                                    .plan = image->plan,
+                                    .first_kernel = image->first_kernel,
+                                    .kernel_count = image->kernel_count};
   }
   return infos;
 }
@@ -233,6 +298,7 @@ static aicc_rt_constant_info *describe_constants(const aicc_rt_model *model) {
 static aicc_rt_status describe(aicc_rt_model *model, aicc_rt_error *error) {
   const aicc_abi_model *m = model->abi;
   const aicc_rt_allocator *allocator = &model->allocator;
+  model->plans = describe_plans(allocator, m);
   model->info = (aicc_rt_model_info){
       .path = model->path,
       .name = or_empty(m->name),
@@ -245,13 +311,19 @@ static aicc_rt_status describe(aicc_rt_model *model, aicc_rt_error *error) {
       .constant_count = m->constant_count,
       .inputs = describe_tensors(allocator, m->inputs, m->input_count),
       .outputs = describe_tensors(allocator, m->outputs, m->output_count),
-      .kernels = describe_kernels(allocator, m),
+      .kernels = model->plans != NULL ? model->plans[0].kernels : NULL,
       .images = describe_images(allocator, m),
       .constants = describe_constants(model),
       .weights_bytes = m->weights != NULL ? m->weights->size : 0,
+      .plan_count = model->plans != NULL ? m->plan_count + 1u : 0,
+      .plans = model->plans,
   };
   const aicc_rt_model_info *info = &model->info;
-  if (info->inputs == NULL || info->outputs == NULL || info->kernels == NULL ||
+  bool whole = true;
+  for (uint32_t i = 0; i < info->plan_count; i++) {
+    whole = whole && info->plans[i].kernels != NULL;
+  }
+  if (!whole || info->inputs == NULL || info->outputs == NULL || info->kernels == NULL ||
       info->images == NULL || info->constants == NULL) {
     return aicc_rt_fail(error, AICC_RT_MEMORY, "%s: no memory to describe the model", model->path);
   }
@@ -271,7 +343,11 @@ static void delete_description(const aicc_rt_model *model) {
   const aicc_rt_allocator *allocator = &model->allocator;
   delete_list(allocator, i->inputs, i->input_count, sizeof *i->inputs);
   delete_list(allocator, i->outputs, i->output_count, sizeof *i->outputs);
-  delete_list(allocator, i->kernels, i->kernel_count, sizeof *i->kernels);
+  for (uint32_t p = 0; p < i->plan_count; p++) {
+    delete_list(allocator, i->plans[p].kernels, i->plans[p].kernel_count,
+                sizeof *i->plans[p].kernels);
+  }
+  delete_list(allocator, i->plans, i->plan_count, sizeof *i->plans);
   delete_list(allocator, i->images, i->image_count, sizeof *i->images);
   delete_list(allocator, i->constants, i->constant_count, sizeof *i->constants);
 }
@@ -314,6 +390,7 @@ aicc_rt_model *aicc_rt_model_open(const char *path, const aicc_rt_model_options 
   }
   model->allocator = *allocator;
   atomic_init(&model->references, 1);
+  pthread_mutex_init(&model->lock, NULL);
   model->path = aicc_rt_new_text(allocator, path);
   const aicc_rt_status status =
       model->path == NULL ? aicc_rt_fail(error, AICC_RT_MEMORY, "%s: no memory", path)
@@ -338,6 +415,7 @@ void aicc_rt_model_close(aicc_rt_model *model) {
   }
   aicc_rt_file_unmap(&model->weights_file);
   aicc_rt_file_unmap(&model->file);
+  pthread_mutex_destroy(&model->lock);
   const aicc_rt_allocator allocator = model->allocator;
   if (model->path != NULL) {
     aicc_rt_delete(&allocator, model->path, strlen(model->path) + 1, 1);

@@ -24,7 +24,10 @@ static size_t work_bytes(uint32_t capacity) {
 }
 
 static plan_work work_of(const aicc_rt_planner *planner) {
-  plan_work work;
+  plan_work work = {0};
+  if (!planner->memory) {
+    return work;  // nothing was placed yet: no arithmetic on a null pointer
+  }
   work.keys = planner->memory;
   work.offsets = work.keys + planner->capacity;
   work.best = work.offsets + planner->capacity;

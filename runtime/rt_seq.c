@@ -16,29 +16,50 @@ aicc_rt_seq *aicc_rt_seq_new(aicc_rt_blocks *blocks, aicc_abi_dtype dtype, int64
   return seq;
 }
 
-aicc_rt_seq_item *aicc_rt_seq_item_new(aicc_rt_blocks *blocks, const void *data, int64_t bytes,
-                                       int32_t rank, const int64_t *dims) {
+// |room| bytes behind the dimensions.
+static aicc_rt_seq_item *new_item(aicc_rt_blocks *blocks, int64_t room, int32_t rank,
+                                  const int64_t *dims) {
   const size_t head = sizeof(aicc_rt_seq_item) + (size_t)rank * sizeof *dims;
   const size_t start = (head + AICC_RT_ALIGN - 1) / AICC_RT_ALIGN * AICC_RT_ALIGN;
-  if (bytes > INT64_MAX / 4) {
+  if (room < 0 || room > INT64_MAX / 4) {
     return NULL;
   }
-  aicc_rt_seq_item *item = aicc_rt_blocks_alloc(blocks, (int64_t)start + (bytes > 0 ? bytes : 0));
+  aicc_rt_seq_item *item = aicc_rt_blocks_alloc(blocks, (int64_t)start + room);
   if (item == NULL) {
     return NULL;
   }
   item->references = 1;
   item->rank = rank;
+  item->owned = false;
+  item->data = (char *)item + start;
   if (rank > 0) {
     memcpy(item->dims, dims, (size_t)rank * sizeof *dims);
   }
-  if (bytes < 0) {
-    memcpy(&item->data, &data, sizeof data);  // borrowed and never written through
-    return item;
+  return item;
+}
+
+aicc_rt_seq_item *aicc_rt_seq_item_new(const aicc_rt_seq_home *home, int64_t bytes, int32_t rank,
+                                       const int64_t *dims) {
+  if (home->host == home->data) {
+    return new_item(home->host, bytes, rank, dims);
   }
-  item->data = (char *)item + start;
-  if (bytes > 0) {
-    memcpy(item->data, data, (size_t)bytes);
+  aicc_rt_seq_item *item = new_item(home->host, 0, rank, dims);
+  if (item != NULL) {
+    item->data = aicc_rt_blocks_alloc(home->data, bytes);
+    item->owned = item->data != NULL;
+    if (!item->owned) {
+      aicc_rt_blocks_free(home->host, item);
+      item = NULL;
+    }
+  }
+  return item;
+}
+
+aicc_rt_seq_item *aicc_rt_seq_item_borrow(const aicc_rt_seq_home *home, void *data, int32_t rank,
+                                          const int64_t *dims) {
+  aicc_rt_seq_item *item = new_item(home->host, 0, rank, dims);
+  if (item != NULL) {
+    item->data = data;
   }
   return item;
 }
@@ -71,14 +92,18 @@ aicc_rt_seq *aicc_rt_seq_erase(aicc_rt_blocks *blocks, const aicc_rt_seq *seq, i
   return result;
 }
 
-void aicc_rt_seq_release(aicc_rt_blocks *blocks, aicc_rt_seq *seq) {
+void aicc_rt_seq_release(const aicc_rt_seq_home *home, aicc_rt_seq *seq) {
   if (seq == NULL || --seq->references > 0) {
     return;
   }
   for (int64_t i = 0; i < seq->count; i++) {
-    if (--seq->items[i]->references == 0) {
-      aicc_rt_blocks_free(blocks, seq->items[i]);
+    aicc_rt_seq_item *item = seq->items[i];
+    if (--item->references == 0) {
+      if (item->owned) {
+        aicc_rt_blocks_free(home->data, item->data);
+      }
+      aicc_rt_blocks_free(home->host, item);
     }
   }
-  aicc_rt_blocks_free(blocks, seq);
+  aicc_rt_blocks_free(home->host, seq);
 }

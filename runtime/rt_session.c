@@ -15,7 +15,7 @@ static aicc_rt_status allocate_tables(aicc_rt_session *session, aicc_rt_error *e
   session->input_ranks = aicc_rt_new(allocator, inputs, sizeof *session->input_ranks);
   if (session->inputs == NULL || session->outputs == NULL || session->input_data == NULL ||
       session->input_dims == NULL || session->input_ranks == NULL ||
-      !aicc_rt_trace_init(&session->trace, allocator, session->model->info.kernel_count)) {
+      !aicc_rt_trace_init(&session->trace, allocator, session->plan.kernel_count)) {
     return aicc_rt_fail(error, AICC_RT_MEMORY, "no memory for the tables of a session");
   }
   for (uint32_t i = 0; i < inputs; i++) {
@@ -25,41 +25,57 @@ static aicc_rt_status allocate_tables(aicc_rt_session *session, aicc_rt_error *e
   return AICC_RT_OK;
 }
 
-// A model without a list of images is for the CPU.
-static bool has_code(const aicc_abi_model *model, uint32_t kind) {
-  bool found = model->image_count == 0 && kind == AICC_ABI_IMAGE_CPU;
-  for (uint32_t i = 0; i < model->image_count; i++) {
-    found = found || model->images[i].kind == kind;
+static aicc_rt_status open_device(aicc_rt_session *session, const char *name,
+                                  const aicc_rt_session_options *options, aicc_rt_error *error) {
+  int32_t number = 0;
+  session->ops = aicc_rt_device_find(name, &number, error);
+  if (session->ops == NULL) {
+    return AICC_RT_UNAVAILABLE;
   }
-  return found;
+  const aicc_rt_device_config config = {
+      .allocator = &session->allocator,
+      .model = session->model,
+      .name = name,
+      .number = number,
+      .threads = options->threads,
+      .native_context = options->native_context,
+      .native_stream = options->native_stream,
+      .check_kernels = options->check_kernels,
+  };
+  session->device = session->ops->create(&config, error);
+  if (session->device == NULL) {
+    return AICC_RT_UNAVAILABLE;
+  }
+  session->remote = session->ops->dl_device != kDLCPU;
+  session->plan_index = session->ops->plan != NULL ? session->ops->plan(session->device) : 0;
+  session->plan = aicc_rt_model_plan(session->model->abi, session->plan_index);
+  return AICC_RT_OK;
 }
 
-static aicc_rt_status open_device(aicc_rt_session *session, const char *name, uint32_t threads,
-                                  aicc_rt_error *error) {
-  session->ops = aicc_rt_device_find(name);
-  if (session->ops == NULL) {
-    return aicc_rt_fail(error, AICC_RT_UNAVAILABLE, "there is no device '%s'; there is: %s", name,
-                        aicc_rt_device_names());
+static void init_blocks(aicc_rt_session *session) {
+  const aicc_rt_allocator *allocator = &session->allocator;
+  const aicc_rt_device_ops *ops = session->ops;
+  session->home = (aicc_rt_seq_home){&session->blocks, &session->blocks};
+  if (session->remote) {
+    aicc_rt_blocks_init(&session->device_blocks, allocator, ops->memory(session->device));
+    aicc_rt_blocks_init(&session->pinned, ops->pinned(session->device), NULL);
+    session->home.data = &session->device_blocks;
   }
-  if (!has_code(session->model->abi, session->ops->image_kind)) {
-    return aicc_rt_fail(error, AICC_RT_UNAVAILABLE,
-                        "%s: it has no code for device '%s': it was compiled for %s and the like",
-                        session->model->path, name, session->model->abi->images[0].target);
-  }
-  const aicc_rt_device_config config = {&session->allocator, session->model->abi, threads};
-  session->device = session->ops->create(&config, error);
-  return session->device != NULL ? AICC_RT_OK : AICC_RT_MEMORY;
 }
 
 static aicc_rt_status init_session(aicc_rt_session *session, const char *device,
                                    const aicc_rt_session_options *options, aicc_rt_error *error) {
-  aicc_rt_status status = allocate_tables(session, error);
-  if (status == AICC_RT_OK) {
-    status = aicc_rt_arena_init(&session->arena, &session->allocator, session->model->abi,
-                                options->arena, options->arena_bytes, error);
+  aicc_rt_status status = open_device(session, device, options, error);
+  if (status != AICC_RT_OK) {
+    return status;
   }
+  init_blocks(session);
+  status = allocate_tables(session, error);
   if (status == AICC_RT_OK) {
-    status = open_device(session, device, options->threads, error);
+    const aicc_rt_allocator *home =
+        session->remote ? session->ops->memory(session->device) : &session->allocator;
+    status = aicc_rt_arena_init(&session->arena, &session->allocator, home, &session->plan,
+                                options->arena, options->arena_bytes, error);
   }
   if (status != AICC_RT_OK) {
     return status;
@@ -67,14 +83,18 @@ static aicc_rt_status init_session(aicc_rt_session *session, const char *device,
   session->trace.on = options->profile || options->on_kernel != NULL;
   session->trace.on_kernel = options->on_kernel;
   session->trace.on_kernel_user = options->on_kernel_user;
+  session->outputs_on_device = options->outputs_on_device;
+  session->asynchronous = options->asynchronous;
+  session->graphs = session->remote && !options->no_graphs && !options->check_kernels;
   session->call = (aicc_abi_call){
       .host = &aicc_rt_host,
       .session = session,
-      .weights = session->model->weights,
+      .weights = session->ops->weights != NULL ? session->ops->weights(session->device)
+                                               : session->model->weights,
       .inputs = session->input_data,
       .input_dims = session->input_dims,
       .input_ranks = session->input_ranks,
-      .device = (int32_t)session->ops->image_kind,
+      .device = (int32_t)session->ops->call_device,
   };
   return AICC_RT_OK;
 }
@@ -98,7 +118,7 @@ aicc_rt_session *aicc_rt_session_create(aicc_rt_model *model, const char *device
   session->allocator = *allocator;
   aicc_rt_model_retain(model);
   session->model = model;
-  aicc_rt_blocks_init(&session->blocks, &session->allocator);
+  aicc_rt_blocks_init(&session->blocks, &session->allocator, NULL);
   if (init_session(session, device, chosen, error) != AICC_RT_OK) {
     aicc_rt_session_destroy(session);
     return NULL;
@@ -107,21 +127,40 @@ aicc_rt_session *aicc_rt_session_create(aicc_rt_model *model, const char *device
   return session;
 }
 
+// What is on the device, then the device, then what is on the host.
+static void destroy_memory(aicc_rt_session *session) {
+  const bool used = session->device != NULL;
+  const bool begun = used && session->ops->begin != NULL &&
+                     session->ops->begin(session->device, NULL) == AICC_RT_OK;
+  aicc_rt_replays_deinit(session);
+  for (uint32_t i = 0; session->inputs != NULL && i < session->model->info.input_count; i++) {
+    aicc_rt_input *input = &session->inputs[i];
+    aicc_rt_delete(&session->allocator, input->items, input->item_count, sizeof *input->items);
+    if (input->home != NULL) {
+      aicc_rt_delete(session->ops->memory(session->device), input->home, (size_t)input->room, 1);
+    }
+  }
+  aicc_rt_arena_deinit(&session->arena);
+  if (session->remote) {
+    aicc_rt_blocks_deinit(&session->device_blocks);
+    aicc_rt_blocks_deinit(&session->pinned);
+  }
+  if (begun && session->ops->end != NULL) {
+    session->ops->end(session->device);
+  }
+  if (used) {
+    session->ops->destroy(session->device);
+  }
+  aicc_rt_blocks_deinit(&session->blocks);
+}
+
 void aicc_rt_session_destroy(aicc_rt_session *session) {
   if (session == NULL) {
     return;
   }
   const aicc_rt_allocator allocator = session->allocator;
   const uint32_t inputs = session->model->info.input_count;
-  if (session->device != NULL) {
-    session->ops->destroy(session->device);
-  }
-  for (uint32_t i = 0; session->inputs != NULL && i < inputs; i++) {
-    aicc_rt_delete(&allocator, session->inputs[i].items, session->inputs[i].item_count,
-                   sizeof *session->inputs[i].items);
-  }
-  aicc_rt_arena_deinit(&session->arena);
-  aicc_rt_blocks_deinit(&session->blocks);
+  destroy_memory(session);
   aicc_rt_trace_deinit(&session->trace, &allocator);
   aicc_rt_delete(&allocator, session->inputs, inputs, sizeof *session->inputs);
   aicc_rt_delete(&allocator, session->outputs, session->model->info.output_count,
@@ -131,6 +170,10 @@ void aicc_rt_session_destroy(aicc_rt_session *session) {
   aicc_rt_delete(&allocator, session->input_ranks, inputs, sizeof *session->input_ranks);
   aicc_rt_model_close(session->model);
   aicc_rt_delete(&allocator, session, 1, sizeof *session);
+}
+
+const aicc_rt_plan_info *aicc_rt_session_plan(const aicc_rt_session *session) {
+  return &session->model->info.plans[session->plan_index];
 }
 
 aicc_rt_status aicc_rt_session_set_threads(aicc_rt_session *session, uint32_t threads,
@@ -145,155 +188,18 @@ uint32_t aicc_rt_session_threads(const aicc_rt_session *session) {
   return session->ops->threads != NULL ? session->ops->threads(session->device) : 1;
 }
 
-// ---- running -----------------------------------------------------------------------------------
-
-static aicc_rt_status run_out_of_memory(aicc_rt_session *session, const char *name) {
-  return aicc_rt_fail(session->error, AICC_RT_MEMORY, "no memory for input '%s'", name);
-}
-
-// A sequence whose items borrow the caller's data.
-static aicc_rt_status prepare_sequence(aicc_rt_session *session, uint32_t index) {
-  const aicc_rt_input *input = &session->inputs[index];
-  const char *name = session->model->info.inputs[index].name;
-  aicc_rt_seq *seq = aicc_rt_seq_new(&session->blocks, session->model->abi->inputs[index].dtype,
-                                     (int64_t)input->item_count);
-  if (seq == NULL) {
-    return run_out_of_memory(session, name);
-  }
-  for (size_t i = 0; i < input->item_count; i++) {
-    const aicc_rt_binding *item = &input->items[i];
-    seq->items[i] = aicc_rt_seq_item_new(&session->blocks, item->data, -1, item->rank, item->dims);
-    if (seq->items[i] == NULL) {
-      return run_out_of_memory(session, name);
-    }
-  }
-  session->input_data[index] = seq;
-  return AICC_RT_OK;
-}
-
-static aicc_rt_status prepare_input(aicc_rt_session *session, uint32_t index) {
-  static const uint64_t nothing[8];  // where empty tensors point to
-  const aicc_rt_input *input = &session->inputs[index];
-  const aicc_rt_tensor_info *info = &session->model->info.inputs[index];
-  if (!input->set) {
-    return aicc_rt_fail(session->error, AICC_RT_INVALID, "input '%s' was not set", info->name);
-  }
-  session->input_data[index] = NULL;
-  session->input_dims[index] = NULL;
-  session->input_ranks[index] = 0;
-  if (input->items != NULL) {
-    return session->measuring ? AICC_RT_OK : prepare_sequence(session, index);
-  }
-  const aicc_rt_binding *tensor = &input->tensor;
-  if (!tensor->set) {
-    return AICC_RT_OK;  // an absent optional
-  }
-  session->input_dims[index] = tensor->dims;
-  session->input_ranks[index] = tensor->rank;
-  if (session->measuring || tensor->bytes == 0) {
-    memcpy(&session->input_data[index], &(const void *){nothing}, sizeof(void *));
-    return AICC_RT_OK;
-  }
-  if (tensor->data == NULL) {
-    return aicc_rt_fail(session->error, AICC_RT_INVALID, "input '%s' has no data", info->name);
-  }
-  session->input_data[index] = tensor->data;
-  if (tensor->compact) {
-    return AICC_RT_OK;
-  }
-  void *packed = aicc_rt_blocks_alloc(&session->blocks, tensor->bytes);
-  if (packed == NULL) {
-    return run_out_of_memory(session, info->name);
-  }
-  aicc_rt_tensor_pack(packed, tensor->data, tensor->rank, tensor->dims, tensor->strides,
-                      aicc_rt_dtype_of(session->model->abi->inputs[index].dtype)->bytes);
-  session->input_data[index] = packed;
-  return AICC_RT_OK;
-}
-
-static aicc_rt_status prepare(aicc_rt_session *session) {
-  session->ran = false;
-  session->status = AICC_RT_OK;
-  aicc_rt_arena_begin(&session->arena);
-  aicc_rt_blocks_reset(&session->blocks);
-  aicc_rt_strings_reset(&session->strings);
-  for (uint32_t i = 0; i < session->model->info.output_count; i++) {
-    session->outputs[i].made = session->outputs[i].absent = false;
-    session->outputs[i].sequence = NULL;
-  }
-  for (uint32_t i = 0; i < session->model->info.input_count; i++) {
-    const aicc_rt_status status = prepare_input(session, i);
-    if (status != AICC_RT_OK) {
-      return status;
-    }
-  }
-  return AICC_RT_OK;
-}
-
-// Did the model keep its side: a code with a message, or every output written?
-static aicc_rt_status judge(const aicc_rt_session *session, int32_t code) {
-  if (session->status != AICC_RT_OK) {
-    return session->status;
-  }
-  if (code != 0) {
-    return aicc_rt_fail(session->error, AICC_RT_FAILED, "the model returned code %d", code);
-  }
-  for (uint32_t i = 0; i < session->model->info.output_count; i++) {
-    if (!session->outputs[i].made) {
-      return aicc_rt_fail(session->error, AICC_RT_BAD_MODEL, "the model did not write output '%s'",
-                          session->model->info.outputs[i].name);
-    }
-  }
-  return AICC_RT_OK;
-}
-
-aicc_rt_status aicc_rt_session_run(aicc_rt_session *session, aicc_rt_error *error) {
-  const uint64_t start = session->trace.on ? aicc_rt_now() : 0;
-  session->error = error;
-  aicc_rt_status status = prepare(session);
-  if (status != AICC_RT_OK) {
-    return status;
-  }
-  if (session->ops->begin != NULL) {
-    session->ops->begin(session->device);
-  }
-  const int32_t code = session->model->abi->run(&session->call);
-  status = judge(session, code);
-  if (session->ops->end != NULL) {
-    const aicc_rt_status ended =
-        session->ops->end(session->device, status == AICC_RT_OK ? error : NULL);
-    status = status == AICC_RT_OK ? ended : status;
-  }
-  if (status != AICC_RT_OK) {
-    return status;
-  }
-  session->ran = true;
-  if (session->trace.on) {
-    session->trace.runs.calls++;
-    session->trace.runs.total_ns += aicc_rt_now() - start;
-  }
-  return aicc_rt_ok(error);
-}
-
-aicc_rt_status aicc_rt_session_measure(aicc_rt_session *session, aicc_rt_error *error) {
-  session->error = error;
-  session->measuring = session->arena.only_measure = true;
-  aicc_rt_status status = prepare(session);
-  if (status == AICC_RT_OK) {
-    const int32_t code = session->model->abi->run(&session->call);
-    status = session->status != AICC_RT_OK || code == AICC_RT_STOP ? session->status
-                                                                   : judge(session, code);
-  }
-  session->measuring = session->arena.only_measure = false;
-  return status != AICC_RT_OK ? status : aicc_rt_ok(error);
-}
-
 // ---- memory and profile ------------------------------------------------------------------------
 
 void aicc_rt_session_memory(const aicc_rt_session *session, aicc_rt_memory *out) {
   *out = (aicc_rt_memory){0};
   aicc_rt_arena_memory(&session->arena, out);
-  out->dynamic_bytes = session->blocks.total;
+  out->dynamic_bytes = session->home.data->total;
+  for (uint32_t i = 0; i < session->model->info.input_count; i++) {
+    out->dynamic_bytes += (uint64_t)session->inputs[i].room;
+  }
+  if (session->remote) {
+    out->staging_bytes = session->pinned.total + session->ops->staging_bytes(session->device);
+  }
   out->weights_bytes = session->model->info.weights_bytes;
   if (session->ops->scratch_bytes != NULL) {
     out->scratch_bytes = session->ops->scratch_bytes(session->device);

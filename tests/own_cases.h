@@ -77,7 +77,8 @@ static void own_fill_value(const own_input *in, uint64_t *state, aicc_eval_value
   }
 }
 
-static void own_run_case(const own_case *c, bool symbolic, int width) {
+// |gpu|: for a target of that name, interpreted; NULL: for |width| lanes of a CPU (see plan_run_check).
+static void own_run_case(const own_case *c, bool symbolic, int width, const char *gpu) {
   aicc_module *module = aicc_module_create("own");
   aicc_value *values[OWN_INPUTS] = {NULL};
   aicc_eval_value inputs[OWN_INPUTS] = {{0}};
@@ -103,20 +104,38 @@ static void own_run_case(const own_case *c, bool symbolic, int width) {
   memcpy(module->result_names, names, sizeof *names * (size_t)node->out_count);
   aicc_region_set_results(module, module->body, node->out, node->out_count);
   char title[128];
-  snprintf(title, sizeof title, "%s%s, %d lanes", c->name, symbolic ? ", symbolic" : "", width);
-  plan_run_check(module, inputs, width, title);
+  snprintf(title, sizeof title, "%s%s, %s, %d lanes", c->name, symbolic ? ", symbolic" : "",
+           gpu ? gpu : "cpu", width);
+  if (gpu) {
+    plan_run_on(module, inputs, &cg_target_find(gpu)->machine, NULL, NULL, title);
+  } else {
+    plan_run_check(module, inputs, width, title);
+  }
   for (int i = 0; i < given; i++) {
     aicc_eval_value_deinit(&inputs[i]);
   }
   aicc_module_destroy(module);
 }
 
-// Every case with sizes known and as symbols, with 4 and 16 lanes, and as native code.
+// Strings stay on the CPU.
+static bool own_has_text(const own_case *c) {
+  bool text = false;
+  for (int i = 0; i < c->in_count; i++) {
+    text |= !c->in[i].absent && c->in[i].dtype == AICC_STR;
+  }
+  return text;
+}
+
+// Every case with sizes known and as symbols, with 4 and 16 lanes, as native code, and as GPUs run it.
 AICC_UNUSED static void own_run_cases(const own_case *cases, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    own_run_case(&cases[i], false, 4);
-    own_run_case(&cases[i], true, 16);
-    own_run_case(&cases[i], true, 0);
+    own_run_case(&cases[i], false, 4, NULL);
+    own_run_case(&cases[i], true, 16, NULL);
+    own_run_case(&cases[i], true, 0, NULL);
+    if (!own_has_text(&cases[i])) {
+      own_run_case(&cases[i], false, 0, "sm_80");
+      own_run_case(&cases[i], true, 0, "gfx942");
+    }
   }
 }
 

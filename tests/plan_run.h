@@ -129,6 +129,24 @@ static void plan_run_native(plan_run *r, const kir_kernel *kernel, const kir_arg
   cg_fixture_close(&fixture);
 }
 
+// A test that has a device says how it runs a kernel there.
+#ifdef PLAN_RUN_DEVICE
+static void PLAN_RUN_DEVICE(const cg_target *target, const kir_kernel *kernel, kir_arg *args,
+                            int64_t grid);
+#endif
+
+static bool plan_run_device(const plan_run *r, const kir_kernel *kernel, kir_arg *args,
+                            int64_t grid) {
+#ifdef PLAN_RUN_DEVICE
+  if (r->target != NULL && r->target->machine.kind == AICC_MACHINE_GPU) {
+    PLAN_RUN_DEVICE(r->target, kernel, args, grid);
+    return true;
+  }
+#endif
+  (void)r, (void)kernel, (void)args, (void)grid;
+  return false;
+}
+
 static void plan_run_launch(plan_run *r, const aicc_step *step) {
   const kir_kernel *kernel = r->plan->kernels[step->kernel];
   kir_arg *args = AICC_NEW_ARRAY(&r->arena, kir_arg, step->arg_count + 1);
@@ -138,6 +156,9 @@ static void plan_run_launch(plan_run *r, const aicc_step *step) {
   }
   const int64_t grid = plan_run_dim(r, step->grid);
   aicc_status status = kir_verify(kernel, &r->diags);
+  if (status == AICC_OK && plan_run_device(r, kernel, args, grid)) {
+    return;
+  }
   if (status == AICC_OK && r->target != NULL) {
     plan_run_native(r, kernel, args, grid);
   } else if (status == AICC_OK) {
@@ -223,9 +244,9 @@ static void plan_run_bind_inputs(plan_run *r) {
   }
 }
 
-// Evaluates |module|, fuses and lowers it for |machine| with |schedule| forced on its contractions
-// (NULL: the best known), runs the plan (as native code where |target| is not NULL), compares all
-// results.
+// Evaluates |module|, fuses and lowers it for |machine| with |schedule| forced (on its contractions or
+// attentions, as it reads, or on what it names: "map=..."; NULL: the best known), runs the plan (as code
+// for |target| where it is not NULL), compares all results.
 AICC_UNUSED static void plan_run_on(aicc_module *module, const aicc_eval_value *inputs,
                                     const aicc_machine *machine, const cg_target *target,
                                     const char *schedule, const char *name) {
@@ -245,7 +266,11 @@ AICC_UNUSED static void plan_run_on(aicc_module *module, const aicc_eval_value *
     plan_run_fail(&r, name);
   }
   if (schedule != NULL) {
-    const char *item = aicc_arena_printf(&scratch, "contract=%s", schedule);
+    const bool whole = strncmp(schedule, "map=", 4) == 0 || strncmp(schedule, "row=", 4) == 0;
+    const bool attention = strncmp(schedule, "flash ", 6) == 0 || strncmp(schedule, "few ", 4) == 0;
+    const char *item = whole ? schedule
+                             : aicc_arena_printf(&scratch, "%s=%s",
+                                                 attention ? "attention" : "contract", schedule);
     ck_assert_msg(aicc_schedule_force(module, item) > 0, "%s: '%s' is not forced", name, schedule);
   }
   aicc_plan *plan = aicc_lower_module(module, machine, NULL, &r.diags);

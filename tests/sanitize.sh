@@ -8,6 +8,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build=${1:-build/sanitize}
 jobs=${AICC_JOBS:-$(nproc)}
 export AICC_FUZZ_SECONDS=${AICC_FUZZ_SECONDS:-60}
+# The Python environment that ./run-tests made: without it the hostile models would be skipped.
+if [ -z "${AICC_PYTHON:-}" ] && [ -x build/venv/bin/python ]; then
+  export AICC_PYTHON=$PWD/build/venv/bin/python
+fi
 
 # A compiler with its sanitizers' runtime: clang for its fuzzer, else the usual one.
 options=(-DAICC_SANITIZE=address,undefined)
@@ -26,6 +30,9 @@ cmake -G Ninja -S . -B "$build" -DCMAKE_C_FLAGS_RELEASE=-O1 "${options[@]}" > "$
   { cat "$build/configure.log"; exit 1; }
 ninja -C "$build" -j "$jobs"
 
+# Everything takes some times as long: so do the limits of the Check suites (those of ctest: see
+# tests/CMakeLists.txt).
+export CK_TIMEOUT_MULTIPLIER=5
 # What the compiler holds until its end is not freed there: leaks are no faults of a program.
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 ctest --test-dir "$build" --output-on-failure -j "$jobs" \

@@ -38,7 +38,7 @@ static const args_option options[] = {
     {"--stop-after", NULL, ARGS_VALUE, "PASS", "stop after a pass, or import; writes no model"},
     {"--check", NULL, ARGS_FLAG, NULL, "verify the graph after every pass"},
     {"--time-passes", NULL, ARGS_FLAG, NULL, "print the time of every stage"},
-    {"--opt-report", NULL, ARGS_FLAG, NULL, "print what was fused and what not, and why"},
+    {"--opt-report", NULL, ARGS_FLAG, NULL, "print what was fused, why not, and schedules"},
     {"--json", NULL, ARGS_FLAG, NULL, "print diagnostics as JSON"},
     {"--quiet", "-q", ARGS_FLAG, NULL, "no progress"},
     {"--version", NULL, ARGS_FLAG, NULL, "print the version"},
@@ -210,6 +210,21 @@ static bool add_target(const char *name, aicc_codegen_options *out, aicc_codegen
   return true;
 }
 
+// Where only GPUs of one kind run what was asked for ("sm_90a"), PTX for newer ones goes beside it.
+static void add_portable(aicc_codegen_options *out, aicc_codegen_gpu *gpus) {
+  const cg_target *missing = NULL;
+  for (size_t i = 0; i < out->gpu_count; i++) {
+    const cg_target *target = gpus[i].target, *portable = cg_target_portable(target);
+    if (target->family == CG_FAMILY_NVPTX && portable == target) {
+      return;
+    }
+    missing = portable != target && (!missing || portable < missing) ? portable : missing;
+  }
+  if (missing) {
+    gpus[out->gpu_count++] = (aicc_codegen_gpu){.target = missing, .portable_only = true};
+  }
+}
+
 static bool parse_targets(compile *c, aicc_codegen_options *out, aicc_codegen_gpu *gpus) {
   const char *text;
   out->gpus = gpus;
@@ -225,6 +240,7 @@ static bool parse_targets(compile *c, aicc_codegen_options *out, aicc_codegen_gp
   if (!out->target && out->gpu_count == 0) {
     return add_target("native", out, gpus);
   }
+  add_portable(out, gpus);
   out->host_only = !out->target;
   out->target = out->target ? out->target : host_target();
   return true;
@@ -257,12 +273,12 @@ static aicc_status force_schedules(compile *c, aicc_module *module) {
   for (int i = 0; (item = args_nth(&c->a, "--schedule", i)); i++) {
     const int found = aicc_schedule_force(module, item);
     if (found < 0) {
-      fprintf(stderr, "aicc: '--schedule %s': expected contract=SCHEDULE or NODE=SCHEDULE with one "
-              "of the forms of aicc(1)\n", item);
+      fprintf(stderr, "aicc: '--schedule %s': expected KIND=SCHEDULE or NODE=SCHEDULE with one of the "
+              "forms of aicc(1), such as contract=6x4, 'map=vector 4' or 'row=warps 8'\n", item);
       return AICC_INVALID;
     }
     if (found == 0) {
-      fprintf(stderr, "aicc: '--schedule %s': no contraction has that ONNX node\n", item);
+      fprintf(stderr, "aicc: '--schedule %s': no kernel of that ONNX node or kind takes that schedule\n", item);
       return AICC_INVALID;
     }
   }
@@ -318,6 +334,7 @@ static aicc_status generate(compile *c, aicc_module *module, const aicc_codegen_
   aicc_status status = lower_all(c, module, wanted, gpus, &all) ? AICC_OK : AICC_UNSUPPORTED;
   stage_done(c, "lowering");
   o.gpus = gpus;
+  o.report = args_has(&c->a, "--quiet") ? NULL : stderr;
   if (status == AICC_OK && !stops_after(c, "plan")) {
     stage(c, "generating code");
     status = aicc_codegen(all.items[0], &o, &c->diags);
@@ -341,7 +358,9 @@ static aicc_status compile_model(compile *c, const char *model, const aicc_impor
   aicc_status status = AICC_OK;
   if (!stops_after(c, "import")) {
     stage(c, "optimising");
-    status = run_passes(c, module, &o->target->machine);
+    // The host of a model for GPUs alone runs no kernels.
+    const cg_target *runs = o->host_only ? o->gpus[0].target : o->target;
+    status = run_passes(c, module, &runs->machine);
     stage_done(c, "passes");
   }
   if (status == AICC_OK && !stops_after(c, "import")) {
@@ -367,7 +386,7 @@ static int list_targets(void) {
 static int run(compile *c) {
   aicc_import_options import = {0};
   aicc_codegen_options o = {0};
-  aicc_codegen_gpu gpus[MOST_TARGETS];
+  aicc_codegen_gpu gpus[MOST_TARGETS] = {0};
   long jobs = sysconf(_SC_NPROCESSORS_ONLN);
   if (!parse_dims(c, &import) || !parse_shapes(c, &import) || !parse_targets(c, &o, gpus) ||
       !args_integer(&c->a, "--jobs", 1, 256, &jobs)) {

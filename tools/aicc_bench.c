@@ -28,7 +28,9 @@ static const args_option option_rows[] = {
     {"--duration", NULL, ARGS_VALUE, "S", "measure at least this long (default: 3 s)"},
     {"--iterations", NULL, ARGS_VALUE, "N", "and at least this many runs (default: 10)"},
     {"--threads", "-t", ARGS_VALUE, "N", "CPU threads (default: one per CPU)"},
-    {"--device", "-d", ARGS_VALUE, "NAME", "where to run (default: cpu)"},
+    {"--device", "-d", ARGS_VALUE, "NAME",
+     "where to run: cpu, or cuda:N, an NVIDIA GPU (default: cpu)"},
+    {"--no-graphs", NULL, ARGS_FLAG, NULL, "on a GPU: call the model in every run, repeat none"},
     {"--dim", NULL, ARGS_LIST, "NAME=N", "a symbolic dimension (default: 1)"},
     {"--shapes", NULL, ARGS_LIST, "NAME:SHAPE[,..]", "input shapes: x:1x3x224x224,y:scalar"},
     {"--input", "-i", ARGS_LIST, "NAME=VALUE",
@@ -64,7 +66,7 @@ typedef struct bench_options {
   aicc_input_specs specs;
   double warmup_ms, duration_s;
   long iterations, threads, max_rows;
-  bool no_profile;
+  bool no_profile, no_graphs;
 } bench_options;
 
 typedef struct bench_result {
@@ -119,6 +121,7 @@ static bool read_options(const args *a, bench_options *out) {
   out->test_data = args_get(a, "--test-data", NULL);
   out->json = args_get(a, "--json", NULL);
   out->no_profile = args_has(a, "--no-profile");
+  out->no_graphs = args_has(a, "--no-graphs");
   out->specs.input_count = read_list(a, "--input", out->specs.inputs);
   out->specs.dim_count = read_list(a, "--dim", out->specs.dims);
   out->specs.shape_count = read_list(a, "--shapes", out->specs.shapes);
@@ -170,7 +173,7 @@ static aicc_status profile(bench_state *state, aicc_diags *diags) {
     sum += took;
   }
   aicc_rt_session_set_profile(state->session, false);
-  aicc_profile_read(state->session, state->info, &diags->arena, &state->result.profile);
+  aicc_profile_read(state->session, &diags->arena, &state->result.profile);
   return AICC_OK;
 }
 
@@ -223,7 +226,12 @@ static void print_warnings(const bench_result *r) {
 static void print_report(const bench_state *state) {
   const bench_result *r = &state->result;
   const aicc_stats *l = &r->latency;
-  printf("%s on %s, %u threads\n", state->info->path, state->options->device, r->threads);
+  const bool on_cpu = strcmp(state->options->device, "cpu") == 0;
+  printf("%s on %s", state->info->path, state->options->device);
+  if (on_cpu) {
+    printf(", %u threads", r->threads);
+  }
+  putchar('\n');
   printf("load             %.3f ms\n", r->load_ms);
   printf("first inference  %.3f ms\n", r->first_ms);
   printf(
@@ -232,11 +240,15 @@ static void print_report(const bench_state *state) {
       l->min, l->mean, l->median, l->p90, l->p95, l->p99, l->max, l->count, r->wall_s);
   printf("throughput       %.5g inferences/s\n", (double)l->count / r->wall_s);
   printf("memory\n");
-  print_bytes_row("weights (mapped)", r->memory.weights_bytes);
+  print_bytes_row(on_cpu ? "weights (mapped)" : "weights", r->memory.weights_bytes);
   print_bytes_row("arena", r->memory.arena_bytes);
   print_bytes_row("largest sum of live buffers", r->memory.live_bytes);
   print_bytes_row("outputs and the like", r->memory.dynamic_bytes);
-  print_bytes_row("scratch of all threads", r->memory.scratch_bytes);
+  print_bytes_row(on_cpu ? "scratch of all threads" : "scratch of kernels",
+                  r->memory.scratch_bytes);
+  if (!on_cpu) {
+    print_bytes_row("host memory for copies", r->memory.staging_bytes);
+  }
   print_bytes_row("process, at most resident", r->peak_rss);
   aicc_profile_print(stdout, &r->profile, (size_t)state->options->max_rows);
   print_warnings(r);
@@ -272,10 +284,11 @@ static void write_json(FILE *out, const bench_state *state) {
   fprintf(out,
           "  \"memory\": {\"weights_bytes\": %llu, \"arena_bytes\": %llu, "
           "\"live_bytes\": %llu, \"dynamic_bytes\": %llu, \"scratch_bytes\": %llu, "
-          "\"peak_rss_bytes\": %llu},\n  \"profile\": ",
+          "\"staging_bytes\": %llu, \"peak_rss_bytes\": %llu},\n  \"profile\": ",
           (unsigned long long)r->memory.weights_bytes, (unsigned long long)r->memory.arena_bytes,
           (unsigned long long)r->memory.live_bytes, (unsigned long long)r->memory.dynamic_bytes,
-          (unsigned long long)r->memory.scratch_bytes, (unsigned long long)r->peak_rss);
+          (unsigned long long)r->memory.scratch_bytes,
+          (unsigned long long)r->memory.staging_bytes, (unsigned long long)r->peak_rss);
   if (r->profile.runs > 0) {
     aicc_profile_json(out, &r->profile);
   } else {
@@ -311,7 +324,8 @@ static aicc_status report(const bench_state *state, aicc_diags *diags) {
 
 static aicc_status open_model(bench_state *state, aicc_diags *diags) {
   aicc_rt_error error;
-  const aicc_rt_session_options options = {.threads = (uint32_t)state->options->threads};
+  const aicc_rt_session_options options = {.threads = (uint32_t)state->options->threads,
+                                           .no_graphs = state->options->no_graphs};
   const double start = now_ms();
   state->model = aicc_rt_model_open(state->options->model, NULL, &error);
   if (state->model != NULL) {

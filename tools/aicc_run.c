@@ -33,13 +33,17 @@ static const args_option option_rows[] = {
     {"--outputs", NULL, ARGS_VALUE, "DIR",
      "write DIR/output_J.npy (sequences: output_J_K.npy); a folder for each of several "
      "--test-data"},
-    {"--rtol", NULL, ARGS_VALUE, "R", "relative tolerance (default: 1e-3)"},
+    {"--rtol", NULL, ARGS_VALUE, "R", "relative tolerance (default: 1e-3; of bf16 tensors 2^-6)"},
     {"--atol", NULL, ARGS_VALUE, "A", "absolute tolerance (default: 1e-7)"},
     {"--mtol", NULL, ARGS_VALUE, "M", "tolerance as part of the largest expected element"},
     {"--inspect", NULL, ARGS_FLAG, NULL,
      "show inputs, outputs, memory, images and kernels; no run"},
     {"--json", NULL, ARGS_FLAG, NULL, "--inspect as JSON"},
-    {"--device", "-d", ARGS_VALUE, "NAME", "where to run (default: cpu)"},
+    {"--device", "-d", ARGS_VALUE, "NAME",
+     "where to run: cpu, or cuda:N, an NVIDIA GPU (default: cpu)"},
+    {"--no-graphs", NULL, ARGS_FLAG, NULL, "on a GPU: call the model in every run, repeat none"},
+    {"--check-kernels", NULL, ARGS_FLAG, NULL,
+     "on a GPU: wait after each kernel, so that a failure names it"},
     {"--threads", "-t", ARGS_VALUE, "N", "CPU threads (default: one per CPU)"},
     {"--profile", NULL, ARGS_FLAG, NULL, "show the time of each kernel and ONNX node"},
     {"--verify", NULL, ARGS_FLAG, NULL, "compare the weights with their checksum first"},
@@ -75,7 +79,7 @@ typedef struct run_options {
   text_list outputs, expects, test_data;
   aicc_tolerance tolerance;
   long threads;
-  bool inspect, json, profile, verify, quiet;
+  bool inspect, json, profile, verify, quiet, no_graphs, check_kernels;
 } run_options;
 
 // A model with a session, and what was found to differ.
@@ -113,6 +117,9 @@ static int read_list(const args *a, const char *name, const char **items) {
 static bool read_options(const args *a, run_options *out) {
   long seed = 0;
   *out = (run_options){.tolerance = AICC_TOLERANCE_ONNX};
+  if (args_has(a, "--rtol")) {
+    out->tolerance.bf16_rtol = 0;  // what was asked for, then
+  }
   if (!args_integer(a, "--threads", 0, 1024, &out->threads) ||
       !args_integer(a, "--seed", 0, LONG_MAX, &seed) ||
       !args_real(a, "--rtol", &out->tolerance.rtol) ||
@@ -136,6 +143,8 @@ static bool read_options(const args *a, run_options *out) {
   out->profile = args_has(a, "--profile");
   out->verify = args_has(a, "--verify");
   out->quiet = args_has(a, "--quiet");
+  out->no_graphs = args_has(a, "--no-graphs");
+  out->check_kernels = args_has(a, "--check-kernels");
   return true;
 }
 
@@ -381,8 +390,13 @@ static aicc_status run_inputs(run_state *state, const aicc_inputs *inputs, aicc_
     AICC_TRY(status);
   }
   if (!options->quiet) {
-    printf("ran in %.3f ms on %s with %u threads (loaded in %.1f ms)\n", took, options->device,
-           aicc_rt_session_threads(state->session), state->load_ms);
+    char threads[40] = "";
+    if (strcmp(options->device, "cpu") == 0) {
+      snprintf(threads, sizeof threads, " with %u threads",
+               aicc_rt_session_threads(state->session));
+    }
+    printf("ran in %.3f ms on %s%s (loaded in %.1f ms)\n", took, options->device, threads,
+           state->load_ms);
   }
   return AICC_OK;
 }
@@ -404,6 +418,9 @@ static aicc_status run_once(run_state *state, aicc_diags *diags) {
 
 // Plans the memory where all dimensions are fixed or given.
 static bool measure(run_state *state, aicc_rt_memory *memory) {
+  if (state->session == NULL) {
+    return false;
+  }
   aicc_diags quiet;
   aicc_diags_init(&quiet);
   aicc_input_specs specs = state->options->specs;
@@ -430,10 +447,12 @@ static bool measure(run_state *state, aicc_rt_memory *memory) {
 static aicc_status inspect(run_state *state) {
   aicc_rt_memory memory;
   const bool known = measure(state, &memory);
+  const char *missing = state->session != NULL ? "give symbolic dimensions with --dim"
+                                               : "--device NAME, where there is such a device";
   if (state->options->json) {
     aicc_inspect_json(stdout, state->info, known ? &memory : NULL);
   } else {
-    aicc_inspect_text(stdout, state->info, known ? &memory : NULL);
+    aicc_inspect_text(stdout, state->info, known ? &memory : NULL, missing);
   }
   return AICC_OK;
 }
@@ -445,7 +464,9 @@ static aicc_status open_model(run_state *state, aicc_diags *diags) {
   const double start = now_ms();
   const aicc_rt_model_options model_options = {NULL, options->verify};
   const aicc_rt_session_options session_options = {.threads = (uint32_t)options->threads,
-                                                   .profile = options->profile};
+                                                   .profile = options->profile,
+                                                   .no_graphs = options->no_graphs,
+                                                   .check_kernels = options->check_kernels};
   aicc_rt_error error;
   state->model = aicc_rt_model_open(options->model, &model_options, &error);
   if (state->model != NULL) {
@@ -454,6 +475,9 @@ static aicc_status open_model(run_state *state, aicc_diags *diags) {
         aicc_rt_session_create(state->model, options->device, &session_options, &error);
   }
   state->load_ms = now_ms() - start;
+  if (state->model != NULL && options->inspect && error.code == AICC_RT_UNAVAILABLE) {
+    return AICC_OK;  // what is in a model can be said anywhere
+  }
   return state->session != NULL ? AICC_OK : aicc_value_fail(&error, diags);
 }
 
@@ -466,7 +490,7 @@ static aicc_status run_model(run_state *state, aicc_diags *diags) {
                                                : run_once(state, diags));
   if (state->options->profile) {
     aicc_profile profile;
-    aicc_profile_read(state->session, state->info, &diags->arena, &profile);
+    aicc_profile_read(state->session, &diags->arena, &profile);
     aicc_profile_print(stdout, &profile, 40);
   }
   return AICC_OK;

@@ -52,6 +52,8 @@ static void compare_reals(const aicc_eval_value *got, const aicc_eval_value *exp
     const double magnitude = fabs(real_at(expected, i));
     largest = isfinite(magnitude) && magnitude > largest ? magnitude : largest;
   }
+  const double least = expected->dtype == AICC_BF16 ? tolerance->bf16_rtol : 0;
+  const double rtol = tolerance->rtol > least ? tolerance->rtol : least;
   const double base = tolerance->atol + tolerance->mtol * largest;
   for (int64_t i = 0; i < count; i++) {
     const double a = real_at(got, i), b = real_at(expected, i);
@@ -59,7 +61,7 @@ static void compare_reals(const aicc_eval_value *got, const aicc_eval_value *exp
       continue;
     }
     const double error = fabs(a - b);
-    if (!(error <= base + tolerance->rtol * fabs(b)) || isinf(a) || isinf(b)) {
+    if (!(error <= base + rtol * fabs(b)) || isinf(a) || isinf(b)) {
       note(out, i, isfinite(error) ? error : INFINITY);
     }
   }

@@ -10,10 +10,11 @@
 typedef struct aicc_tolerance {
   double rtol, atol;
   double mtol;  // of the largest finite |expected| of the tensor
+  double bf16_rtol;  // the least rtol of bf16 tensors
 } aicc_tolerance;
 
-// The tolerances of the ONNX backend tests.
-#define AICC_TOLERANCE_ONNX ((aicc_tolerance){1e-3, 1e-7, 0})
+// The tolerances of the ONNX backend tests: of bf16, two units in the last place.
+#define AICC_TOLERANCE_ONNX ((aicc_tolerance){1e-3, 1e-7, 0, 0x1p-6})
 
 // True: equal. |text| is then empty; else a sentence on what differs (type, shape, how many elements,
 // the worst and where).

@@ -44,36 +44,72 @@ static void print_memory_row(FILE *out, const char *name, uint64_t bytes) {
   putc('\n', out);
 }
 
-void aicc_inspect_text(FILE *out, const aicc_rt_model_info *model, const aicc_rt_memory *memory) {
-  fprintf(out, "%s: '%s', made by %s, model ABI %u\n", model->path, model->name, model->compiler,
-          model->abi_version);
-  print_tensors(out, "inputs", model->inputs, model->input_count);
-  print_tensors(out, "outputs", model->outputs, model->output_count);
+static void print_memory(FILE *out, const aicc_rt_model_info *model, const aicc_rt_memory *memory,
+                         const char *missing) {
   fprintf(out, "memory:\n");
   print_memory_row(out, "weights (mapped)", model->weights_bytes);
   if (memory != NULL) {
     print_memory_row(out, "arena", memory->arena_bytes);
     print_memory_row(out, "largest sum of live buffers", memory->live_bytes);
-    print_memory_row(out, "scratch of one thread", memory->scratch_bytes);
+    print_memory_row(out, "scratch", memory->scratch_bytes);
   } else {
-    fprintf(out, "  %-28s give symbolic dimensions with --dim\n", "arena");
+    fprintf(out, "  %-28s %s\n", "arena", missing);
   }
+}
+
+static void print_images(FILE *out, const aicc_rt_model_info *model) {
   fprintf(out, "images:\n");
   for (uint32_t i = 0; i < model->image_count; i++) {
-    fprintf(out, "  %-28s %s, ", model->images[i].target, model->images[i].format);
-    if (model->images[i].size == 0) {
+    const aicc_rt_image_info *image = &model->images[i];
+    fprintf(out, "  %-28s %s, %u kernels from %u on of plan %u, ", image->target, image->format,
+            image->kernel_count, image->first_kernel, image->plan);
+    if (image->size == 0) {
       fputs("in the shared object\n", out);
     } else {
-      aicc_print_bytes(out, model->images[i].size);
+      aicc_print_bytes(out, image->size);
       putc('\n', out);
     }
   }
-  fprintf(out, "constants: %u\n", model->constant_count);
-  fprintf(out, "kernels: %u\n", model->kernel_count);
-  for (uint32_t i = 0; i < model->kernel_count; i++) {
-    fprintf(out, "  %-28s %-10s ", model->kernels[i].name, model->kernels[i].kind);
-    print_origins(out, &model->kernels[i]);
+}
+
+// How it is launched: what a kernel of the CPU has none of.
+static void print_launch(FILE *out, const aicc_rt_kernel_info *kernel) {
+  if (kernel->block_threads == 0) {
+    return;
+  }
+  fprintf(out, "  [%u threads, %s, shared %u", kernel->block_threads,
+          kernel->task_warps == 1 ? "a task a warp" : "a task a block", kernel->shared_bytes);
+  if (kernel->dynamic_shared_bytes > 0) {
+    fprintf(out, " + %u", kernel->dynamic_shared_bytes);
+  }
+  fprintf(out, ", scratch %u]", kernel->scratch_bytes);
+}
+
+static void print_plan(FILE *out, const aicc_rt_plan_info *plan, uint32_t index, uint32_t count) {
+  fprintf(out, "kernels: %u", plan->kernel_count);
+  if (count > 1) {
+    fprintf(out, " (plan %u, for %u lanes)", index, plan->width);
+  }
+  putc('\n', out);
+  for (uint32_t i = 0; i < plan->kernel_count; i++) {
+    fprintf(out, "  %-28s %-10s ", plan->kernels[i].name, plan->kernels[i].kind);
+    print_origins(out, &plan->kernels[i]);
+    print_launch(out, &plan->kernels[i]);
     putc('\n', out);
+  }
+}
+
+void aicc_inspect_text(FILE *out, const aicc_rt_model_info *model, const aicc_rt_memory *memory,
+                       const char *missing) {
+  fprintf(out, "%s: '%s', made by %s, model ABI %u\n", model->path, model->name, model->compiler,
+          model->abi_version);
+  print_tensors(out, "inputs", model->inputs, model->input_count);
+  print_tensors(out, "outputs", model->outputs, model->output_count);
+  print_memory(out, model, memory, missing);
+  print_images(out, model);
+  fprintf(out, "constants: %u\n", model->constant_count);
+  for (uint32_t i = 0; i < model->plan_count; i++) {
+    print_plan(out, &model->plans[i], i, model->plan_count);
   }
 }
 
@@ -108,14 +144,18 @@ static void json_tensors(FILE *out, const char *key, const aicc_rt_tensor_info *
   fputs("\n  ],\n", out);
 }
 
-static void json_kernels(FILE *out, const aicc_rt_model_info *model) {
-  fputs("  \"kernels\": [", out);
-  for (uint32_t i = 0; i < model->kernel_count; i++) {
-    const aicc_rt_kernel_info *k = &model->kernels[i];
+static void json_kernels(FILE *out, const aicc_rt_plan_info *plan) {
+  fputs("[", out);
+  for (uint32_t i = 0; i < plan->kernel_count; i++) {
+    const aicc_rt_kernel_info *k = &plan->kernels[i];
     fputs(i ? ",\n    {" : "\n    {", out);
     json_field(out, "name", k->name, ", ");
     json_field(out, "kind", k->kind, ", ");
-    fprintf(out, "\"scratch_bytes\": %u, \"nodes\": [", k->scratch_bytes);
+    fprintf(out,
+            "\"scratch_bytes\": %u, \"block_threads\": %u, \"task_warps\": %u, "
+            "\"shared_bytes\": %u, \"dynamic_shared_bytes\": %u, \"nodes\": [",
+            k->scratch_bytes, k->block_threads, k->task_warps, k->shared_bytes,
+            k->dynamic_shared_bytes);
     for (uint32_t n = 0; n < k->origin_count; n++) {
       fputs(n ? ", {" : "{", out);
       json_field(out, "node", k->origins[n].node, ", ");
@@ -123,7 +163,19 @@ static void json_kernels(FILE *out, const aicc_rt_model_info *model) {
     }
     fputs("]}", out);
   }
-  fputs("\n  ]\n", out);
+  fputs("\n  ]", out);
+}
+
+static void json_plans(FILE *out, const aicc_rt_model_info *model) {
+  fputs("  \"kernels\": ", out);
+  json_kernels(out, &model->plans[0]);
+  fputs(",\n  \"plans\": [", out);
+  for (uint32_t i = 1; i < model->plan_count; i++) {
+    fprintf(out, "%s{\"width\": %u, \"kernels\": ", i > 1 ? ", " : "", model->plans[i].width);
+    json_kernels(out, &model->plans[i]);
+    fputs("}", out);
+  }
+  fputs("]\n", out);
 }
 
 void aicc_inspect_json(FILE *out, const aicc_rt_model_info *model, const aicc_rt_memory *memory) {
@@ -146,9 +198,12 @@ void aicc_inspect_json(FILE *out, const aicc_rt_model_info *model, const aicc_rt
     fputs(i ? ", {" : "{", out);
     json_field(out, "target", model->images[i].target, ", ");
     json_field(out, "format", model->images[i].format, ", ");
-    fprintf(out, "\"size\": %llu}", (unsigned long long)model->images[i].size);
+    fprintf(out,
+            "\"plan\": %u, \"first_kernel\": %u, \"kernel_count\": %u, \"size\": %llu}",
+            model->images[i].plan, model->images[i].first_kernel, model->images[i].kernel_count,
+            (unsigned long long)model->images[i].size);
   }
   fputs("],\n", out);
-  json_kernels(out, model);
+  json_plans(out, model);
   fputs("}\n", out);
 }

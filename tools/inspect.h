@@ -6,8 +6,9 @@
 
 #include "aicc/runtime.h"
 
-// |memory| may be NULL: not planned, because shapes are not given.
-void aicc_inspect_text(FILE *out, const aicc_rt_model_info *model, const aicc_rt_memory *memory);
+// |memory| may be NULL: not planned; |missing| says what it takes.
+void aicc_inspect_text(FILE *out, const aicc_rt_model_info *model, const aicc_rt_memory *memory,
+                       const char *missing);
 void aicc_inspect_json(FILE *out, const aicc_rt_model_info *model, const aicc_rt_memory *memory);
 
 #endif

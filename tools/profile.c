@@ -14,15 +14,15 @@ static int by_name(const void *a, const void *b) {
   return strcmp(((const aicc_profile_row *)a)->name, ((const aicc_profile_row *)b)->name);
 }
 
-static void read_kernels(const aicc_rt_session *session, const aicc_rt_model_info *model,
+static void read_kernels(const aicc_rt_session *session, const aicc_rt_plan_info *plan,
                          aicc_profile *out) {
   double in_kernels = 0;
-  for (uint32_t k = 0; k < model->kernel_count; k++) {
+  for (uint32_t k = 0; k < plan->kernel_count; k++) {
     const aicc_rt_profile profile = aicc_rt_session_kernel_profile(session, k);
     const double ns = (double)profile.total_ns / (double)out->runs;
     in_kernels += ns;
     out->kernels[out->kernel_count++] =
-        (aicc_profile_row){model->kernels[k].name, model->kernels[k].kind,
+        (aicc_profile_row){plan->kernels[k].name, plan->kernels[k].kind,
                            (double)profile.calls / (double)out->runs, ns, ns / out->run_ns};
   }
   const double host = out->run_ns - in_kernels;
@@ -31,10 +31,10 @@ static void read_kernels(const aicc_rt_session *session, const aicc_rt_model_inf
 }
 
 // One row per origin of each kernel, then rows of one name added up.
-static void read_nodes(const aicc_rt_model_info *model, aicc_profile *out) {
+static void read_nodes(const aicc_rt_plan_info *plan, aicc_profile *out) {
   size_t count = 0;
-  for (uint32_t k = 0; k < model->kernel_count; k++) {
-    const aicc_rt_kernel_info *kernel = &model->kernels[k];
+  for (uint32_t k = 0; k < plan->kernel_count; k++) {
+    const aicc_rt_kernel_info *kernel = &plan->kernels[k];
     for (uint32_t i = 0; i < kernel->origin_count; i++) {
       const double part = out->kernels[k].ns / kernel->origin_count;
       out->nodes[count++] = (aicc_profile_row){kernel->origins[i].node, kernel->origins[i].op, 0,
@@ -45,7 +45,7 @@ static void read_nodes(const aicc_rt_model_info *model, aicc_profile *out) {
                                                out->kernels[k].share};
     }
   }
-  const aicc_profile_row *host = &out->kernels[model->kernel_count];
+  const aicc_profile_row *host = &out->kernels[plan->kernel_count];
   out->nodes[count++] = (aicc_profile_row){host->name, host->kind, 0, host->ns, host->share};
   qsort(out->nodes, count, sizeof *out->nodes, by_name);
   for (size_t i = 0; i < count; i++) {
@@ -59,23 +59,23 @@ static void read_nodes(const aicc_rt_model_info *model, aicc_profile *out) {
   }
 }
 
-void aicc_profile_read(const aicc_rt_session *session, const aicc_rt_model_info *model,
-                       aicc_arena *arena, aicc_profile *out) {
+void aicc_profile_read(const aicc_rt_session *session, aicc_arena *arena, aicc_profile *out) {
+  const aicc_rt_plan_info *plan = aicc_rt_session_plan(session);
   *out = (aicc_profile){0};
   const aicc_rt_profile runs = aicc_rt_session_run_profile(session);
   if (runs.calls == 0) {
     return;
   }
   size_t nodes = 1;
-  for (uint32_t k = 0; k < model->kernel_count; k++) {
-    nodes += model->kernels[k].origin_count + 1u;
+  for (uint32_t k = 0; k < plan->kernel_count; k++) {
+    nodes += plan->kernels[k].origin_count + 1u;
   }
   out->runs = runs.calls;
   out->run_ns = runs.total_ns > 0 ? (double)runs.total_ns / (double)runs.calls : 1;
-  out->kernels = AICC_NEW_ARRAY(arena, aicc_profile_row, model->kernel_count + 1u);
+  out->kernels = AICC_NEW_ARRAY(arena, aicc_profile_row, plan->kernel_count + 1u);
   out->nodes = AICC_NEW_ARRAY(arena, aicc_profile_row, nodes);
-  read_kernels(session, model, out);
-  read_nodes(model, out);
+  read_kernels(session, plan, out);
+  read_nodes(plan, out);
   qsort(out->kernels, out->kernel_count, sizeof *out->kernels, by_time);
   qsort(out->nodes, out->node_count, sizeof *out->nodes, by_time);
 }

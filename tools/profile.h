@@ -26,8 +26,7 @@ typedef struct aicc_profile {
 } aicc_profile;
 
 // Reads the profile of |session|'s runs so far into memory of |arena|.
-void aicc_profile_read(const aicc_rt_session *session, const aicc_rt_model_info *model,
-                       aicc_arena *arena, aicc_profile *out);
+void aicc_profile_read(const aicc_rt_session *session, aicc_arena *arena, aicc_profile *out);
 
 // At most |limit| rows of each table; the rest is one row.
 void aicc_profile_print(FILE *out, const aicc_profile *profile, size_t limit);

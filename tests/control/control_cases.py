@@ -75,6 +75,54 @@ graph("nested", """g (float[a,b] x) => (float[a,b] y) {
       cjo = Identity(cj) e0 = Gather<axis=0>(r, j) s2 = Add(s, e0) e = Identity(s2) }> }> }""",
       expect=lambda x: [np.cumsum(x, axis=1)], x=(3, 5))
 
+# Branches that yield different ranks, chosen by data: what comes behind is there for both.
+RANKS = """g (float[n,m] x, int64 k) => (float[a,b] y, float z) {
+  two = Constant<value=int64 {2}>() big = Greater(k, two)
+  r = If(big) <then_branch = t () => (float[m] p) { i0 = Constant<value=int64 {0}>()
+                p = Gather<axis=0>(x, i0) },
+              else_branch = e () => (float[n,m] q) { q = Tanh(x) }>
+  s = Add(x, r) y = Relu(s) z = ReduceSum<keepdims=0>(r) }"""
+graph("ranks_then", RANKS, x=(3, 4), k=3)
+graph("ranks_else", RANKS, x=(3, 4), k=2)
+
+# The same inside a branch that is known, and two of them, one behind the other.
+RANKS_TWICE = """g (float[n,m] x, int64 k) => (float[a,b] y) {
+  yes = Constant<value=bool {1}>()
+  r = If(yes) <then_branch = t () => (float[m] p) {
+        two = Constant<value=int64 {2}>() big = Greater(k, two)
+        v = If(big) <then_branch = tt () => (float s) { s = Constant<value=float {0.5}>() },
+                     else_branch = te () => (float[n,m] q) { q = Tanh(x) }>
+        p = Neg(v) },
+      else_branch = e () => (float[n,m] o) { o = Identity(x) }>
+  four = Constant<value=int64 {4}>() less = Less(k, four)
+  u = If(less) <then_branch = t2 () => (float f) { f = ReduceMax<keepdims=0>(r) },
+                else_branch = e2 () => (float[n,m] h) { h = Add(x, r) }>
+  y = Mul(x, u) }"""
+for value in (1, 3, 5):
+    graph(f"ranks_twice_{value}", RANKS_TWICE, x=(3, 4), k=value)
+
+# What comes behind fits one of the ranks alone: the other one fails when it is met.
+graph("rank_fits", """g (float[n,m] x, int64 k) => (float[m,n] y) {
+  two = Constant<value=int64 {2}>() big = Greater(k, two)
+  r = If(big) <then_branch = t () => (float[m] p) { i0 = Constant<value=int64 {0}>()
+                p = Gather<axis=0>(x, i0) },
+              else_branch = e () => (float[n,m] q) { q = Tanh(x) }>
+  y = Transpose<perm=[1,0]>(r) }""", expect=lambda x, k: [np.tanh(x).T], x=(3, 4), k=2)
+
+# Optional tensors that a run makes, asks and empties; the output is one, too.
+for value in (1, 3):
+    graph(f"optional_{value}", """g (float[n] x, int64 k) => (optional(float[m]) o, bool has, float[p] y) {
+  two = Constant<value=int64 {2}>() big = Greater(k, two)
+  o = If(big) <then_branch = t () => (optional(float[a]) ot) {
+        d = Concat<axis=0>(x, x) ot = Optional(d) },
+      else_branch = e () => (optional(float[b]) oe) { h = Tanh(x) oe = Optional(h) }>
+  q = If(big) <then_branch = t2 () => (optional(float[c]) qt) {
+        qt = Optional<type = float[c]>() },
+      else_branch = e2 () => (optional(float[f]) qe) { qe = Optional(x) }>
+  has = OptionalHasElement(q) y = OptionalGetElement(o) }""",
+          expect=lambda x, k: [np.concatenate([x, x]) if k > 2 else np.tanh(x), np.array(k <= 2),
+                               np.concatenate([x, x]) if k > 2 else np.tanh(x)], x=(3,), k=value)
+
 def scan_backward(x, h):
     items = []
     for t in reversed(range(x.shape[1])):

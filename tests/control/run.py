@@ -30,12 +30,14 @@ def write_case(folder, model, inputs, outputs):
     data = os.path.join(folder, "test_data_set_0")
     os.makedirs(data)
     onnx.save(model, os.path.join(folder, "model.onnx"))
-    results = [(o.name, v) for o, v in zip(model.graph.output, outputs, strict=True)]
-    given = [(i.name, inputs[i.name]) for i in model.graph.input]
+    results = list(zip(model.graph.output, outputs, strict=True))
+    given = [(i, inputs[i.name]) for i in model.graph.input]
     for prefix, values in (("input", given), ("output", results)):
-        for number, (name, value) in enumerate(values):
+        for number, (info, value) in enumerate(values):
+            make = (numpy_helper.from_optional if info.type.HasField("optional_type")
+                    else numpy_helper.from_array)
             with open(os.path.join(data, f"{prefix}_{number}.pb"), "wb") as file:
-                file.write(numpy_helper.from_array(np.asarray(value), name).SerializeToString())
+                file.write(make(np.asarray(value), info.name).SerializeToString())
 
 
 def main():

@@ -1,14 +1,26 @@
 // The PTX emulator: executes PTX text as a GPU would, and checks every access of it.
 //
 // One emu_device is memory, limits and modules; tests/emu/cuda_*.c put the CUDA Driver API over it.
-// Addresses are those of device memory: a PTX program sees the same 64-bit numbers as the host.
-// Device memory may be read and written by the host directly where it may (emu_read, emu_write).
+// Addresses are those of device memory: a PTX program sees the same 64-bit numbers as the host, which
+// reads and writes there with emu_read and emu_write alone: they are no addresses of the host's.
 //
 // A fault is anything that a correct program does not do: an access outside an allocation or not
 // aligned to its size, a read of a register or a byte of shared, local or global memory that was never
 // written, a race, a `.sync` instruction that not all its lanes reach, a barrier that not all threads
 // reach, shared memory read before the copy into it was waited for, a launch beyond the limits. It
 // ends the launch and is described in emu_report: a fault is never silent.
+//
+// What is known to be left out: mbarrier, cp.async.bulk, wgmma and clusters; calls through registers
+// and recursion; textures, video instructions, wmma (mma.sync is there); linking of modules. These are
+// refused when a text is loaded. Of races: a write of one lane after a read of another one in global
+// memory is found between blocks only; a fence and something atomic on both sides is taken for order
+// between blocks and warps, whichever atomic it was; records of memory hold the last access, not all.
+// Spinning on what another block does works as long as that block runs at the same time: there are
+// |threads| of them.
+//
+// Numbers: sums, products, quotients and square roots are rounded as PTX says, f16 and bf16 too.
+// approx instructions are the exact result rounded to nearest. mma adds products, which are exact, to
+// the accumulator in f32 in ascending k.
 //
 // Threads: one launch at a time per device; a launch itself uses emu_options.threads host threads.
 #ifndef AICC_TESTS_EMU_H
@@ -27,7 +39,7 @@ typedef struct emu_options {
   uint64_t seed;       // order of blocks and warps; 0: ascending
   int threads;         // 0: one per CPU
   int ulp_noise;       // approximate instructions are off by up to so many ulp, by seed; 0: exact
-  bool no_races;       // leaves out the checks for races between blocks in global memory
+  bool no_races;       // leaves out the checks for races in global memory
   uint64_t memory_bytes;  // of the device; 0: 4 GiB (of address space: what is not used costs nothing)
   uint64_t instruction_limit;  // of a warp, beyond it a launch is endless; 0: 2^28
 } emu_options;

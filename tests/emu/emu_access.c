@@ -109,15 +109,10 @@ static void note_read(emu_warp *warp, emu_word_record *r, u32 me, u8 mask) {
     r->read_many |= r->read_thread != me;
     return;
   }
-  if (!(r->read_mask & mask) || r->read_time < warp->block->began) {
+  // Who read at an earlier time is forgotten: of several readers the time of one alone is known, and
+  // a reader that is in order must not be taken for one that is not.
+  if (!(r->read_mask & mask) || r->read_time != now) {
     r->read_warps = 0;
-  } else if (r->read_time != now) {
-    for (u32 rest = r->read_warps; rest; rest &= rest - 1) {
-      u32 other = (u32)__builtin_ctz(rest);
-      if (other != warp->id && r->read_time < warp->seen[other]) {
-        r->read_warps &= ~(1u << other);
-      }
-    }
   }
   r->read_many = same_warp && r->read_warps && (r->read_many || r->read_thread != me);
   r->read_warps |= 1u << warp->id;
@@ -189,7 +184,7 @@ static u8 *at_global(emu_warp *warp, int lane, u64 address, u32 bytes, u32 acces
   if (!warp->block->device->options.no_races) {
     emu_race(warp, lane, offset, bytes, access);
   }
-  if (access & EMU_WRITE) {
+  if (access & EMU_WRITE && !(access & EMU_ATOMIC)) {  // which is of written bytes
     memset(m->written + offset, 1, bytes);
   }
   return m->data + offset;
@@ -336,7 +331,8 @@ static bool global_lanes(emu_warp *warp, const u64 *addresses, u32 mask, u32 byt
     if (addresses[l] & (bytes - 1)) {
       return emu_at(warp, l, PTX_GLOBAL, addresses[l], bytes, access) != NULL;
     }
-    bool again = access == EMU_READ && l && at[l - 1] && addresses[l] == addresses[l - 1];
+    bool again = (access & ~(u32)EMU_CONSTANT) == EMU_READ && l && at[l - 1] &&
+                 addresses[l] == addresses[l - 1];
     at[l] = again ? at[l - 1] : at_global(warp, l, addresses[l], bytes, access);
     if (!at[l] || warp->block->fault) {
       return false;

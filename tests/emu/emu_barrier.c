@@ -22,20 +22,19 @@ static u32 waiting_at(const emu_block *block, u32 id) {
   return count;
 }
 
-// All that the warps of |members| did before is known to all of them from here on.
-static void join(emu_block *block, u32 members) {
+// What the warps of |b| did before they arrived is known to |waiters| from here on.
+static void join(emu_block *block, const emu_barrier *b, u32 waiters) {
   u32 known[EMU_MAX_WARPS] = {0};
-  u32 now = ++block->time;
-  for (u32 rest = members; rest; rest &= rest - 1) {
-    const emu_warp *w = &block->warps[__builtin_ctz(rest)];
+  block->time++;
+  for (u32 rest = b->warps; rest; rest &= rest - 1) {
+    u32 id = (u32)__builtin_ctz(rest);
+    const emu_warp *w = &block->warps[id];
     for (u32 i = 0; i < block->warp_count; i++) {
       known[i] = w->seen[i] > known[i] ? w->seen[i] : known[i];
     }
+    known[id] = b->times[id] + 1 > known[id] ? b->times[id] + 1 : known[id];
   }
-  for (u32 rest = members; rest; rest &= rest - 1) {
-    known[__builtin_ctz(rest)] = now;
-  }
-  for (u32 rest = members; rest; rest &= rest - 1) {
+  for (u32 rest = waiters; rest; rest &= rest - 1) {
     emu_warp *w = &block->warps[__builtin_ctz(rest)];
     memcpy(w->seen, known, block->warp_count * sizeof *known);
     w->epoch = ++block->epochs;
@@ -58,7 +57,7 @@ static void give_result(emu_warp *w, u32 lanes, const emu_barrier *b) {
 static void complete(emu_block *block, u32 id) {
   emu_barrier b = block->barriers[id];
   block->barriers[id] = (emu_barrier){.all = true};
-  join(block, b.warps);
+  u32 waiters = 0;
   for (u32 i = 0; i < block->warp_count; i++) {
     emu_warp *w = &block->warps[i];
     u32 lanes = 0;
@@ -70,7 +69,9 @@ static void complete(emu_block *block, u32 id) {
       give_result(w, lanes, &b);
     }
     w->waiting &= ~lanes;
+    waiters |= (u32)(lanes != 0) << i;
   }
+  join(block, &b, waiters);
 }
 
 static void try_complete(emu_block *block, u32 id) {
@@ -111,6 +112,8 @@ void emu_barrier_arrive(emu_warp *warp, const emu_inst *inst, u32 mask) {
   b->expected = expected;
   b->arrived += aligned ? EMU_LANES : (u32)__builtin_popcount(mask);
   b->warps |= 1u << warp->id;
+  b->times[warp->id] = block->time;
+  block->time += inst->mods & EMU_M_ARRIVE ? 1 : 0;  // what it does from here on is not meant
   b->line = inst->line;
   if (expected && b->arrived > expected) {
     emu_fault(warp, lane, "%u threads arrive at barrier %u, which is of %u", b->arrived, id,

@@ -22,9 +22,11 @@ static const char *const word_texts[] = {
 };
 
 u32 emu_type_size(emu_word type) {
-  return type >= EMU_W_U8 && type <= EMU_W_E5M2X2
-             ? type == EMU_W_TF32 ? 4 : ptx_type_bytes(word_texts[type], strlen(word_texts[type]))
-             : 0;
+  if (type < EMU_W_U8 || type > EMU_W_E5M2X2) {
+    return 0;
+  }
+  u32 bytes = ptx_type_bytes(word_texts[type], strlen(word_texts[type]));
+  return bytes ? bytes : type == EMU_W_E4M3X2 || type == EMU_W_E5M2X2 ? 2 : 4;
 }
 
 bool emu_type_is_signed(emu_word type) { return type >= EMU_W_S8 && type <= EMU_W_S64; }

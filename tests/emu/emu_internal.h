@@ -75,7 +75,7 @@ enum {
   EMU_M_STRONG = 1 << 8, EMU_M_ACQUIRE = 1 << 9, EMU_M_RELEASE = 1 << 10,
   EMU_M_ALIGNED = 1 << 11, EMU_M_NONALIGNED = 1 << 12, EMU_M_WRAP = 1 << 13, EMU_M_CC = 1 << 14,
   EMU_M_X = 1 << 15, EMU_M_LEFT = 1 << 16, EMU_M_HI = 1 << 17, EMU_M_SHIFTAMT = 1 << 18,
-  EMU_M_TO = 1 << 19, EMU_M_ARRIVE = 1 << 20, EMU_M_RED = 1 << 21, EMU_M_CTA = 1 << 22,
+  EMU_M_TO = 1 << 19, EMU_M_ARRIVE = 1 << 20, EMU_M_RED = 1 << 21,
   EMU_M_INTEGRAL = 1 << 23, EMU_M_NEGATE = 1 << 24, EMU_M_ALL = 1 << 25,
   EMU_M_ADDRESS32 = 1 << 26, EMU_M_SECOND32 = 1 << 27, EMU_M_COPY = 1 << 28,
   EMU_M_UNPROVEN = 1 << 29, EMU_M_RESULT = 1 << 30,
@@ -100,6 +100,7 @@ struct emu_inst {
   u8 types[4];         // emu_word, in the order of the opcode
   u8 d_class, a_class; // ptx_class, of operands that may have any
   bool d_is_16;        // the result's register has 16 bits
+  bool constant;       // ld.global.nc
   u32 members;         // cell of the lanes that take part; 0: all 32
   s64 imm, imm2;       // of an address, of a second one
   u32 target;          // of a branch or call; a constant
@@ -206,6 +207,7 @@ typedef struct emu_memory {
   u8 *written;       // a byte for each byte: 1 written
   u16 *valid;        // bytes that are allocated of each granule of 256
   u32 *writer, *reader;  // of each word of 4: see emu_race.c
+  u64 *who;
   struct emu_allocation { u64 address, bytes; } *list;  // by address
   u32 count, room;
   u64 used;
@@ -279,6 +281,7 @@ typedef struct emu_barrier {
   u32 arrived;      // threads
   u32 expected;     // 0: all
   u32 warps;        // that take part
+  u32 times[EMU_MAX_WARPS];  // when they arrived
   u32 line;
   u32 votes;
   bool all, any;
@@ -352,7 +355,10 @@ u64 emu_next_random(u64 *state);
 
 // ---- accesses (emu_access.c) -------------------------------------------------------------------
 
-typedef enum emu_access { EMU_READ = 1, EMU_WRITE = 2, EMU_ATOMIC = 4, EMU_STRONG = 8 } emu_access;
+// EMU_CONSTANT: .nc, which says that nobody writes there during the launch.
+typedef enum emu_access {
+  EMU_READ = 1, EMU_WRITE = 2, EMU_ATOMIC = 4, EMU_STRONG = 8, EMU_CONSTANT = 16,
+} emu_access;
 
 // Where |bytes| (a power of two, to 32) at |address| of |space| are for |lane|, all checks made, or
 // NULL after a fault. A write has the bytes marked written.

@@ -204,25 +204,32 @@ emu_status emu_launch(emu_device *device, emu_function *function, const u32 grid
       bad_memory(device, function, dynamic_shared, param_bytes, text, sizeof text)) {
     return refuse(report, function, text);
   }
-  emu_launch_state launch = {.device = device, .function = function, .params = params,
+  emu_launch_state launch = {.device = device, .function = function,
                              .dynamic_shared = dynamic_shared, .report = report,
                              .budget = device->options.instruction_limit};
   memcpy(launch.grid, grid, sizeof launch.grid);
   memcpy(launch.shape, block, sizeof launch.shape);
   launch.block_count = (u64)grid[0] * grid[1] * grid[2];
+  u64 *aligned = calloc(param_bytes / sizeof *aligned + 1, sizeof *aligned);
   launch.released = calloc(launch.block_count, sizeof *launch.released);
   launch.acquired = calloc(launch.block_count, sizeof *launch.acquired);
-  if (!launch.released || !launch.acquired || pthread_mutex_init(&launch.lock, NULL)) {
+  if (!aligned || !launch.released || !launch.acquired || pthread_mutex_init(&launch.lock, NULL)) {
+    free(aligned);
     free(launch.released);
     free(launch.acquired);
     *report = (emu_report){.status = EMU_NO_MEMORY};
     emu_report_text(report, function, 0, "the emulator has no memory for the launch");
     return EMU_NO_MEMORY;
   }
+  if (param_bytes) {
+    memcpy(aligned, params, param_bytes);
+  }
+  launch.params = (const u8 *)aligned;
   emu_race_new_launch(device);
   order(&launch);
   run_all(&launch);
   pthread_mutex_destroy(&launch.lock);
+  free(aligned);
   free(launch.released);
   free(launch.acquired);
   device->counters.launches++;

@@ -100,7 +100,7 @@ static void add_function(emu_linker *l, ptx_function *source) {
         (emu_reg){.cell = emu_new_cell(l, class_), .kind = (u8)class_, .source = &source->regs[i]};
   }
   for (int i = 0; i < source->var_count; i++) {
-    if (source->vars[i]->is_formal) {
+    if (source->vars[i]->is_formal || source->vars[i]->space == PTX_SHARED) {
       place_var(l, f, source->vars[i]);
     }
   }
@@ -188,7 +188,7 @@ static void mods_of(emu_inst *inst, const emu_words *words) {
               {EMU_W_MMIO, EMU_M_STRONG}, {EMU_W_ALIGNED, EMU_M_ALIGNED}, {EMU_W_WRAP, EMU_M_WRAP},
               {EMU_W_CC, EMU_M_CC}, {EMU_W_L, EMU_M_LEFT}, {EMU_W_HI, EMU_M_HI},
               {EMU_W_SHIFTAMT, EMU_M_SHIFTAMT}, {EMU_W_TO, EMU_M_TO}, {EMU_W_ARRIVE, EMU_M_ARRIVE},
-              {EMU_W_RED, EMU_M_RED}, {EMU_W_CTA, EMU_M_CTA}};
+              {EMU_W_RED, EMU_M_RED}};
   for (size_t i = 0; i < sizeof mods / sizeof *mods; i++) {
     inst->mods |= emu_has(words, mods[i].word) ? mods[i].mod : 0;
   }
@@ -230,6 +230,7 @@ static void describe(emu_inst *inst, const emu_matched *m, const char *opcode) {
   if (!strncmp(opcode, "addc", 4) || !strncmp(opcode, "subc", 4) || !strncmp(opcode, "madc", 4)) {
     inst->mods |= EMU_M_X;
   }
+  inst->constant = emu_has(words, EMU_W_NC) || !strncmp(opcode, "ldu", 3);
   if (!strncmp(opcode, "sub", 3)) {
     inst->mods |= EMU_M_NEGATE;
   }
@@ -279,7 +280,9 @@ static void link_stmt(emu_linker *l, emu_linked *f, const ptx_stmt *s) {
     ptx_error(l->errors, s->line, "'%s' has operands that the emulator does not know for it",
               s->opcode);
   }
-  if (s->pred >= 0) {
+  if (s->pred >= 0 && l->program->regs[f->first_reg + (u32)s->pred].kind != PTX_PRED) {
+    ptx_error(l->errors, s->line, "the guard of '%s' is no predicate", s->opcode);
+  } else if (s->pred >= 0) {
     inst.pred = l->program->regs[f->first_reg + (u32)s->pred].cell;
     inst.pred_negated = s->pred_negated;
     emu_note(l, f, s->pred, false);

@@ -14,16 +14,23 @@ static void *reserve(u64 bytes) {
   return at == MAP_FAILED ? NULL : at;
 }
 
+// Devices have places of their own, so that memory of one is none in another: 32 of 1 TiB.
+static u64 next_base(void) {
+  static u32 devices;
+  return DEVICE_BASE + ((u64)(__atomic_fetch_add(&devices, 1, __ATOMIC_RELAXED) % 32) << 40);
+}
+
 bool emu_memory_create(emu_memory *m, u64 bytes) {
   bytes = (bytes + GRANULE - 1) / GRANULE * GRANULE;
-  *m = (emu_memory){.base = DEVICE_BASE, .bytes = bytes};
+  *m = (emu_memory){.base = next_base(), .bytes = bytes};
   m->data = reserve(bytes);
   m->written = reserve(bytes);
   m->valid = reserve(bytes / GRANULE * sizeof *m->valid);
   m->writer = reserve(bytes / 4 * sizeof *m->writer);
   m->reader = reserve(bytes / 4 * sizeof *m->reader);
+  m->who = reserve(bytes / 4 * sizeof *m->who);
   if (pthread_mutex_init(&m->lock, NULL) || !m->data || !m->written || !m->valid || !m->writer ||
-      !m->reader) {
+      !m->reader || !m->who) {
     emu_memory_destroy(m);
     return false;
   }
@@ -47,6 +54,7 @@ void emu_memory_destroy(emu_memory *m) {
   unmap(m->valid, m->bytes / GRANULE * sizeof *m->valid);
   unmap(m->writer, m->bytes / 4 * sizeof *m->writer);
   unmap(m->reader, m->bytes / 4 * sizeof *m->reader);
+  unmap(m->who, m->bytes / 4 * sizeof *m->who);
   free(m->list);
   pthread_mutex_destroy(&m->lock);
 }

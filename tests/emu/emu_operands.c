@@ -377,6 +377,9 @@ static bool special_form(decoder *d, const char *operands) {
     if (s->count != 2) {
       return false;
     }
+    if (inst->count * inst->size > 16 && d->l->module->source->sm < 100) {
+      return refuse(d, "more than 16 bytes at once need sm_100");
+    }
     address(d, &s->args[!stores ? 1 : 0]);
     vector(d, &s->args[stores ? 1 : 0], inst->count, class_of(inst->size), !stores);
     return !d->l->bad;

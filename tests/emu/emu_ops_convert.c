@@ -33,13 +33,13 @@ static number read_number(u64 bits, emu_word type, bool flush) {
   return n;
 }
 
-// A float to an integer: rounded, NaN to 0 (of 64 bits: to the least or greatest), out of range to
-// the nearest.
-static u64 to_integer(double x, emu_word type, emu_round round) {
+// A float to an integer: rounded, out of range to the nearest; NaN to 0, but where 64 bits are on
+// either side to the highest bit alone.
+static u64 to_integer(double x, emu_word type, emu_word from, emu_round round) {
   u32 bits = emu_type_size(type) * 8;
   bool is_signed = emu_type_is_signed(type);
   if (isnan(x)) {
-    return bits == 64 ? (u64)1 << 63 : 0;
+    return bits == 64 || from == EMU_W_F64 ? (u64)1 << (bits - 1) : 0;
   }
   x = emu_round_integral(x, round);
   double low = is_signed ? -ldexp(1, (int)bits - 1) : 0;
@@ -136,7 +136,7 @@ static u64 convert(const emu_inst *inst, u64 bits) {
   if (is_float_type(to)) {
     return to_float(inst, n, to);
   }
-  u64 r = n.is_float ? to_integer(n.f, to, (emu_round)inst->round)
+  u64 r = n.is_float ? to_integer(n.f, to, from, (emu_round)inst->round)
                      : integer_to_integer(n, to, inst->mods & EMU_M_SAT);
   switch (to) {  // signed results fill the register with their sign
     case EMU_W_U8: return (u8)r;
@@ -250,6 +250,18 @@ void emu_x_cvt_pack(emu_warp *warp, const emu_inst *inst, u32 mask) {
   EMU_EACH(number low = {.is_float = true, .f = (double)b[l]};
            number high = {.is_float = true, .f = (double)a[l]};
            d[l] = (u32)to_float(inst, low, type) | (u32)to_float(inst, high, type) << 16);
+}
+
+// Two s32 to the lower half (8 bits) or the whole (16 bits) of a register; |a| is the upper one.
+void emu_x_cvt_integers(emu_warp *warp, const emu_inst *inst, u32 mask) {
+  u32 *d = EMU_CELL(u32, d), *a = EMU_CELL(u32, a), *b = EMU_CELL(u32, b), *c = EMU_CELL(u32, c);
+  emu_word type = (emu_word)inst->types[0];
+  u32 bits = emu_type_size(type) * 8, part = (1u << bits) - 1;
+  EMU_EACH(number high = read_number(a[l], EMU_W_S32, false);
+           number low = read_number(b[l], EMU_W_S32, false);
+           u32 both = ((u32)integer_to_integer(high, type, true) & part) << bits |
+                      ((u32)integer_to_integer(low, type, true) & part);
+           d[l] = bits == 8 ? c[l] << 16 | both : both);
 }
 
 void emu_x_cvt_tf32(emu_warp *warp, const emu_inst *inst, u32 mask) {

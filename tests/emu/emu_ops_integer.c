@@ -37,6 +37,8 @@ EMU_BINARY(mulwide_s32, s64, s32, (s64)x * y)
 #define SIGNED24(x) ((s32)((u32)(x) << 8) >> 8)
 EMU_BINARY(mul24_u32, u32, u32, LOW24(x) * LOW24(y))
 EMU_BINARY(mul24_s32, u32, u32, (u32)((s64)SIGNED24(x) * SIGNED24(y)))
+EMU_BINARY(mul24hi_u32, u32, u32, ((u64)LOW24(x) * LOW24(y)) >> 16)
+EMU_BINARY(mul24hi_s32, u32, u32, (u32)(((s64)SIGNED24(x) * SIGNED24(y)) >> 16))
 EMU_TERNARY(mad24_u32, u32, u32, u32, LOW24(x) * LOW24(y) + z)
 EMU_TERNARY(mad24_s32, u32, u32, u32, (u32)((s64)SIGNED24(x) * SIGNED24(y)) + z)
 EMU_TERNARY(mad16, u32, u32, u32, (u16)(x * y + z))
@@ -243,6 +245,20 @@ void emu_x_bfi64(emu_warp *warp, const emu_inst *inst, u32 mask) {
   u64 *d = EMU_CELL(u64, d), *a = EMU_CELL(u64, a), *b = EMU_CELL(u64, b);
   u32 *c = EMU_CELL(u32, c), *e = EMU_CELL(u32, e);
   EMU_EACH(d[l] = insert(a[l], b[l], c[l], e[l], 64));
+}
+
+void emu_x_bmsk(emu_warp *warp, const emu_inst *inst, u32 mask) {
+  u32 *d = EMU_CELL(u32, d), *a = EMU_CELL(u32, a), *b = EMU_CELL(u32, b);
+  bool wrap = inst->mods & EMU_M_WRAP;
+  EMU_EACH(u32 from = wrap ? a[l] & 31 : MIN(a[l], 32); u32 count = wrap ? b[l] & 31 : MIN(b[l], 32);
+           d[l] = (u32)((((u64)1 << count) - 1) << from));
+}
+
+void emu_x_szext(emu_warp *warp, const emu_inst *inst, u32 mask) {
+  u32 *d = EMU_CELL(u32, d), *a = EMU_CELL(u32, a), *b = EMU_CELL(u32, b);
+  bool wrap = inst->mods & EMU_M_WRAP, is_signed = inst->types[0] == EMU_W_S32;
+  EMU_EACH(u32 count = wrap ? b[l] & 31 : MIN(b[l], 32);
+           d[l] = (u32)extract(a[l], 0, count, 32, is_signed));
 }
 
 static s32 part(u32 x, u32 index, u32 bits, bool is_signed) {

@@ -21,27 +21,22 @@ static void addresses_of(const emu_warp *warp, const emu_inst *inst, u64 *addres
   }
 }
 
-static u64 load_value(const u8 *at, u32 bytes) {
-  u64 value = 0;
-  memcpy(&value, at, bytes);
-  return value;
-}
-
+// Other blocks may be at the same place, atomically or not: an element is read and written as one.
 static u64 load_fixed(const u8 *at, u32 bytes) {
   switch (bytes) {
     case 1: return *at;
-    case 2: return load_value(at, 2);
-    case 4: return load_value(at, 4);
-    default: return load_value(at, 8);
+    case 2: return __atomic_load_n((const u16 *)(const void *)at, __ATOMIC_RELAXED);
+    case 4: return __atomic_load_n((const u32 *)(const void *)at, __ATOMIC_RELAXED);
+    default: return __atomic_load_n((const u64 *)(const void *)at, __ATOMIC_RELAXED);
   }
 }
 
 static void store_fixed(u8 *at, u64 value, u32 bytes) {
   switch (bytes) {
     case 1: *at = (u8)value; break;
-    case 2: memcpy(at, &value, 2); break;
-    case 4: memcpy(at, &value, 4); break;
-    default: memcpy(at, &value, 8); break;
+    case 2: __atomic_store_n((u16 *)(void *)at, (u16)value, __ATOMIC_RELAXED); break;
+    case 4: __atomic_store_n((u32 *)(void *)at, (u32)value, __ATOMIC_RELAXED); break;
+    default: __atomic_store_n((u64 *)(void *)at, value, __ATOMIC_RELAXED); break;
   }
 }
 
@@ -114,7 +109,8 @@ static void load_row(emu_warp *warp, const emu_inst *inst, const u8 *row, u32 co
 }
 
 void emu_x_ld(emu_warp *warp, const emu_inst *inst, u32 mask) {
-  u32 count = inst->list_count, stride = count * inst->size, access = EMU_READ | strength(inst);
+  u32 count = inst->list_count, stride = count * inst->size;
+  u32 access = EMU_READ | strength(inst) | (inst->constant ? EMU_CONSTANT : 0);
   const u8 *row = together(warp, inst, mask, stride, access);
   if (row && !(inst->size == 4 && inst->list[0] & EMU_LIST_64)) {
     load_row(warp, inst, row, count, stride);
@@ -131,13 +127,39 @@ void emu_x_ld(emu_warp *warp, const emu_inst *inst, u32 mask) {
     u32 entry = inst->list[i];
     if (inst->size == 4 && !(entry & EMU_LIST_64)) {
       u32 *d = emu_u32(warp, entry & (u32)EMU_LIST_CELL);
-      EMU_EACH(d[l] = (u32)load_value(at[l] + i * 4, 4));
+      EMU_EACH(d[l] = (u32)load_fixed(at[l] + i * 4, 4));
     } else {
       EMU_EACH(put_listed(warp, entry, l, load_fixed(at[l] + i * inst->size, inst->size),
                           inst->types[0]));
     }
   }
   order_after(warp, inst);
+}
+
+// Lanes that store different values to one place at once: which one stays is not defined.
+static bool stores_clash(emu_warp *warp, const emu_inst *inst, u32 mask, u8 *const *at) {
+  const u8 *last = NULL;
+  bool ascending = true;
+  for (u32 rest = mask; rest; rest &= rest - 1) {
+    const u8 *here = at[__builtin_ctz(rest)];
+    ascending &= !last || here > last;
+    last = here;
+  }
+  for (u32 rest = ascending ? 0 : mask; rest; rest &= rest - 1) {
+    int l = __builtin_ctz(rest);
+    for (u32 others = rest & (rest - 1); others; others &= others - 1) {
+      int o = __builtin_ctz(others);
+      for (u32 i = 0; at[o] == at[l] && i < inst->list_count; i++) {
+        u64 differ = get_listed(warp, inst->list[i], l) ^ get_listed(warp, inst->list[i], o);
+        if (inst->size == 8 ? differ != 0 : differ & (((u64)1 << (inst->size * 8)) - 1)) {
+          emu_fault(warp, o, "race: lanes %d and %d of the warp store different values to one place "
+                    "with one instruction", l, o);
+          return true;
+        }
+      }
+    }
+  }
+  return false;
 }
 
 void emu_x_st(emu_warp *warp, const emu_inst *inst, u32 mask) {
@@ -147,7 +169,8 @@ void emu_x_st(emu_warp *warp, const emu_inst *inst, u32 mask) {
   u8 *row = together(warp, inst, mask, stride, access), *at[EMU_LANES] = {0};
   if (!row) {
     addresses_of(warp, inst, addresses);
-    if (!emu_at_lanes(warp, (ptx_space)inst->space, addresses, mask, stride, access, at)) {
+    if (!emu_at_lanes(warp, (ptx_space)inst->space, addresses, mask, stride, access, at) ||
+        (!(inst->mods & EMU_M_STRONG) && stores_clash(warp, inst, mask, at))) {
       return;
     }
   }

@@ -94,6 +94,14 @@ void emu_x_activemask(emu_warp *warp, const emu_inst *inst, u32 mask) {
   EMU_EACH(d[l] = mask);
 }
 
+void emu_x_elect(emu_warp *warp, const emu_inst *inst, u32 mask) {
+  u32 *d = EMU_CELL(u32, d), leader = (u32)__builtin_ctz(mask);
+  EMU_EACH(d[l] = leader);
+  if (inst->e) {
+    emu_set_pred(warp, inst->e, mask, 1u << leader);
+  }
+}
+
 // bar.warp.sync: what lanes wrote is seen by the others.
 void emu_x_meet(emu_warp *warp, const emu_inst *inst, u32 mask) {
   (void)inst;

@@ -1,9 +1,13 @@
-// Races between blocks in global memory: two blocks touch a byte, one writes, not both atomically.
+// Races in global memory: two blocks, or two threads, touch a byte, one writes, not both atomically,
+// and nothing orders them.
 //
 // Each word of 4 bytes has a record of who wrote it last and one of who read it last:
 //   launch (7 bits) | atomic (1) | mask of bytes (4) | block + 1 (20 bits; READERS: several)
 // Records of other launches mean nothing. One record forgets earlier ones, and of blocks the number
 // modulo READERS - 1 is known, so a race may be missed; none is reported that is not there.
+//
+// Within a block it is threads: |who| is the thread (10 bits), its warp's epoch (22) and the block's time
+// (32) of the last write, as in the records of shared memory (emu_access.c).
 //
 // Blocks can wait for each other all the same: a fence (or a release) and an atomic on one side, an
 // atomic (or an acquire) on the other. A conflict with a block that has fenced is no race for a block
@@ -68,12 +72,51 @@ static void report(emu_warp *warp, int lane, u64 offset, u32 r, const char *mine
             block / grid[0] % grid[1], block / grid[0] / grid[1]);
 }
 
+enum { EPOCH_BITS = 22 };
+static u64 who_am_i(const emu_warp *warp, u32 lane) {
+  return (u64)(warp->id * EMU_LANES + lane) << 54 |
+         (u64)(warp->epoch & ((1u << EPOCH_BITS) - 1)) << 32 | warp->block->time;
+}
+
+// A write of the same block that this lane cannot know to be done. Lanes of one warp that write one
+// place one after the other are let be.
+static bool unordered(const emu_warp *warp, u64 who, int lane, u32 access) {
+  u32 thread = (u32)(who >> 54), other = thread / EMU_LANES;
+  u32 epoch = (u32)(who >> 32) & ((1u << EPOCH_BITS) - 1);
+  if (other == warp->id) {
+    return access & (EMU_READ | EMU_ATOMIC) && thread != warp->id * EMU_LANES + (u32)lane &&
+           epoch == (warp->epoch & ((1u << EPOCH_BITS) - 1));
+  }
+  return (u32)who >= warp->seen[other];
+}
+
+static bool block_race(emu_warp *warp, int lane, u64 word, u32 writer, u32 mask, u32 access) {
+  bool atomic = access & (EMU_ATOMIC | EMU_STRONG);
+  const emu_memory *m = &warp->block->device->memory;
+  if (!current(warp, writer) || !(mask_of(writer) & mask) || (atomic && is_atomic(writer)) ||
+      (writer & BLOCK_MASK) != block_of(warp) + 1) {
+    return false;
+  }
+  u64 who = __atomic_load_n(&m->who[word], __ATOMIC_RELAXED);
+  if (!unordered(warp, who, lane, access)) {
+    return false;
+  }
+  u32 thread = (u32)(who >> 54);
+  emu_fault(warp, lane, "race in global memory at 0x%" PRIx64 ": this %s, and the write of thread %u "
+            "of the block, with no %s between them", m->base + word * 4,
+            access & EMU_WRITE ? "write" : "read", thread,
+            thread / EMU_LANES == warp->id ? "bar.warp.sync" : "barrier");
+  return true;
+}
+
 static void note_reader(const emu_warp *warp, u32 *to, u32 old, u32 mask) {
   u32 mine = record(warp, mask, false);
   if (old == mine) {
     return;
   }
-  if (current(warp, old) && mask_of(old) == mask && (old & BLOCK_MASK) != (mine & BLOCK_MASK)) {
+  u32 other = old & BLOCK_MASK;
+  if (current(warp, old) && mask_of(old) == mask && other != (mine & BLOCK_MASK) &&
+      (other == READERS || !knows(warp, other - 1))) {
     mine = (mine & ~BLOCK_MASK) | READERS;
     if (old == mine) {
       return;
@@ -93,18 +136,29 @@ void emu_race(emu_warp *warp, int lane, u64 offset, u32 bytes, u32 access) {
       report(warp, lane, word * 4, writer, access & EMU_WRITE ? "write" : "read", "write");
       return;
     }
+    if (writer && block_race(warp, lane, word, writer, mask, access)) {
+      return;
+    }
+    if (access & EMU_CONSTANT && current(warp, writer) && mask_of(writer) & mask) {
+      emu_fault(warp, lane, "ld.global.nc of 0x%" PRIx64 ", which this launch has written: .nc says "
+                "that nobody does", m->base + word * 4);
+      return;
+    }
     if (access & EMU_WRITE) {
       if (reader && conflict(warp, reader, mask, atomic)) {
         report(warp, lane, word * 4, reader, "write", "read");
         return;
       }
       u32 mine = record(warp, mask, atomic), all = 15u << MASK_SHIFT;
-      if ((writer & ~all) == (mine & ~all)) {
-        mine |= writer;  // other bytes of the word, by the same block
+      u64 me = who_am_i(warp, (u32)lane);
+      if ((writer & ~all) == (mine & ~all) &&
+          __atomic_load_n(&m->who[word], __ATOMIC_RELAXED) == me) {
+        mine |= writer;  // other bytes of the word, by the same thread
       }
       if (mine != writer) {
         __atomic_store_n(&m->writer[word], mine, __ATOMIC_RELAXED);
       }
+      __atomic_store_n(&m->who[word], me, __ATOMIC_RELAXED);
     } else if (!atomic) {
       note_reader(warp, &m->reader[word], reader, mask);
     }
@@ -114,7 +168,7 @@ void emu_race(emu_warp *warp, int lane, u64 offset, u32 bytes, u32 access) {
 // Whole words only, and only where nobody else has been in this launch.
 bool emu_race_row(emu_warp *warp, u64 offset, u32 bytes, u32 access) {
   emu_memory *m = &warp->block->device->memory;
-  if ((offset | bytes) & 3 || access & (EMU_ATOMIC | EMU_STRONG)) {
+  if (offset & 3 || bytes < 4 * EMU_LANES || access & (EMU_ATOMIC | EMU_STRONG)) {
     return false;
   }
   u32 *writer = m->writer + (offset >> 2), *reader = m->reader + (offset >> 2);
@@ -124,17 +178,19 @@ bool emu_race_row(emu_warp *warp, u64 offset, u32 bytes, u32 access) {
     for (u32 i = 0; i < count; i++) {
       u32 w = __atomic_load_n(&writer[i], __ATOMIC_RELAXED);
       u32 r = __atomic_load_n(&reader[i], __ATOMIC_RELAXED);
-      others |= (u32)(w != mine && w >> LAUNCH_SHIFT == launch) |
+      others |= (u32)(w >> LAUNCH_SHIFT == launch) |
                 (u32)(r != mine && r >> LAUNCH_SHIFT == launch);
     }
     for (u32 i = 0; i < count && !others; i++) {
       __atomic_store_n(&writer[i], mine, __ATOMIC_RELAXED);
+      __atomic_store_n(&m->who[(offset >> 2) + i], who_am_i(warp, i * EMU_LANES / count),
+                       __ATOMIC_RELAXED);
     }
     return !others;
   }
   for (u32 i = 0; i < count; i++) {
     u32 w = __atomic_load_n(&writer[i], __ATOMIC_RELAXED);
-    others |= (u32)(w != mine && w >> LAUNCH_SHIFT == launch);
+    others |= (u32)(w >> LAUNCH_SHIFT == launch);
   }
   for (u32 i = 0; i < count && !others; i++) {
     note_reader(warp, &reader[i], __atomic_load_n(&reader[i], __ATOMIC_RELAXED), 15);

@@ -148,6 +148,7 @@ typedef struct ptx_token {
 typedef struct ptx_lexer {
   const char *at, *end;
   int line;
+  bool open;  // a comment or a string did not end
 } ptx_lexer;
 ptx_token ptx_next(ptx_lexer *lexer);
 

@@ -105,6 +105,32 @@ static void add_reg(body *b, ptx_class class_, const char *stem, int number) {
   f->regs[f->reg_count++] = (ptx_reg){class_, stem, number};
 }
 
+// Two ranges of one scope with one register of the same name?
+static bool overlap(const reg_range *a, const reg_range *b) {
+  if (a->count < 0 || b->count < 0) {
+    const reg_range *one = a->count < 0 ? a : b, *many = a->count < 0 ? b : a;
+    if (many->count < 0) {
+      return one->stem_size == many->stem_size && !memcmp(one->stem, many->stem, one->stem_size);
+    }
+    return one->stem_size > many->stem_size && one->stem_size < many->stem_size + 9 &&
+           !memcmp(one->stem, many->stem, many->stem_size) &&
+           strspn(one->stem + many->stem_size, "0123456789") == one->stem_size - many->stem_size &&
+           atoi(one->stem + many->stem_size) < many->count;
+  }
+  return a->count && b->count && a->stem_size == b->stem_size &&
+         !memcmp(a->stem, b->stem, a->stem_size);
+}
+
+static void add_range(body *b, reg_range range) {
+  for (int i = 0; i < b->range_count; i++) {
+    if (b->ranges[i].scope == range.scope && overlap(&b->ranges[i], &range)) {
+      ptx_error(b->p->errors, b->p->token.line, "register '%s' is declared twice", range.stem);
+    }
+  }
+  b->ranges = ptx_grow(b->p->arena, b->ranges, b->range_count, sizeof *b->ranges);
+  b->ranges[b->range_count++] = range;
+}
+
 static void declare_regs(body *b) {
   ptx_parser *p = b->p;
   uint32_t bytes = ptx_type_bytes(p->token.text + 1, p->token.size - 1);
@@ -117,9 +143,12 @@ static void declare_regs(body *b) {
   }
   ptx_step(p);
   do {
-    size_t size = p->token.size;
-    reg_range range = {.stem = ptx_name(p), .stem_size = size, .count = -1,
-                       .first = b->f->reg_count, .scope = b->scopes[b->depth - 1]};
+    reg_range range = {.stem = ptx_name(p), .count = -1, .first = b->f->reg_count,
+                       .scope = b->scopes[b->depth - 1]};
+    range.stem_size = strlen(range.stem);
+    if (p->failed) {
+      return;
+    }
     if (ptx_accept(p, "<")) {
       uint64_t count = ptx_integer(p);
       if (count > 1 << 20) {
@@ -132,8 +161,7 @@ static void declare_regs(body *b) {
     for (int i = 0; i < (range.count < 0 ? 1 : range.count); i++) {
       add_reg(b, class_, range.stem, range.count < 0 ? -1 : i);
     }
-    b->ranges = ptx_grow(p->arena, b->ranges, b->range_count, sizeof *b->ranges);
-    b->ranges[b->range_count++] = range;
+    add_range(b, range);
   } while (ptx_accept(p, ","));
   ptx_expect(p, ";");
 }
@@ -252,6 +280,11 @@ static ptx_arg operand(body *b) {
 
 static void add_label(body *b, const char *name) {
   ptx_function *f = b->f;
+  for (int i = 0; i < f->label_count; i++) {
+    if (f->labels[i].scope == b->scopes[b->depth - 1] && !strcmp(f->labels[i].name, name)) {
+      ptx_error(b->p->errors, b->p->token.line, "label '%s' is there twice", name);
+    }
+  }
   f->labels = ptx_grow(b->p->arena, f->labels, f->label_count, sizeof *f->labels);
   ptx_label *label = &f->labels[f->label_count++];
   *label = (ptx_label){.name = name, .at = f->count, .scope = b->scopes[b->depth - 1]};

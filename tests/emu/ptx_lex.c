@@ -117,7 +117,8 @@ static bool skip_comment(ptx_lexer *lexer, ptx_token *undefined) {
          !(lexer->at[0] == '*' && lexer->at + 1 < lexer->end && lexer->at[1] == '/')) {
     lexer->line += *lexer->at++ == '\n';
   }
-  lexer->at = lexer->end - lexer->at < 2 ? lexer->end : lexer->at + 2;
+  lexer->open |= lexer->end - lexer->at < 2;
+  lexer->at = lexer->open ? lexer->end : lexer->at + 2;
   return false;
 }
 
@@ -127,6 +128,7 @@ static ptx_token string_token(ptx_lexer *lexer) {
     lexer->at++;
   }
   ptx_token result = token(lexer, PTX_STRING, from);
+  lexer->open |= lexer->at == lexer->end || *lexer->at != '"';
   lexer->at += lexer->at < lexer->end;
   return result;
 }

@@ -450,11 +450,14 @@ ptx_module *ptx_parse(const char *text, size_t size, ptx_errors *errors) {
   size = strnlen(text, size);
   m->text = ptx_text(arena, text, size);
   split_lines(m, size);
-  ptx_parser p = {.lexer = {m->text, m->text + size, 1}, .arena = arena, .module = m,
+  ptx_parser p = {.lexer = {m->text, m->text + size, 1, false}, .arena = arena, .module = m,
                   .errors = errors};
   ptx_step(&p);
   while (!p.failed && p.token.kind != PTX_END) {
     directive(&p);
+  }
+  if (!errors->count && p.lexer.open) {
+    ptx_error(errors, p.lexer.line, "a comment or a string does not end");
   }
   if (!errors->count && (!m->version || !m->sm)) {
     ptx_error(errors, 0, "the text has no .version or no .target sm_NN: it is no PTX");

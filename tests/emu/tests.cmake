@@ -14,3 +14,5 @@ check_c_source_runs("int main(void) { return !(__builtin_cpu_supports(\"avx2\") 
 if(AICC_EMU_AVX2)
   target_compile_options(aicc_emu PRIVATE -mavx2 -mfma -mf16c)
 endif()
+
+include(${emu}/cuda.cmake)

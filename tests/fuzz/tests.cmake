@@ -14,7 +14,7 @@ aicc_fuzz_program(test_mutate ${fuzz_dir}/mutate.c ${fuzz_dir}/model_target.c
                   ${fuzz_dir}/compile_target.c ${fuzz_dir}/model_seeds.c)
 target_compile_definitions(test_mutate PRIVATE AICC_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 add_test(NAME fuzz/mutate COMMAND test_mutate)
-set_tests_properties(fuzz/mutate PROPERTIES TIMEOUT 300)
+set_tests_properties(fuzz/mutate PROPERTIES TIMEOUT ${unit_seconds})
 
 if(AICC_FUZZ)
   # The seeds are files made at build time; what libFuzzer finds on top stays in the build tree.

@@ -1,9 +1,10 @@
 // Every kernel of a list of models as GPU code: accepted by ptxas or ld.lld, without spills.
 //
-// usage: gpu_kernels nvidia|amd [--exceptions FILE] [--verbose] [--jobs N] FOLDER...
+// usage: gpu_kernels nvidia|amd [--exceptions FILE] [--targets NAME,...] [--verbose] [--jobs N] FOLDER...
 //
-// The models are all files model.onnx below the folders, and graphs NAME.air with lines that force
-// schedules, "; MACHINE: WHICH=SCHEDULE" (MACHINE may have '*'). They are lowered here; kernels that several
+// For all targets of the family, or for those named. The models are all files model.onnx below the
+// folders, and graphs NAME.air with lines that force schedules, "; MACHINE: WHICH=SCHEDULE" (MACHINE
+// may have '*'). They are lowered here; kernels that several
 // of them have are compiled once, in worker processes. Where a kernel needs registers beyond the
 // target's, uses a stack, or ptxas warns of it, the test fails, but for what the exceptions name. A
 // line of that file: TARGET KIND OPERATORS MOST REASON..., where OPERATORS are those of the kernel's
@@ -31,7 +32,7 @@
 #include "passes/pass.h"
 #include "passes/schedule.h"
 
-enum { CHUNK = 8, MOST_PLANS = 4, MOST_EXCEPTIONS = 256 };
+enum { CHUNK = 8, MOST_PLANS = 16, MOST_EXCEPTIONS = 256 };
 
 typedef struct entry {
   const kir_kernel *kernel;
@@ -71,6 +72,7 @@ typedef struct state {
   int exception_count;
   int models, refused, unforced, verbose;
   unsigned jobs;
+  const char *targets;  // "sm_75,sm_90"; NULL: all
 } state;
 
 // --- kernels -------------------------------------------------------------------------------------
@@ -272,7 +274,7 @@ static aicc_status link_amd(cg *c, use *uses, size_t count) {
   }
   free(text);
   cg_reply image = {0};
-  const aicc_status status = cg_gpu_images(c, &image);
+  const aicc_status status = cg_gpu_images(c, NULL, 0, &image);
   free(image.data);
   return status;
 }
@@ -378,6 +380,17 @@ static int report(const state *s, const totals *t) {
 
 // --- the whole -----------------------------------------------------------------------------------
 
+static bool wanted(const state *s, const cg_target *target, cg_family family) {
+  const char *name = target->machine.name;
+  bool found = s->targets == NULL;
+  for (const char *at = s->targets; at && *at && !found;) {
+    const size_t length = strcspn(at, ",");
+    found = strncmp(at, name, length) == 0 && name[length] == 0;
+    at += length + (at[length] == ',');
+  }
+  return found && target->family == family;
+}
+
 static void add_targets(state *s, cg_family family) {
   const cg_target *target;
   for (size_t i = 0; (target = cg_target_at(i)); i++) {
@@ -385,7 +398,8 @@ static void add_targets(state *s, cg_family family) {
     while (at < s->list_count && !aicc_machine_alike(s->lists[at].machine, &target->machine)) {
       at++;
     }
-    if (target->family == family && at == s->list_count) {
+    if (wanted(s, target, family) && at == s->list_count) {
+      AICC_ASSERT(at < MOST_PLANS);
       s->lists[s->list_count++].machine = &target->machine;
     }
   }
@@ -394,7 +408,7 @@ static void add_targets(state *s, cg_family family) {
 static void add_units(state *s, cg_family family) {
   const cg_target *target;
   for (size_t i = 0; (target = cg_target_at(i)); i++) {
-    for (int l = 0; l < s->list_count && target->family == family; l++) {
+    for (int l = 0; l < s->list_count && wanted(s, target, family); l++) {
       const kernel_list *list = &s->lists[l];
       for (size_t k = 0; aicc_machine_alike(list->machine, &target->machine) && k < list->count;
            k += CHUNK) {
@@ -441,6 +455,33 @@ static bool have_ptxas(void) {
   return found;
 }
 
+static int usage(void) {
+  fputs("usage: gpu_kernels nvidia|amd [--exceptions FILE] [--targets NAME,...] [--verbose] [--jobs N] "
+        "FOLDER...\n",
+        stderr);
+  return 2;
+}
+
+// Options stand before the folders.
+static int read_options(state *s, int argc, char **argv) {
+  int i = 2;
+  for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
+    const bool more = i + 1 < argc;
+    if (strcmp(argv[i], "--exceptions") == 0 && more) {
+      read_exceptions(s, argv[++i]);
+    } else if (strcmp(argv[i], "--targets") == 0 && more) {
+      s->targets = argv[++i];
+    } else if (strcmp(argv[i], "--jobs") == 0 && more) {
+      s->jobs = (unsigned)strtoul(argv[++i], NULL, 10);
+    } else if (strcmp(argv[i], "--verbose") == 0) {
+      s->verbose = 1;
+    } else {
+      return -1;
+    }
+  }
+  return i;
+}
+
 int main(int argc, char **argv) {
   state s = {.jobs = 0};
   aicc_arena_init(&s.arena);
@@ -448,25 +489,19 @@ int main(int argc, char **argv) {
   const bool nvidia = strcmp(family_name, "nvidia") == 0;
   const cg_family family = nvidia ? CG_FAMILY_NVPTX : CG_FAMILY_AMDGPU;
   if (!nvidia && strcmp(family_name, "amd") != 0) {
-    fputs("usage: gpu_kernels nvidia|amd [--exceptions FILE] [--verbose] [--jobs N] FOLDER...\n",
-          stderr);
-    return 2;
+    return usage();
   }
   if (nvidia && !have_ptxas()) {
     puts("there is no ptxas");
     return 77;
   }
+  const int first = read_options(&s, argc, argv);
+  if (first < 0) {
+    return usage();
+  }
   add_targets(&s, family);
-  for (int i = 2; i < argc; i++) {
-    if (strcmp(argv[i], "--exceptions") == 0 && i + 1 < argc) {
-      read_exceptions(&s, argv[++i]);
-    } else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc) {
-      s.jobs = (unsigned)strtoul(argv[++i], NULL, 10);
-    } else if (strcmp(argv[i], "--verbose") == 0) {
-      s.verbose = 1;
-    } else {
-      add_folder(&s, argv[i]);
-    }
+  for (int i = first; i < argc && s.list_count > 0; i++) {
+    add_folder(&s, argv[i]);
   }
   add_units(&s, family);
   totals t = {0};

@@ -470,6 +470,35 @@ def newer_opset(check, folder):
         print(f"--- opset 999: {code}\n{text}")
 
 
+def branch_that_does_not_fit(check, folder):
+    """A branch that fails at sizes which options fix must not run, which the run checks; it is an
+    error where the model says so itself."""
+    then = h.make_graph([h.make_node("Add", ["x", "w"], ["a"], name="sum")], "then", [],
+                        [value("a", None)], [raw_tensor("w", [3], data=b"\0" * 12)])
+    other = h.make_graph([h.make_node("Neg", ["x"], ["b"])], "else", [], [value("b", None)])
+    node = h.make_node("If", ["k"], ["y"], name="choice", then_branch=then, else_branch=other)
+    path, runner = os.path.join(folder, "model.onnx"), check.aicc + "-run"
+    library = os.path.join(folder, "out.so")
+    for size, options, expected in ((4, [], INVALID), ("m", ["--shapes", "x:2x4"], 0),
+                                    ("m", ["--dim", "m=4"], 0)):
+        with open(path, "wb") as file:
+            file.write(one_node(node, value("x", [2, size]), value("k", [], T.BOOL))
+                       .SerializeToString())
+        code, text = check.run([path, "-o", library, *options], folder)
+        runs = [subprocess.run([runner, library, "-i", "x=2x4xf32=1", "-i", f"k=bool={k}"],
+                               capture_output=True, text=True, check=False)
+                for k in (0, 1) if code == 0]
+        check.count += 1
+        good = code == expected and "sum" in text
+        if runs:
+            good = good and "choice" in text and runs[0].returncode == 0
+            good = good and runs[1].returncode == INVALID
+            good = good and "choice" in runs[1].stderr and "then" in runs[1].stderr
+        if not good:
+            check.failures.append(f"branch that does not fit, {options}")
+            print(f"--- {code}\n{text}", *runs, sep="\n")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
@@ -484,6 +513,7 @@ def main():
                 check.model(folder, name, what, codes, words)
         if not args.only:
             newer_opset(check, folder)
+            branch_that_does_not_fit(check, folder)
     with tempfile.TemporaryDirectory() as folder:
         if not args.only or args.only == "places":
             place_cases(check, folder)

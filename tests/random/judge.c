@@ -229,10 +229,11 @@ static bool passes(judge *j, aicc_module *module) {
   return true;
 }
 
-static bool unwritten(judge *j, const rp_plan_result *result, int index, int run) {
+static bool unwritten(judge *j, const rp_plan_result *result, int index, int run,
+                      const char *how) {
   for (int64_t i = 0; result->init && i < result->count; i++) {
     if (!result->init[i]) {
-      say(j, RP_BAD, "kernels, run %d: element %lld of result %d is never written", run,
+      say(j, RP_BAD, "%s, run %d: element %lld of result %d is never written", how, run,
           (long long)i, index);
       return true;
     }
@@ -240,7 +241,7 @@ static bool unwritten(judge *j, const rp_plan_result *result, int index, int run
   return false;
 }
 
-static bool kernels(judge *j, const aicc_plan *plan) {
+static bool kernels(judge *j, const aicc_plan *plan, const char *how) {
   const int count = j->module->body->result_count;
   for (int number = 0; number < RP_RUNS; number++) {
     const rp_run run = rp_run_of(j->module, number);
@@ -250,11 +251,11 @@ static bool kernels(judge *j, const aicc_plan *plan) {
       continue;
     }
     if (!rp_plan_run(plan, &run, j->inputs[number], &j->arena, got, &supported, &j->diags)) {
-      return supported ? say(j, RP_BAD, "kernels, run %d: a step fails", number) : true;
+      return supported ? say(j, RP_BAD, "%s, run %d: a step fails", how, number) : true;
     }
     for (int i = 0; i < count; i++) {
-      if (unwritten(j, &got[i], i, number) ||
-          !compare(j, number, i, got[i].dtype, got[i].count, got[i].data, "kernels")) {
+      if (unwritten(j, &got[i], i, number, how) ||
+          !compare(j, number, i, got[i].dtype, got[i].count, got[i].data, how)) {
         return false;
       }
     }
@@ -338,6 +339,19 @@ static bool compiled(judge *j, const aicc_plan *plan) {
   return good;
 }
 
+// A GPU's kernels look different; here they are interpreted alone.
+static bool gpu_kernels(judge *j, aicc_module *module) {
+  static const char *const targets[] = {"sm_80", "gfx942"};
+  bool good = true;
+  for (size_t i = 0; i < sizeof targets / sizeof *targets && good; i++) {
+    aicc_plan *plan =
+        aicc_lower_module(module, &cg_target_find(targets[i])->machine, NULL, &j->diags);
+    good = plan ? kernels(j, plan, targets[i]) : say(j, RP_BAD, "%s: it is not lowered", targets[i]);
+    aicc_plan_destroy(plan);
+  }
+  return good;
+}
+
 static bool lowered(judge *j, aicc_module *module) {
   aicc_plan *plan = aicc_lower_module(module, &j->target->machine, NULL, &j->diags);
   if (!plan) {
@@ -346,7 +360,7 @@ static bool lowered(judge *j, aicc_module *module) {
   bool good = true;
   if (j->last >= RP_KERNELS) {
     j->verdict->stage = RP_KERNELS;
-    good = kernels(j, plan);
+    good = kernels(j, plan, "kernels") && gpu_kernels(j, module);
   }
   const bool runs = j->target->machine.kind == AICC_MACHINE_CPU;  // of a GPU, kernels are interpreted
   if (good && runs && j->last >= RP_CODEGEN) {

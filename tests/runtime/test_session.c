@@ -301,7 +301,7 @@ END_TEST
 
 // ---- speed -------------------------------------------------------------------------------------
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef AICC_SANITIZED
 #define RUN_LIMIT_NS 20000
 #else
 #define RUN_LIMIT_NS 1000

@@ -142,3 +142,6 @@ if(TARGET aicc AND TARGET aicc_tools AND NOT AICC_SANITIZE)
   set_tests_properties(runtime/compiled PROPERTIES TIMEOUT 600
                        ENVIRONMENT TSAN_OPTIONS=halt_on_error=1:exitcode=66)
 endif()
+
+# The CUDA device.
+include(${CMAKE_CURRENT_SOURCE_DIR}/cuda/cuda.cmake)

@@ -153,7 +153,7 @@ START_TEST(floats_are_compared_as_numpy_does) {
   const float near[4] = {1.0005f, 100.05f, NAN, INFINITY};
   const float off[4] = {1, 100.3f, NAN, INFINITY};
   const float nan_wrong[4] = {1, 100, 3, INFINITY}, inf_wrong[4] = {1, 100, NAN, -INFINITY};
-  const aicc_tolerance onnx = AICC_TOLERANCE_ONNX, of_max = {0, 0, 0.01}, exact = {0, 0, 0};
+  const aicc_tolerance onnx = AICC_TOLERANCE_ONNX, of_max = {.mtol = 0.01}, exact = {0};
   ck_assert(equal(near, expected, 4, onnx, text, sizeof text));
   ck_assert(!equal(near, expected, 4, exact, text, sizeof text));
   ck_assert(equal(expected, expected, 4, exact, text, sizeof text));
@@ -165,6 +165,22 @@ START_TEST(floats_are_compared_as_numpy_does) {
   ck_assert(!equal(inf_wrong, expected, 4, onnx, text, sizeof text));
   const float finite[4] = {1, 100, NAN, 3e38f};
   ck_assert(!equal(finite, expected, 4, onnx, text, sizeof text));
+}
+END_TEST
+
+START_TEST(bf16_may_be_two_units_off) {
+  char text[300];
+  const aicc_tolerance onnx = AICC_TOLERANCE_ONNX, tight = {.rtol = 1e-3};
+  const int64_t shape[1] = {1};
+  aicc_eval_value a = make(AICC_BF16, 1, shape), b = make(AICC_BF16, 1, shape);
+  *(uint16_t *)b.data = 0x3F00;  // 0.5
+  for (uint16_t off = 0; off < 5; off++) {
+    *(uint16_t *)a.data = (uint16_t)(0x3F00 + off);
+    ck_assert(aicc_compare(&a, &b, &onnx, text, sizeof text) == (off <= 2));
+    ck_assert(aicc_compare(&a, &b, &tight, text, sizeof text) == (off == 0));
+  }
+  aicc_eval_value_deinit(&a);
+  aicc_eval_value_deinit(&b);
 }
 END_TEST
 
@@ -324,6 +340,7 @@ static Suite *suite(void) {
   tcase_add_test(t, column_major_and_big_endian_files_are_turned_around);
   tcase_add_test(t, bad_npy_files_are_refused);
   tcase_add_test(t, floats_are_compared_as_numpy_does);
+  tcase_add_test(t, bf16_may_be_two_units_off);
   tcase_add_test(t, types_shapes_and_kinds_must_agree);
   tcase_add_test(t, percentiles_are_of_the_nearest_rank);
   tcase_add_test(t, inputs_come_from_literals_and_random_numbers);

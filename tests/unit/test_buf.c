@@ -1,4 +1,5 @@
 // Buffers: counting, mapping, alignment, refusals.
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -48,6 +49,28 @@ START_TEST(a_file_is_mapped_whole) {
 }
 END_TEST
 
+START_TEST(a_large_buffer_keeps_what_is_forgotten) {
+  const size_t size = AICC_BUF_LARGE + 5;
+  aicc_buf *buf = aicc_buf_create_large(size);
+  ck_assert_uint_eq((uintptr_t)aicc_buf_data(buf) % 64, 0);
+  memset(aicc_buf_data_mut(buf), 7, size);
+  aicc_view_forget((aicc_view){.buf = buf, .size = size});
+  const uint8_t *data = aicc_buf_data(buf);
+  ck_assert(data[0] == 7 && memcmp(data, data + 1, size - 1) == 0);
+  aicc_buf_release(buf);
+}
+END_TEST
+
+START_TEST(a_large_buffer_needs_no_folder) {
+  ck_assert_int_eq(setenv("TMPDIR", "/nowhere/at/all", 1), 0);
+  aicc_buf *buf = aicc_buf_create_large(AICC_BUF_LARGE);
+  ck_assert(!aicc_buf_is_mapped(buf));
+  memset(aicc_buf_data_mut(buf), 7, AICC_BUF_LARGE);
+  aicc_buf_release(buf);
+  unsetenv("TMPDIR");
+}
+END_TEST
+
 START_TEST(what_is_no_regular_file_is_refused) {
   aicc_diags diags;
   aicc_diags_init(&diags);
@@ -89,6 +112,8 @@ static Suite *suite(void) {
   TCase *t = tcase_create("buf");
   tcase_add_test(t, a_heap_buffer_lives_until_its_last_reference);
   tcase_add_test(t, a_file_is_mapped_whole);
+  tcase_add_test(t, a_large_buffer_keeps_what_is_forgotten);
+  tcase_add_test(t, a_large_buffer_needs_no_folder);
   tcase_add_test(t, what_is_no_regular_file_is_refused);
   tcase_add_test(t, aligning_copies_only_where_it_must);
   suite_add_tcase(s, t);

@@ -204,7 +204,7 @@ static const aicc_abi_model *compile(void) {
     cg_fixture_ok(&fixture, cg_emit_kernel(&c, plan.kernels[i], symbols[i]));
     infos[i] = cg_kernel_info_of(c.target, plan.kernels[i]);
   }
-  cg_fixture_ok(&fixture, cg_emit_run(&c, &plan, NULL, &run));
+  cg_fixture_ok(&fixture, cg_emit_run(&c, &plan, NULL, false, &run));
   const cg_image image = {.kind = AICC_ABI_IMAGE_CPU, .target = c.target->machine.name};
   const cg_tables tables = {.plan = &plan, .infos = infos, .symbols = symbols, .images = &image,
                             .image_count = 1};
@@ -360,7 +360,7 @@ START_TEST(symbols_that_cannot_be_found_are_refused) {
   LLVMValueRef run = NULL;
   cg_fixture_ok(&fixture, cg_open(&c, cg_target_find("native"), "host", 1, &fixture.arena,
                                   &fixture.diags));
-  ck_assert_int_eq(cg_emit_run(&c, &plan, NULL, &run), AICC_UNSUPPORTED);
+  ck_assert_int_eq(cg_emit_run(&c, &plan, NULL, false, &run), AICC_UNSUPPORTED);
   ck_assert_uint_eq(fixture.diags.error_count, 1);
   ck_assert_int_eq(fixture.diags.items[0].id, AICC_DIAG_E0503);
   cg_close(&c);

@@ -248,6 +248,68 @@ START_TEST(a_model_for_gpus_is_refused_by_the_cpu) {
 }
 END_TEST
 
+typedef struct image_case {
+  const char *targets[4];    // "!" before a name: PTX alone
+  const char *images[6];     // "TARGET FORMAT", in order, repeated ones once
+} image_case;
+
+// sm_80, sm_90 and sm_90a are alike to lowering, sm_75 is not.
+static const image_case image_cases[] = {
+    {{"sm_80"}, {"sm_80 ptx"}},
+    {{"sm_90", "sm_80"}, {"sm_80 ptx"}},
+    {{"sm_90a"}, {"sm_90a ptx"}},
+    {{"sm_90a", "!sm_90"}, {"sm_90 ptx"}},
+    {{"sm_90", "sm_75"}, {"sm_90 ptx", "sm_75 ptx"}},
+};
+
+START_TEST(nvidia_targets_of_one_plan_share_their_ptx) {
+  const image_case *c = &image_cases[_i];
+  setenv("AICC_PTXAS", "", 1);
+  aicc_module *module = parse(graphs[0]);
+  aicc_codegen_gpu gpus[4] = {0};
+  aicc_plan *plans[4] = {0};
+  int count = 0;
+  for (; count < 4 && c->targets[count]; count++) {
+    const char *name = c->targets[count];
+    gpus[count].portable_only = *name == '!';
+    gpus[count].target = cg_target_find(name + (*name == '!'));
+  }
+  const aicc_pass_options passes = {.machine = &gpus[0].target->machine, .check = true};
+  ok(aicc_run_passes(module, aicc_pipeline_default, &passes, &diags));
+  for (int i = 0; i < count; i++) {
+    for (int k = 0; k < i && !gpus[i].plan; k++) {
+      gpus[i].plan = aicc_machine_alike(&gpus[k].target->machine, &gpus[i].target->machine)
+                         ? gpus[k].plan : NULL;
+    }
+    if (!gpus[i].plan) {
+      gpus[i].plan = plans[i] = aicc_lower_module(module, &gpus[i].target->machine, NULL, &diags);
+    }
+  }
+  const aicc_codegen_options options = {.target = cg_target_find("x86-64-v3"), .path = path,
+                                        .opt_level = 1, .gpus = gpus, .gpu_count = (size_t)count,
+                                        .host_only = true};
+  ok(aicc_codegen(gpus[0].plan, &options, &diags));
+  aicc_rt_error error;
+  aicc_rt_model *model = aicc_rt_model_open(path, NULL, &error);
+  ck_assert_msg(model != NULL, "%s", error.text);
+  const aicc_rt_model_info *info = aicc_rt_model_describe(model);
+  int at = -1;
+  for (uint32_t i = 0; i < info->image_count; i++) {
+    char text[64];
+    snprintf(text, sizeof text, "%s %s", info->images[i].target, info->images[i].format);
+    at += at < 0 || strcmp(text, c->images[at]) != 0;
+    ck_assert_ptr_nonnull(c->images[at]);
+    ck_assert_str_eq(text, c->images[at]);
+  }
+  ck_assert_ptr_null(c->images[at + 1]);
+  aicc_rt_model_close(model);
+  for (int i = 0; i < count; i++) {
+    aicc_plan_destroy(plans[i]);
+  }
+  aicc_module_destroy(module);
+}
+END_TEST
+
 static char *slurp(const char *name, size_t *size) {
   FILE *file = fopen(name, "rb");
   ck_assert_ptr_nonnull(file);
@@ -280,6 +342,8 @@ static Suite *make_suite(void) {
   tcase_add_loop_test(tcase, compiled_graphs_compute_what_the_interpreter_does, 0, GRAPHS);
   tcase_add_loop_test(tcase, one_file_holds_code_for_several_machines, 0, GRAPHS);
   tcase_add_test(tcase, a_model_for_gpus_is_refused_by_the_cpu);
+  tcase_add_loop_test(tcase, nvidia_targets_of_one_plan_share_their_ptx, 0,
+                      sizeof image_cases / sizeof *image_cases);
   tcase_add_test(tcase, bytes_do_not_depend_on_processes);
   suite_add_tcase(suite, tcase);
   return suite;

@@ -328,13 +328,13 @@ START_TEST(signals) {
       {"det of one", make_det, {{AICC_F64, 2, {1, 1}}}, 1},
       {"det of none", make_det, {{AICC_F64, 2, {0, 0}}}, 1},
   };
-  own_run_case(&cases[0], false, 4);
+  own_run_case(&cases[0], false, 4, NULL);
   for (size_t i = 0; i < COUNT(cases); i++) {
-    own_run_case(&cases[i], false, 4);
+    own_run_case(&cases[i], false, 4, NULL);
     // A square matrix has one size, which two symbols would not say.
     if (cases[i].make != make_det) {
-      own_run_case(&cases[i], true, 16);
-      own_run_case(&cases[i], true, 0);
+      own_run_case(&cases[i], true, 16, NULL);
+      own_run_case(&cases[i], true, 0, NULL);
     }
   }
 }

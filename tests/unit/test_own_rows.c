@@ -27,6 +27,8 @@ static const float nans[] = {1, NAN, 3, NAN, -1, 3, 3, 2, NAN, NAN, NAN, NAN};
 START_TEST(arg) {
   static const own_case cases[] = {
       {"argmax rows", make_arg, {{AICC_F32, 2, {5, 37}}}, 1, {1, 1, 0}},
+      {"argmax long row", make_arg, {{AICC_F32, 2, {2, 2500}}}, 1, {1, 1, 0}},
+      {"argmin long row last", make_arg, {{AICC_F16, 2, {2, 2500}}}, 1, {0, 1, 1}},
       {"argmax rows last", make_arg, {{AICC_F32, 2, {5, 37}}}, 1, {1, 1, 1}},
       {"argmin rows", make_arg, {{AICC_F16, 3, {2, 3, 9}}}, 1, {0, 2, 0}},
       {"argmin rows last", make_arg, {{AICC_I32, 2, {3, 1}}}, 1, {0, 1, 1}},
@@ -57,6 +59,8 @@ static aicc_node *make_cumulate(aicc_module *module, aicc_value *const *in, cons
 START_TEST(cumulate) {
   static const own_case cases[] = {
       {"sum of rows", make_cumulate, {{AICC_F32, 2, {5, 33}}}, 1, {1, 0, 0, 0}},
+      {"sum of a long row", make_cumulate, {{AICC_I64, 2, {2, 2501}}}, 1, {1, 0, 0, 0}},
+      {"exclusive reverse long", make_cumulate, {{AICC_I32, 1, {1111}}}, 1, {0, 0, 1, 1}},
       {"sum of columns", make_cumulate, {{AICC_F32, 3, {2, 7, 21}}}, 1, {1, 0, 0, 0}},
       {"exclusive", make_cumulate, {{AICC_I32, 2, {3, 8}}}, 1, {1, 0, 1, 0}},
       {"reverse", make_cumulate, {{AICC_F64, 2, {6, 5}}}, 1, {0, 0, 0, 1}},
@@ -95,6 +99,9 @@ START_TEST(topk) {
       {"halves", make_topk, {{AICC_F16, 2, {2, 12}}}, 1, {1, 2, 0}},
       {"many", make_topk, {{AICC_F32, 2, {2, 77}}}, 1, {1, 60, 1}},
       {"many columns", make_topk, {{AICC_F64, 3, {2, 65, 3}}}, 1, {1, 65, 0}},
+      {"of a long row", make_topk, {{AICC_F32, 2, {2, 2600}}}, 1, {1, 9, 1}},
+      {"ties of a long row", make_topk, {{AICC_I32, 2, {2, 1300}, OWN_INDEX, 0, 3}}, 1, {1, 20, 0}},
+      {"very many", make_topk, {{AICC_F32, 2, {2, 1100}}}, 1, {1, 700, 1}},
       {"many ints", make_topk, {{AICC_I32, 1, {100}}}, 1, {0, 49, 1}},
       {"nan", make_topk, {{AICC_F32, 2, {3, 4}, .data = nans}}, 1, {1, 2, 1}},
   };
@@ -116,6 +123,15 @@ static aicc_node *make_scatter_elements(aicc_module *module, aicc_value *const *
 
 START_TEST(scatter_elements) {
   static const own_case cases[] = {
+      {"integers add up", make_scatter_elements,
+       {{AICC_I32, 2, {9, 100}}, {AICC_I64, 2, {7, 100}, OWN_INDEX, -9, 9}, {AICC_I32, 2, {7, 100}}},
+       3, {0, 1}},
+      {"largest integers", make_scatter_elements,
+       {{AICC_U64, 2, {9, 60}}, {AICC_I64, 2, {7, 60}, OWN_INDEX, -9, 9}, {AICC_U64, 2, {7, 60}}},
+       3, {0, 4}},
+      {"several tasks", make_scatter_elements,
+       {{AICC_F32, 2, {9, 100}}, {AICC_I64, 2, {7, 100}, OWN_INDEX, -9, 9}, {AICC_F32, 2, {7, 100}}},
+       3, {0, 0}},
       {"last axis", make_scatter_elements,
        {{AICC_F32, 2, {5, 9}}, {AICC_I64, 2, {4, 12}, OWN_INDEX, -9, 9}, {AICC_F32, 2, {4, 12}}},
        3, {1, 0}},
@@ -199,6 +215,7 @@ START_TEST(nonzero) {
       {"count bool", make_count, {{AICC_BOOL, 1, {33}, OWN_INDEX, 0, 2}}, 1, {0}},
       {"count none", make_count, {{AICC_I64, 1, {0}}}, 1, {0}},
       {"nonzero", make_nonzero, {{AICC_F32, 2, {5, 7}}}, 1, {0}},
+      {"nonzero long", make_nonzero, {{AICC_I32, 2, {50, 47}, OWN_INDEX, 0, 3}}, 1, {0}},
       {"nonzero bool", make_nonzero, {{AICC_BOOL, 3, {2, 3, 4}, OWN_INDEX, 0, 2}}, 1, {0}},
       {"nonzero u8", make_nonzero, {{AICC_U8, 1, {9}, OWN_INDEX, 0, 3}}, 1, {0}},
       {"nonzero of zeros", make_nonzero, {{AICC_F16, 2, {2, 4}, OWN_INDEX, 0, 1}}, 1, {0}},

@@ -7,6 +7,7 @@
 #include "passes/lower.h"
 #include "passes/pass.h"
 #include "passes/schedule.h"
+#include "passes/schedule_map.h"
 
 START_TEST(reads_schedules) {
   aicc_schedule s;
@@ -61,6 +62,33 @@ START_TEST(refuses_what_is_no_schedule) {
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     ck_assert_msg(!aicc_schedule_parse(texts[i], &s), "'%s' was read", texts[i]);
   }
+}
+END_TEST
+
+START_TEST(reads_schedules_of_maps_and_rows) {
+  aicc_map_schedule map;
+  aicc_row_schedule row;
+  aicc_arena arena;
+  aicc_arena_init(&arena);
+  static const char *const maps[] = {"vector 1", "vector 8", "vector 4 task 512", "tile"};
+  for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
+    ck_assert(aicc_map_schedule_parse(maps[i], &map));
+    ck_assert_str_eq(aicc_map_schedule_print(&map, &arena), maps[i]);
+  }
+  static const char *const rows[] = {"lanes 1", "lanes 32", "warps 1", "warps 8 split 7"};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    ck_assert(aicc_row_schedule_parse(rows[i], &row));
+    ck_assert_str_eq(aicc_row_schedule_print(&row, &arena), rows[i]);
+  }
+  static const char *const neither[] = {
+      "", "vector", "vector 3", "vector 16", "vector 4 task 6", "vector 4 ", "tiles", "tile 32",
+      "lanes 0", "lanes 12", "lanes 8 split 2", "warps 3", "warps 16", "warps 8 split", "split 4",
+      "vector 4task 8", " warps 8", "warps 8  split 2"};
+  for (size_t i = 0; i < sizeof neither / sizeof *neither; i++) {
+    ck_assert_msg(!aicc_map_schedule_parse(neither[i], &map), "'%s' was read", neither[i]);
+    ck_assert_msg(!aicc_row_schedule_parse(neither[i], &row), "'%s' was read", neither[i]);
+  }
+  aicc_arena_deinit(&arena);
 }
 END_TEST
 
@@ -180,6 +208,7 @@ static Suite *make_suite(void) {
   tcase_add_test(tests, reads_schedules_for_gpus);
   tcase_add_test(tests, prints_what_it_reads);
   tcase_add_test(tests, refuses_what_is_no_schedule);
+  tcase_add_test(tests, reads_schedules_of_maps_and_rows);
   tcase_add_test(tests, a_schedule_that_cannot_run_is_refused);
   tcase_add_test(tests, a_forced_schedule_is_the_one_of_the_plan);
   tcase_add_test(tests, forcing_says_what_it_does_not_find);

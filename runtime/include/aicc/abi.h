@@ -216,6 +216,10 @@ struct aicc_abi_host {
 
   // Bytes for string elements that live until the next run.
   int32_t (*string)(void *session, int64_t size, char **data);
+
+  // Where |count| strings of the model's code (aicc_abi_str, constant) are for kernels: the table
+  // itself, or its copy in the device's memory, made once. Host code of GPUs asks before it launches.
+  int32_t (*strings)(void *session, const void *table, int64_t count, const void **address);
 };
 
 // What differs between kinds of machines: kernels are scheduled for a number of lanes, and the

@@ -118,13 +118,25 @@ typedef struct aicc_rt_kernel_info {
   const char *kind;  // "map", "contract", ...
   const aicc_rt_origin *origins;
   uint32_t origin_count;
-  uint32_t scratch_bytes;  // per thread
+  uint32_t scratch_bytes;  // per thread (CPU), per worker (GPU)
+  // Of a GPU: threads of a block, warps that run a task together (1: each warp its own), shared
+  // memory of a block, and what the launch adds to it. 0 for the CPU.
+  uint32_t block_threads, task_warps, shared_bytes, dynamic_shared_bytes;
 } aicc_rt_kernel_info;
+
+// What differs between kinds of machines. A session runs one plan, the one its device has code for.
+typedef struct aicc_rt_plan_info {
+  uint32_t width;  // lanes of a warp: elements of a vector on a CPU, threads on a GPU
+  uint32_t kernel_count;
+  const aicc_rt_kernel_info *kernels;
+} aicc_rt_plan_info;
 
 typedef struct aicc_rt_image_info {
   const char *target;  // "x86-64-v4", "sm_80", "gfx942"
   const char *format;  // "cpu", "ptx", "cubin", "hsaco", "spirv"
   uint64_t size;       // 0 for CPU code, which is part of the shared object
+  uint32_t plan;       // code for kernels [first_kernel, first_kernel + kernel_count) of this plan
+  uint32_t first_kernel, kernel_count;
 } aicc_rt_image_info;
 
 typedef struct aicc_rt_constant_info {
@@ -141,10 +153,12 @@ typedef struct aicc_rt_model_info {
   uint32_t abi_version;
   uint32_t input_count, output_count, kernel_count, image_count, constant_count;
   const aicc_rt_tensor_info *inputs, *outputs;
-  const aicc_rt_kernel_info *kernels;
+  const aicc_rt_kernel_info *kernels;  // of the first plan, as is kernel_count
   const aicc_rt_image_info *images;
   const aicc_rt_constant_info *constants;
   uint64_t weights_bytes;
+  uint32_t plan_count;  // at least 1
+  const aicc_rt_plan_info *plans;
 } aicc_rt_model_info;
 
 // Borrowed; lives as long as the model.
@@ -165,19 +179,34 @@ typedef void (*aicc_rt_kernel_fn)(void *user, const aicc_rt_kernel_info *kernel,
 
 typedef struct aicc_rt_session_options {
   uint32_t threads;    // 0: one per CPU that this process may use
-  void *arena;         // borrowed until _destroy, aligned to 64; NULL: allocated
+  void *arena;         // of the device; borrowed until _destroy, aligned to 64; NULL: allocated
   size_t arena_bytes;  // see aicc_rt_memory.arena_bytes after aicc_rt_session_measure
   const aicc_rt_allocator *allocator;  // copied; NULL: that of the model
   bool profile;
   aicc_rt_kernel_fn on_kernel;  // NULL: none
   void *on_kernel_user;
+  // For devices with memory of their own, "cuda":
+  bool outputs_on_device;  // outputs without a tensor of the caller's stay there: see _session_output
+  bool asynchronous;       // runs return when their work is queued, unless an output goes to the host;
+                           // aicc_rt_session_wait waits, and reports what went wrong
+  bool no_graphs;          // never record a run to repeat it
+  bool check_kernels;      // wait after every kernel: a failure names the very one. Slow
+  void *native_context;    // CUcontext; NULL: that of native_stream, else the device's primary one
+  void *native_stream;     // CUstream to queue all work on (1: the legacy default stream); NULL: one
+                           // of the session's own
 } aicc_rt_session_options;
 
-// |device|: "cpu". |options| may be NULL.
+// |device|: "cpu"; "cuda" or "cuda:1", an NVIDIA GPU. The driver's libcuda.so.1 is loaded when the
+// first session of such a device is made. AICC_RT_UNAVAILABLE: there is no such device or driver
+// here, or the model holds no code that it takes; nothing falls back to another device. |options|
+// may be NULL.
 AICC_RT_API aicc_rt_session *aicc_rt_session_create(aicc_rt_model *model, const char *device,
                                                     const aicc_rt_session_options *options,
                                                     aicc_rt_error *error);
 AICC_RT_API void aicc_rt_session_destroy(aicc_rt_session *session);  // NULL is allowed
+
+// The plan that the session runs: its kernels are those of the profile. Borrowed from the model.
+AICC_RT_API const aicc_rt_plan_info *aicc_rt_session_plan(const aicc_rt_session *session);
 
 // Takes effect with the next run. 0: one per CPU that this process may use.
 AICC_RT_API aicc_rt_status aicc_rt_session_set_threads(aicc_rt_session *session, uint32_t threads,
@@ -187,6 +216,11 @@ AICC_RT_API uint32_t aicc_rt_session_threads(const aicc_rt_session *session);
 // Shape and strides are copied; the data stays the caller's and is read by every run until another
 // tensor is set, so an input may be set once and its data changed between runs. Strides are allowed
 // (the run then packs the data first). |tensor| NULL makes an optional input absent.
+//
+// Where tensors may be: sessions on "cpu" take those of kDLCPU. Sessions on "cuda:N" take those of
+// kDLCUDA on that device, without a copy where they are compact and aligned to 16 bytes, and copied on
+// the device where they are not; and host tensors (kDLCPU, kDLCUDAHost, kDLCUDAManaged), which every
+// run uploads. The elements of string tensors point to memory of where the tensor is.
 AICC_RT_API aicc_rt_status aicc_rt_session_set_input(aicc_rt_session *session, uint32_t index,
                                                      const DLTensor *tensor, aicc_rt_error *error);
 AICC_RT_API aicc_rt_status aicc_rt_session_set_input_named(aicc_rt_session *session,
@@ -199,7 +233,7 @@ AICC_RT_API aicc_rt_status aicc_rt_session_set_input_sequence(aicc_rt_session *s
                                                               size_t count, aicc_rt_error *error);
 
 // Runs write output |index| into |tensor| (compact, of exactly the resulting shape, apart from all
-// inputs) until another is set. NULL: into memory of the session again.
+// inputs, on the device or the host) until another is set. NULL: into memory of the session again.
 AICC_RT_API aicc_rt_status aicc_rt_session_set_output(aicc_rt_session *session, uint32_t index,
                                                       const DLTensor *tensor, aicc_rt_error *error);
 AICC_RT_API aicc_rt_status aicc_rt_session_set_output_named(aicc_rt_session *session,
@@ -208,6 +242,11 @@ AICC_RT_API aicc_rt_status aicc_rt_session_set_output_named(aicc_rt_session *ses
                                                             aicc_rt_error *error);
 
 // Runs the model. The first run of a shape allocates what it needs; further ones allocate nothing.
+//
+// On "cuda" a run whose course did not depend on data is recorded as a CUDA graph when it comes a second
+// time with the same shapes and addresses, and repeated from the third time on (see no_graphs). Contents
+// of host tensors may change between runs, as ever. A kernel that fails loses the context for all who
+// use it: sessions then report AICC_RT_FAILED and can only be destroyed.
 AICC_RT_API aicc_rt_status aicc_rt_session_run(aicc_rt_session *session, aicc_rt_error *error);
 
 // The same with positional tensors: sets |input_count| inputs and, where |outputs| is not NULL,
@@ -217,8 +256,12 @@ AICC_RT_API aicc_rt_status aicc_rt_session_run_with(aicc_rt_session *session,
                                                     const DLTensor *outputs, uint32_t output_count,
                                                     aicc_rt_error *error);
 
+// Waits for the runs of an asynchronous session. Others have nothing to wait for.
+AICC_RT_API aicc_rt_status aicc_rt_session_wait(aicc_rt_session *session, aicc_rt_error *error);
+
 // An output of the last run, that succeeded. Shape and (where no tensor was set) data are the
-// session's and valid until its next run.
+// session's and valid until its next run. The tensor is the one that was set; else it is on the host
+// or, with outputs_on_device, on the device: its |device| says so.
 AICC_RT_API aicc_rt_status aicc_rt_session_output(const aicc_rt_session *session, uint32_t index,
                                                   DLTensor *out, aicc_rt_error *error);
 
@@ -236,12 +279,14 @@ AICC_RT_API aicc_rt_status aicc_rt_tensor_of_managed(const DLManagedTensorVersio
 
 typedef struct aicc_rt_memory {
   uint64_t arena_bytes;     // planned buffers, all segments, for the shapes of the last run
-  uint64_t live_bytes;      // the largest sum of buffers alive at a time: what no plan can beat
+  uint64_t live_bytes;      // the largest sum of buffers alive at a time, multiples of 64 bytes
+                            // each, which is their alignment: what no plan can beat
   uint64_t reserved_bytes;  // arena memory held (the largest that was needed so far)
   uint64_t dynamic_bytes;   // outputs of the session, packed inputs, sequences, strings
   uint64_t scratch_bytes;   // of the threads
-  uint64_t weights_bytes;   // mapped from the file, shared by all sessions
-} aicc_rt_memory;
+  uint64_t weights_bytes;   // mapped from the file (copied to the device), shared by all sessions
+  uint64_t staging_bytes;   // pinned host memory between host tensors and a device; 0 for "cpu"
+} aicc_rt_memory;  // the memory of the session's device, where nothing else is said
 
 // Plans the memory for the shapes of the inputs set, and runs nothing: their data may be NULL. Does
 // not see segments whose sizes depend on data.
@@ -252,10 +297,11 @@ AICC_RT_API void aicc_rt_session_memory(const aicc_rt_session *session, aicc_rt_
 
 typedef struct aicc_rt_profile {
   uint64_t calls;
-  uint64_t total_ns;  // on the session's thread, from launch to completion
+  uint64_t total_ns;  // CPU: on the session's thread, from launch to completion; GPU: on the device
 } aicc_rt_profile;
 
-// Profiling costs two clock readings a kernel.
+// Profiling costs two clock readings a kernel; on a GPU two events, and runs are not repeated from
+// recordings. |on_kernel| is told of a GPU's kernels at the end of the run.
 AICC_RT_API void aicc_rt_session_set_profile(aicc_rt_session *session, bool on);
 AICC_RT_API void aicc_rt_session_reset_profile(aicc_rt_session *session);
 AICC_RT_API aicc_rt_profile aicc_rt_session_kernel_profile(const aicc_rt_session *session,
