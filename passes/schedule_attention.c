@@ -79,8 +79,8 @@ static const char *refuse_few(const aicc_attention_schedule *s, const aicc_atten
   if (shape->per_group % s->heads != 0) {
     return "its heads do not divide those that share keys";
   }
-  if ((s->lanes & (s->lanes - 1)) != 0 || s->lanes > machine->width) {
-    return "the lanes that share a key are a power of two, and within a warp";
+  if ((s->lanes & (s->lanes - 1)) != 0 || s->lanes < 2 || s->lanes > machine->width) {
+    return "the lanes that share a key are a power of two from 2, and within a warp";
   }
   return s->heads * (padded(shape->d, lane) + padded(shape->e, lane)) / s->lanes > FEW_MAX
              ? "a lane's queries and sums do not fit registers" : NULL;
@@ -146,7 +146,7 @@ bool aicc_attention_choose_few(const aicc_attention_shape *shape, const aicc_mac
   enum { WARPS = 4, LANES_ENOUGH = 8 };  // 8 lanes read 128 neighbouring bytes
   const int head = shape->d > shape->e ? shape->d : shape->e;
   int least = LANES_ENOUGH;
-  while (least > 1 && least / 2 * piece_of(shape->type) >= head) {
+  while (least > 2 && least / 2 * piece_of(shape->type) >= head) {
     least /= 2;
   }
   *out = (aicc_attention_schedule){AICC_ATTENTION_FEW, .warps = WARPS};

@@ -153,6 +153,7 @@ START_TEST(chosen) {
       {"heads of 128", AICC_BF16, 1, 1, 1, 70, 100, 128, 128},
       {"exact", AICC_F32, 1, 2, 2, 40, 60, 64, 64, .joined = true},
       {"one query, many keys", AICC_F16, 1, 8, 2, 1, 600, 64, 64},
+      {"small heads", AICC_F16, 2, 3, 3, 4, 6, 8, 8},
   };
   for (size_t i = 0; i < COUNT(usual); i++) {
     attention_run(&usual[i], true, "sm_80", NULL, true);
