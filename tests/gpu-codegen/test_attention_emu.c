@@ -153,6 +153,8 @@ START_TEST(chosen) {
       {"heads of 128", AICC_BF16, 1, 1, 1, 70, 100, 128, 128},
       {"exact", AICC_F32, 1, 2, 2, 40, 60, 64, 64, .joined = true},
       {"one query, many keys", AICC_F16, 1, 8, 2, 1, 600, 64, 64},
+      {"tf32", AICC_F32, 1, 2, 1, 70, 50, 64, 40, .causal = true, .tf32 = true},
+      {"small heads", AICC_F16, 2, 3, 3, 4, 6, 8, 8},
   };
   for (size_t i = 0; i < COUNT(usual); i++) {
     attention_run(&usual[i], true, "sm_80", NULL, true);
@@ -213,6 +215,9 @@ START_TEST(nothing_is_spilled) {
       {"exact heads of 64", AICC_F32, 1, 12, 12, 1, 1, 64, 64, .causal = true},
       {"exact heads of 128", AICC_F32, 1, 12, 12, 1, 1, 128, 128},
       {"exact heads of 256", AICC_F32, 1, 8, 8, 1, 1, 256, 256},
+      {"tf32, heads of 64", AICC_F32, 1, 12, 12, 1, 1, 64, 64, .joined = true, .tf32 = true},
+      {"tf32, heads of 128", AICC_F32, 1, 12, 12, 1, 1, 128, 128, .causal = true, .tf32 = true},
+      {"tf32, heads of 256", AICC_F32, 1, 8, 8, 1, 1, 256, 256, .tf32 = true},
   };
   for (size_t i = 0; i < COUNT(usual) * COUNT(targets); i++) {
     if (!assemble_case(&usual[i / COUNT(targets)], targets[i % COUNT(targets)])) {
