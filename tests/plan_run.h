@@ -135,6 +135,16 @@ static void PLAN_RUN_DEVICE(const cg_target *target, const kir_kernel *kernel, k
                             int64_t grid);
 #endif
 
+// |target| where kernels for it are to run on that device; NULL: in the kernel interpreter.
+AICC_UNUSED static const cg_target *plan_run_device_target(const cg_target *target) {
+#ifdef PLAN_RUN_DEVICE
+  return target->family == CG_FAMILY_NVPTX ? target : NULL;
+#else
+  (void)target;
+  return NULL;
+#endif
+}
+
 static bool plan_run_device(const plan_run *r, const kir_kernel *kernel, kir_arg *args,
                             int64_t grid) {
 #ifdef PLAN_RUN_DEVICE

@@ -21,15 +21,25 @@ if(TARGET aicc_codegen)
   target_compile_options(test_block_emu PRIVATE -Wno-gnu-zero-variadic-macro-arguments)
   add_test(NAME gpu-codegen/block_emu COMMAND test_block_emu)
   set_tests_properties(gpu-codegen/block_emu PROPERTIES TIMEOUT 600)
-  add_executable(test_attention_emu ${gpu_codegen}/test_attention_emu.c)
-  target_link_libraries(test_attention_emu PRIVATE aicc_codegen aicc_passes aicc_ir aicc_emu
-                        PkgConfig::CHECK m Threads::Threads)
-  target_include_directories(test_attention_emu PRIVATE ${CMAKE_SOURCE_DIR}
-                             ${CMAKE_SOURCE_DIR}/tests ${CMAKE_SOURCE_DIR}/runtime/include)
-  aicc_warnings(test_attention_emu)
-  target_compile_options(test_attention_emu PRIVATE -Wno-gnu-zero-variadic-macro-arguments)
-  add_test(NAME gpu-codegen/attention_emu COMMAND test_attention_emu)
-  set_tests_properties(gpu-codegen/attention_emu PROPERTIES TIMEOUT 600)
+  # emulated(NAME SOURCE): tests that run kernels of plans, as PTX on the emulator.
+  function(aicc_emulated_kernels name source)
+    add_executable(test_${name} ${source})
+    target_link_libraries(test_${name} PRIVATE aicc_codegen aicc_passes aicc_ir aicc_emu
+                          PkgConfig::CHECK m Threads::Threads)
+    target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tests
+                               ${CMAKE_SOURCE_DIR}/runtime/include)
+    aicc_warnings(test_${name})
+    target_compile_options(test_${name} PRIVATE -Wno-gnu-zero-variadic-macro-arguments)
+    add_test(NAME gpu-codegen/${name} COMMAND test_${name})
+    set_tests_properties(gpu-codegen/${name} PROPERTIES TIMEOUT 900)
+  endfunction()
+  aicc_emulated_kernels(attention_emu ${gpu_codegen}/test_attention_emu.c)
+  # The unit tests of schedules once more: every skeleton, type and edge.
+  foreach(name matmul conv memory)
+    aicc_emulated_kernels(${name}_emu ${CMAKE_CURRENT_SOURCE_DIR}/unit/test_gpu_${name}.c)
+    target_compile_options(test_${name}_emu PRIVATE -DPLAN_RUN_DEVICE=plan_run_on_emulator
+                           "SHELL:-include plan_emulator.h")
+  endforeach()
   # ptxas takes its time: of NVIDIA's targets two see the whole corpus, an old and a recent one, and all
   # of them the models in the tree. AICC_ALL_TARGETS in the environment of cmake: all see everything.
   function(aicc_gpu_codegen_test name)
