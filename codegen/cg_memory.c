@@ -190,11 +190,12 @@ static void store_lanes(cg_kernel *k, const access *a, LLVMValueRef value) {
   set_call_align(c, call, 2, a->align);
 }
 
-// GPU: of lanes that store to one place the last one wins, as on a CPU.
+// GPU: of lanes that store to one place the last one does. Where not all lanes run all that do: their
+// values are the same, or the kernel is wrong (the kernel interpreter says so).
 static void store_one_lane(cg_kernel *k, const access *a, LLVMValueRef value) {
   cg *c = k->c;
   if (k->divergent > 0) {
-    cg_fail(c, k->kernel, "lanes that store to one place where not all lanes run");
+    LLVMSetAlignment(LLVMBuildStore(c->builder, value, a->place), a->align);
     return;
   }
   LLVMBasicBlockRef act = cg_block(c, "last"), after = cg_block(c, "stored");

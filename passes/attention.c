@@ -262,7 +262,7 @@ static bool machine_takes(const attention *a, aicc_dtype type, int64_t d, int64_
   if (!machine || machine->kind == AICC_MACHINE_CPU) {
     return type == AICC_F32 || type == AICC_F16;
   }
-  const aicc_attention_shape shape = {.type = type, .d = (int)d, .e = (int)e, .queries = -1};
+  const aicc_attention_shape shape = {.type = type, .d = (int)d, .e = (int)e, .queries = -1, .per_group = 1};
   aicc_attention_schedule schedule;
   return aicc_attention_choose(&shape, machine, &schedule);
 }

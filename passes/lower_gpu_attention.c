@@ -13,10 +13,10 @@ static int pad(int64_t count, int to) { return (int)((count + to - 1) / to * to)
 
 // Tiles are padded so that no two lines that are read together begin in one bank.
 static void plan_tiles(flash *f) {
-  enum { MMA_PAD = 8, SIMT_PAD = 4, V_COLUMNS = 32 };
+  enum { PIECE = 16, SIMT_PAD = 4, V_COLUMNS = 32 };
   const attend *a = &f->a;
   const int d = pad(a->d, flash_is_mma(f) ? 16 : 4), e = pad(a->e, flash_is_mma(f) ? 16 : V_COLUMNS);
-  const int more = flash_is_mma(f) ? MMA_PAD : SIMT_PAD;
+  const int more = flash_is_mma(f) ? PIECE / (int)aicc_dtype_size(f->type) : SIMT_PAD;
   flash_plan_tile(f, &f->q, a->q, f->s.rows, (int)a->d, d, d + more);
   flash_plan_tile(f, &f->k, a->k, f->s.keys, (int)a->d, d, d + more);
   flash_plan_tile(f, &f->v, a->v, f->s.keys, (int)a->e, e, flash_is_mma(f) ? e + more : e);
@@ -89,6 +89,17 @@ static void emit(flash *f, aicc_slot result) {
 
 // --- the kernels ----------------------------------------------------------------------------------
 
+static aicc_attention_shape shape_of(const own *o, const attend *a) {
+  aicc_attention_shape shape = {.type = a->q->type.dtype, .d = (int)a->d, .e = (int)a->e,
+                                .queries = -1, .per_group = (int)a->per_group,
+                                .tf32 = o->lw->module->tf32};
+  int64_t queries;
+  if (aicc_dim_is_const(o->dims, a->q->type.dims[2], &queries)) {
+    shape.queries = queries;
+  }
+  return shape;
+}
+
 static void launch(own *o, const attend *read, const aicc_attention_schedule *schedule,
                    aicc_dim s, aicc_slot result) {
   aicc_dims *dims = o->dims;
@@ -97,7 +108,8 @@ static void launch(own *o, const attend *read, const aicc_attention_schedule *sc
   char text[AICC_ATTENTION_TEXT];
   f.type = flash_is_mma(&f) ? a->q->type.dtype : AICC_F32;
   if (flash_is_mma(&f)) {
-    const bool found = aicc_attention_mma(f.machine, f.type, &f.mma);
+    const aicc_attention_shape shape = shape_of(o, a);
+    const bool found = aicc_attention_mma(f.machine, &shape, &f.mma);
     AICC_ASSERT(found);
   }
   aicc_attention_print(schedule, text);
@@ -115,16 +127,6 @@ static void launch(own *o, const attend *read, const aicc_attention_schedule *sc
                            a->k->type.dims[2]};
   lk_launch(&a->lk, aicc_dim_product(dims, tasks, 3),
             aicc_dim_floordiv(dims, aicc_dim_product(dims, work, 4), own_const(o, 24)));
-}
-
-static aicc_attention_shape shape_of(const own *o, const attend *a) {
-  aicc_attention_shape shape = {.type = a->q->type.dtype, .d = (int)a->d, .e = (int)a->e,
-                                .queries = -1, .per_group = (int)a->per_group};
-  int64_t queries;
-  if (aicc_dim_is_const(o->dims, a->q->type.dims[2], &queries)) {
-    shape.queries = queries;
-  }
-  return shape;
 }
 
 static void launch_forced(own *o, const attend *a, const aicc_attention_shape *shape,

@@ -1,5 +1,9 @@
 // Softmax on scores in registers, block of keys by block: maxima and sums so far, and correcting what
 // was summed before; at last the division and the results.
+//
+// Beside matrix instructions the exponentials take most of the time, and their weights are rounded to
+// 11 bits or fewer: there they are powers of two of arguments that take the scale with them, by a
+// polynomial of 18 bits. What is computed exactly takes the operator's exponential.
 #include <math.h>
 
 #include "passes/gpu_attention.h"
@@ -15,6 +19,66 @@ void flash_begin_soft(flash *f) {
     f->most[r] = kir_var(b, attend_number(&f->a, -INFINITY), true);
     f->total[r] = kir_var(b, attend_number(&f->a, 0), true);
   }
+}
+
+// --- exponentials -----------------------------------------------------------------------------------
+
+static const double log2_e = 1.4426950408889634;
+
+// Whether scores stay as the products give them, and the scale joins the exponent.
+static bool is_plain(const flash *f) {
+  return flash_is_mma(f) && f->a.softcap == 0 && !f->a.bias && f->a.scale > 0;
+}
+
+// 2^y of y <= 0, within 3e-6 of it; 0 below 2^-126.
+static kir_val power_of_two(flash *f, kir_val y) {
+  attend *a = &f->a;
+  kir_builder *b = &a->lk.b;
+  // y rounded to an integer lands in the low bits, where it is the exponent of a power of two.
+  const kir_val magic = attend_number(a, 12582912 + 127);
+  const kir_val moved = kir_add(b, y, magic);
+  const kir_val part = kir_sub(b, y, kir_sub(b, moved, magic));  // -1/2 .. 1/2
+  static const double terms[] = {0x1.3a02ccp-7, 0x1.c9fc46p-5, 0x1.ec0378p-3, 0x1.62e12cp-1, 1};
+  kir_val sum = attend_number(a, terms[0]);
+  for (size_t i = 1; i < sizeof terms / sizeof *terms; i++) {
+    sum = kir_fma(b, sum, part, attend_number(a, terms[i]));
+  }
+  const kir_val bits = kir_scalar2(b, AICC_OP_SHL, kir_bitcast(b, moved, AICC_U32),
+                                   kir_const_bits(b, AICC_U32, 23));
+  const kir_val power = kir_mul(b, sum, kir_bitcast(b, bits, AICC_F32));
+  return kir_select(b, kir_scalar2(b, AICC_OP_LT, y, attend_number(a, -126)), attend_number(a, 0),
+                    power);
+}
+
+// What scores are reduced by: the maximum or 0, and for powers of two its negative in their units.
+typedef struct shift {
+  kir_val most, scaled;
+} shift;
+
+static double unit_of(const flash *f) { return is_plain(f) ? f->a.scale * log2_e : log2_e; }
+
+static shift shift_of(flash *f, kir_val most) {
+  attend *a = &f->a;
+  kir_builder *b = &a->lk.b;
+  const kir_val none = kir_scalar2(b, AICC_OP_EQ, most, attend_number(a, -INFINITY));
+  shift s = {.most = kir_select(b, none, attend_number(a, 0), most)};
+  s.scaled = kir_mul(b, s.most, attend_number(a, -unit_of(f)));
+  return s;
+}
+
+static kir_val exp_of(flash *f, kir_val score, const shift *s) {
+  attend *a = &f->a;
+  kir_builder *b = &a->lk.b;
+  if (!flash_is_mma(f)) {
+    return kir_scalar1(b, AICC_OP_EXP, kir_sub(b, score, s->most));
+  }
+  return power_of_two(f, kir_fma(b, score, attend_number(a, unit_of(f)), s->scaled));
+}
+
+// NaN in neither place: a NaN reaches the results through the sums.
+static kir_val larger(flash *f, kir_val x, kir_val y) {
+  kir_builder *b = &f->a.lk.b;
+  return kir_select(b, kir_scalar2(b, AICC_OP_GT, x, y), x, y);
 }
 
 // --- scores ---------------------------------------------------------------------------------------
@@ -70,7 +134,7 @@ void flash_finish_scores(flash *f, kir_val t0) {
   kir_builder *b = &a->lk.b;
   const size_t mark = lk_mark(&a->lk);
   const kir_val key0 = kir_add(b, t0, f->score_lane);
-  for (int r = 0; r < f->row_count; r++) {
+  for (int r = 0; r < f->row_count && !is_plain(f); r++) {
     for (int c = 0; c < f->score_count; c++) {
       const kir_val at = flash_i64(f, flash_score_at(f, r, c));
       const kir_val score = kir_mul(b, kir_aget(b, f->scores, at), attend_number(a, a->scale));
@@ -90,33 +154,31 @@ void flash_finish_scores(flash *f, kir_val t0) {
 // --- softmax --------------------------------------------------------------------------------------
 
 // Folded over the lanes that share a row.
-static kir_val across(flash *f, aicc_op op, kir_val x) {
+static kir_val across(flash *f, kir_val (*fold)(flash *, kir_val, kir_val), kir_val x) {
   for (int distance = 1; distance < f->peers; distance *= 2) {
-    x = kir_scalar2(&f->a.lk.b, op, x, kir_exchange(&f->a.lk.b, x, distance));
+    x = fold(f, kir_exchange(&f->a.lk.b, x, distance), x);
   }
   return x;
 }
 
 static void soften_row(flash *f, int r) {
-  attend *a = &f->a;
-  kir_builder *b = &a->lk.b;
+  kir_builder *b = &f->a.lk.b;
   const kir_val before = kir_get(b, f->most[r]);
   kir_val found = before;
   for (int c = 0; c < f->score_count; c++) {
     const kir_val at = flash_i64(f, flash_score_at(f, r, c));
-    found = kir_scalar2(b, AICC_OP_MAX, found, kir_aget(b, f->scores, at));
+    found = larger(f, kir_aget(b, f->scores, at), found);
   }
-  found = across(f, AICC_OP_MAX, found);
-  const kir_val none = kir_scalar2(b, AICC_OP_EQ, found, attend_number(a, -INFINITY));
-  const kir_val shift = kir_select(b, none, attend_number(a, 0), found);
+  found = across(f, larger, found);
+  const shift by = shift_of(f, found);
   kir_val sum = 0;
   for (int c = 0; c < f->score_count; c++) {
     const kir_val at = flash_i64(f, flash_score_at(f, r, c));
-    const kir_val term = kir_scalar1(b, AICC_OP_EXP, kir_sub(b, kir_aget(b, f->scores, at), shift));
+    const kir_val term = exp_of(f, kir_aget(b, f->scores, at), &by);
     kir_aset(b, f->scores, at, term);
     sum = sum ? kir_add(b, sum, term) : term;
   }
-  const kir_val correction = kir_scalar1(b, AICC_OP_EXP, kir_sub(b, before, shift));
+  const kir_val correction = exp_of(f, before, &by);
   kir_set(b, f->total[r], kir_fma(b, kir_get(b, f->total[r]), correction, sum));
   kir_set(b, f->most[r], found);
   for (int c = 0; c < f->sum_count; c++) {
@@ -149,6 +211,8 @@ static int store_width(flash *f) {
   }
   return count;
 }
+
+static kir_val together(flash *f, kir_val x, kir_val y) { return kir_add(&f->a.lk.b, x, y); }
 
 typedef struct storing {
   kir_val out, array;
@@ -184,7 +248,7 @@ void flash_store(flash *f, aicc_slot result) {
   to.dtype = a->group->regions[0]->results[0]->type.dtype;
   to.array = kir_array(b, to.dtype, to.count, true);
   for (int r = 0; r < f->row_count; r++) {
-    const kir_val total = across(f, AICC_OP_ADD, kir_get(b, f->total[r]));
+    const kir_val total = across(f, together, kir_get(b, f->total[r]));
     const kir_val inverse = attend_inverse(a, total);
     kir_if(b, kir_scalar2(b, AICC_OP_LT, query_of(f, r), a->s_size));
     for (int c = 0; c < f->sum_count; c += to.count) {

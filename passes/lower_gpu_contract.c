@@ -273,6 +273,9 @@ void aicc_contract_emit_gpu(contract *c) {
   for (int i = 0; i < c->group->out_count; i++) {
     aicc_lower_result(lw, c->group->out[i]);
   }
+  if (aicc_dim_is(dims, aicc_type_count(lw->module, &c->root->type), 0)) {
+    return;  // nothing to compute
+  }
   const bool known = aicc_dim_is_const(dims, e->m, NULL);
   if (!known && !aicc_get_string(c->group, AICC_ATTR_SCHEDULE, NULL)) {
     emit_ranges(c, e, least, e->m_most);

@@ -12,10 +12,12 @@ enum {
   SUMS_MAX_OLD = 136   // where products come in halves, and more operands are under way
 };
 
-bool aicc_attention_mma(const aicc_machine *machine, aicc_dtype type, kir_mma_kind *kind) {
-  static const kir_mma_kind kinds[] = {KIR_MMA_F16, KIR_MMA_BF16, KIR_MMA_F16_K8};
+bool aicc_attention_mma(const aicc_machine *machine, const aicc_attention_shape *shape,
+                        kir_mma_kind *kind) {
+  static const kir_mma_kind kinds[] = {KIR_MMA_F16, KIR_MMA_BF16, KIR_MMA_F16_K8, KIR_MMA_TF32};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-    if ((machine->mma >> kinds[i] & 1) && kir_mma_infos[kinds[i]].a == type) {
+    if ((machine->mma >> kinds[i] & 1) && kir_mma_infos[kinds[i]].a == shape->type &&
+        (kinds[i] != KIR_MMA_TF32 || shape->tf32)) {
       *kind = kinds[i];
       return true;
     }
@@ -34,8 +36,9 @@ int64_t aicc_attention_bytes(const aicc_attention_schedule *s, const aicc_attent
     return (int64_t)s->warps * s->heads * (shape->e + 2) * 4;
   }
   if (s->kind == AICC_ATTENTION_MMA) {
-    const int64_t d = padded(shape->d, 16) + 8, e = padded(shape->e, 16) + 8;
-    return 2 * (s->rows * d + s->keys * (d + e));
+    const int piece = piece_of(shape->type);
+    const int64_t d = padded(shape->d, 16) + piece, e = padded(shape->e, 16) + piece;
+    return 16 / piece * (s->rows * d + s->keys * (d + e));
   }
   const int64_t d = padded(shape->d, 4) + 4, e = padded(shape->e, 32);
   return 4 * (s->rows * d + s->keys * (d + e) + s->rows * (s->keys + 4));
@@ -50,8 +53,8 @@ static const char *refuse_mma(const aicc_attention_schedule *s, const aicc_atten
   if (s->keys % 16 != 0) {
     return "keys come in multiples of 16";
   }
-  if (!aicc_attention_mma(machine, shape->type, &kind)) {
-    return "the machine has no matrix instruction for this type";
+  if (!aicc_attention_mma(machine, shape, &kind)) {
+    return "the machine has no matrix instruction for this type (for f32, only with --tf32)";
   }
   const int64_t tiles = s->rows / (s->warps * MMA_ROWS);
   return tiles * (padded(shape->e, 16) + s->keys) / 2 >
@@ -79,8 +82,8 @@ static const char *refuse_few(const aicc_attention_schedule *s, const aicc_atten
   if (shape->per_group % s->heads != 0) {
     return "its heads do not divide those that share keys";
   }
-  if ((s->lanes & (s->lanes - 1)) != 0 || s->lanes > machine->width) {
-    return "the lanes that share a key are a power of two, and within a warp";
+  if ((s->lanes & (s->lanes - 1)) != 0 || s->lanes < 2 || s->lanes > machine->width) {
+    return "the lanes that share a key are a power of two from 2, and within a warp";
   }
   return s->heads * (padded(shape->d, lane) + padded(shape->e, lane)) / s->lanes > FEW_MAX
              ? "a lane's queries and sums do not fit registers" : NULL;
@@ -121,6 +124,7 @@ static const candidate candidates[] = {
     {256, 33, {AICC_ATTENTION_MMA, 4, 64, 32, 0, 0}},
     {256, 0, {AICC_ATTENTION_MMA, 2, 32, 32, 0, 0}},
     {256, 0, {AICC_ATTENTION_MMA, 4, 64, 16, 0, 0}},
+    {256, 0, {AICC_ATTENTION_MMA, 2, 32, 16, 0, 0}},
     {256, 33, {AICC_ATTENTION_SIMT, 4, 64, 32, 0, 0}},
     {256, 0, {AICC_ATTENTION_SIMT, 2, 32, 32, 0, 0}},
     {256, 0, {AICC_ATTENTION_SIMT, 2, 32, 16, 0, 0}},
@@ -146,7 +150,7 @@ bool aicc_attention_choose_few(const aicc_attention_shape *shape, const aicc_mac
   enum { WARPS = 4, LANES_ENOUGH = 8 };  // 8 lanes read 128 neighbouring bytes
   const int head = shape->d > shape->e ? shape->d : shape->e;
   int least = LANES_ENOUGH;
-  while (least > 1 && least / 2 * piece_of(shape->type) >= head) {
+  while (least > 2 && least / 2 * piece_of(shape->type) >= head) {
     least /= 2;
   }
   *out = (aicc_attention_schedule){AICC_ATTENTION_FEW, .warps = WARPS};

@@ -40,10 +40,12 @@ typedef struct aicc_attention_shape {
   int d, e;         // sizes of a head: of q and k, of v
   int64_t queries;  // -1: not known
   int per_group;    // heads that share keys and values
+  bool tf32;        // f32 may be rounded to it
 } aicc_attention_shape;
 
-// The instruction that multiplies matrices of |type|; false: the machine has none.
-bool aicc_attention_mma(const aicc_machine *machine, aicc_dtype type, kir_mma_kind *kind);
+// The instruction that multiplies such matrices; false: the machine has none.
+bool aicc_attention_mma(const aicc_machine *machine, const aicc_attention_shape *shape,
+                        kir_mma_kind *kind);
 // Bytes of shared memory.
 int64_t aicc_attention_bytes(const aicc_attention_schedule *s, const aicc_attention_shape *shape);
 // NULL where the schedule can run, else the rule it breaks.

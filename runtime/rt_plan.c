@@ -8,8 +8,10 @@ enum { ORDER_SIZE, ORDER_AREA, ORDER_LIFE, ORDER_FIRST, ORDER_PEAK, ORDER_COUNT 
 
 // Good enough to stop: the bound plus 1/64.
 #define PLAN_SLACK 64
-// Exchanges are tried while items^2 * tries stays below this.
+// Exchanges are tried while items^2 * tries stays below this; longer by a factor while the plan is more
+// than the bound plus 1/20.
 #define PLAN_EXCHANGE_WORK 4000000
+#define PLAN_PATIENCE 16
 
 typedef struct plan_work {
   int64_t *keys;     // per item
@@ -267,29 +269,33 @@ static int64_t place(plan_work *work, const aicc_rt_plan_item *items, uint32_t c
   return end;
 }
 
-// Exchanges pairs of the order and keeps what helps.
+// Exchanges pairs of the order and keeps what does no harm: what is as good may lead to what is better.
 static int64_t improve(plan_work *work, const aicc_rt_plan_item *items, uint32_t count,
-                       plan_attempt attempt, int64_t goal) {
+                       plan_attempt attempt, int64_t bound) {
   const uint32_t n = attempt.to_place;
+  const int64_t goal = bound + bound / PLAN_SLACK, poor = bound + bound / 20;
   uint64_t random = 88172645463325252u;
   const uint64_t tries = n < 2 ? 0 : PLAN_EXCHANGE_WORK / ((uint64_t)n * n);
-  for (uint64_t t = 0; t < tries && t < 200 && attempt.enough > goal; t++) {
+  const uint64_t few = tries < 200 ? tries : 200;
+  int64_t best = attempt.enough;
+  for (uint64_t t = 0; t < few * PLAN_PATIENCE && best > (t < few ? goal : poor); t++) {
     random = random * 6364136223846793005u + 1442695040888963407u;
     uint32_t *a = &work->order[(random >> 33) % n];
     uint32_t *b = &work->order[(random >> 13) % n];
     const uint32_t item_a = *a, item_b = *b;
     *a = item_b;
     *b = item_a;
+    attempt.enough = best + 1;
     const int64_t end = place(work, items, count, &attempt);
-    if (end < attempt.enough) {
-      attempt.enough = end;
+    if (end <= best) {
+      best = end;
       memcpy(work->best, work->offsets, count * sizeof *work->best);
     } else {
       *a = item_a;
       *b = item_b;
     }
   }
-  return attempt.enough;
+  return best;
 }
 
 // Greedy attempts in all orders from |*order| on, then exchanges in the best of them.
@@ -312,7 +318,7 @@ static int64_t plan_freely(plan_work *work, const aicc_rt_plan_item *items, uint
   if (attempt.enough > goal) {
     attempt.to_place = make_order(work, items, count, *order / 2);
     attempt.ceiling = *order % 2 ? bound : INT64_MAX;
-    return improve(work, items, count, attempt, goal);
+    return improve(work, items, count, attempt, bound);
   }
   return attempt.enough;
 }

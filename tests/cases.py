@@ -221,7 +221,8 @@ def run_set(case, tools, library, folder, graph, result):
         args += ["--device", tools.device]
     start = time.monotonic()
     code, text = finished(tools.run, args, RUN_SECONDS, (os.path.dirname(library), case.folder))
-    result.run_seconds += time.monotonic() - start
+    took = time.monotonic() - start
+    result.run_seconds += took
     where = "" if result.sets == 0 else f"{os.path.basename(folder)}: "
     if code not in (EQUAL, NOT_EQUAL):
         said = one_line(text, (os.path.dirname(library), case.folder))
@@ -233,7 +234,7 @@ def run_set(case, tools, library, folder, graph, result):
         raise Failure(f"{where}{failure}{verdict}", text) from None
     if code == NOT_EQUAL and not (case.of_max and compared):
         raise Failure(f"{where}aicc-run says not equal: {one_line(text)}", text)
-    if case.most_arena:
+    if case.most_arena and (not tools.device or took < 2):  # another run: not of slow emulated ones
         check_arena(case, tools, library, folder)
     result.worst = max(result.worst, worst)
     result.sets += 1
@@ -250,7 +251,7 @@ def check_arena(case, tools, library, folder):
         raise Failure(f"aicc-bench: exit code {code}", text)
     memory = json.loads(text[text.index("{"):])["memory"]
     arena, live = memory["arena_bytes"], memory["live_bytes"]
-    if arena > case.most_arena * live:
+    if arena > max(case.most_arena * live, live + 256):  # of tiny arenas, four lines of 64 bytes
         raise Failure(f"the arena takes {arena} bytes, the largest sum alive is {live}")
 
 

@@ -22,6 +22,7 @@ typedef struct attention_case {
   bool joined;              // q, k, v and the result as [B, S, H * D]: views of them
   bool hidden;              // biases of -inf, whole rows of them too
   bool computed;            // q and the bias are computed inside
+  bool tf32;
   bool turned;              // k is stored as [B, G, D, T]
 } attention_case;
 
@@ -116,6 +117,7 @@ static aicc_value *attention_result(attention_graph *g, aicc_value *const *in) {
 static void attention_build(attention_graph *g, const attention_case *c, bool symbolic) {
   *g = (attention_graph){.c = c, .module = aicc_module_create("attention"), .state = 77};
   aicc_diags_init(&g->diags);
+  g->module->tf32 = c->tf32;
   g->b = (aicc_builder){.module = g->module, .region = g->module->body, .diags = &g->diags};
   aicc_dims *dims = g->module->dims;
   g->batch = symbolic ? aicc_dim_fresh(dims, "b") : aicc_dim_const(dims, c->batch);

@@ -88,7 +88,8 @@ static void gpu_graph_run(gpu_graph *g, aicc_value *result, const char *target,
   g->module->result_names = AICC_NEW(&g->module->arena, const char *);
   g->module->result_names[0] = "r";
   aicc_region_set_results(g->module, g->module->body, &result, 1);
-  plan_run_on(g->module, g->inputs, &cg_target_find(target)->machine, NULL, schedule, title);
+  const cg_target *found = cg_target_find(target);
+  plan_run_on(g->module, g->inputs, &found->machine, plan_run_device_target(found), schedule, title);
 }
 
 #endif

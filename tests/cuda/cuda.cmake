@@ -60,12 +60,18 @@ if(TARGET aicc AND TARGET aicc-run)
   set_tests_properties(cuda/errors PROPERTIES TIMEOUT 120)
 endif()
 
-# Compiled models as emulated PTX, through the same programs: control flow, sequences, sizes from data.
+# Compiled models as emulated PTX, through the same programs, and the official cases. ptxas is left out:
+# the emulator executes PTX, and gpu-codegen asks ptxas.
 if(TARGET cuda_emu AND TARGET aicc AND TARGET aicc-run)
-  add_test(NAME cuda/models
-           COMMAND ${CMAKE_SOURCE_DIR}/tests/python.sh ${CMAKE_BINARY_DIR}
-                   ${CMAKE_SOURCE_DIR}/tests/models/run.py --build ${CMAKE_BINARY_DIR}
-                   --target sm_80 --device cuda "models/*")
-  set_tests_properties(cuda/models PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600 PROCESSORS 2
-                       ENVIRONMENT LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/emu)
+  function(aicc_emulated name script)
+    add_test(NAME ${name}
+             COMMAND ${CMAKE_SOURCE_DIR}/tests/python.sh ${CMAKE_BINARY_DIR}
+                     ${CMAKE_SOURCE_DIR}/tests/${script} --build ${CMAKE_BINARY_DIR}
+                     --target sm_80 --device cuda ${ARGN})
+    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1500 PROCESSORS 2 ENVIRONMENT
+                         "LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/emu;AICC_PTXAS=")
+  endfunction()
+  aicc_emulated(models/sm_80 models/run.py --slow ${CMAKE_SOURCE_DIR}/tests/models/slow-emulated.txt)
+  aicc_emulated(onnx/sm_80 onnx/run.py)
+  set_tests_properties(onnx/sm_80 PROPERTIES RESOURCE_LOCK onnx-cases)
 endif()

@@ -56,6 +56,18 @@ set_tests_properties(emu/instructions PROPERTIES TIMEOUT 120)
 emu_program(emu_bench bench.c)
 set_target_properties(emu_bench PROPERTIES EXCLUDE_FROM_ALL ON)
 
+# The same tables run by a GPU: for tests/gpu/run. Here they go through the driver over the emulator.
+add_executable(emu_gpu_cases ${emu}/test_cases.c ${emu}/gpu_device.c)
+target_link_libraries(emu_gpu_cases PRIVATE ${CMAKE_DL_LIBS})
+target_include_directories(emu_gpu_cases PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+aicc_warnings(emu_gpu_cases)
+add_dependencies(emu_gpu_cases cuda_emu)
+add_test(NAME emu/gpu_cases COMMAND ${emu}/instructions.sh ${CMAKE_BINARY_DIR}
+         $<TARGET_FILE:emu_gpu_cases> add.)
+set_tests_properties(emu/gpu_cases PROPERTIES TIMEOUT 120 RESOURCE_LOCK emu-cases ENVIRONMENT
+                     LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/emu)
+set_tests_properties(emu/instructions PROPERTIES RESOURCE_LOCK emu-cases)
+
 foreach(name kernels faults bad_ptx)
   emu_program(emu_test_${name} test_${name}.c)
   target_link_libraries(emu_test_${name} PRIVATE PkgConfig::CHECK)

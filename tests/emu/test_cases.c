@@ -1,5 +1,5 @@
 // Runs tables of instructions with inputs and expected bits (instructions.py writes them) through the
-// emulator: emu_cases FILE. With --ptx FILE it prints the kernels instead, for ptxas.
+// emulator: emu_cases FILE. With --ptx SM FILE it prints the kernels instead, for ptxas.
 //
 // A table is lines:
 //   op SM NAME: DSTS <- SRCS : BODY      types b16 b32 b64 pred, BODY with $0, $1, ... in this order
@@ -19,6 +19,7 @@
 #define MAX_OPERANDS 16
 #define BLOCK 128
 #define SLOT 64
+#define SKIPPED (-1)
 
 typedef struct op {
   int sm;
@@ -260,6 +261,9 @@ static int run_op(emu_device *devices[129], uint64_t seed, const op *o) {
     const emu_options options = {.sm = o->sm, .seed = seed, .threads = 1};
     devices[o->sm] = emu_device_create(&options);
   }
+  if (devices[o->sm] == NULL) {  // on a GPU (gpu_device.c): an older one
+    return SKIPPED;
+  }
   text ptx = {0};
   put_header(&ptx, o);
   put_kernel(&ptx, o, 0);
@@ -347,7 +351,7 @@ static void clear_op(op *o) {
 }
 
 typedef struct totals {
-  int ops, rows, bad_ops;
+  int ops, rows, bad_ops, skipped;
 } totals;
 
 static void finish_op(op *o, bool print, uint64_t seed, emu_device *devices[129], totals *sum) {
@@ -369,6 +373,7 @@ static void finish_op(op *o, bool print, uint64_t seed, emu_device *devices[129]
       printf("line %d: %s: %d of %d rows wrong\n", o->line, o->name, wrong, o->rows);
     }
     sum->bad_ops += wrong > 0;
+    sum->skipped += wrong == SKIPPED;
   }
   ++sum->ops;
   sum->rows += o->rows;
@@ -410,7 +415,8 @@ int main(int argc, char **argv) {
     }
   }
   if (!print) {
-    printf("%d instructions, %d rows; %d instructions wrong\n", sum.ops, sum.rows, sum.bad_ops);
+    printf("%d instructions, %d rows; %d instructions wrong, %d of newer targets left out\n",
+           sum.ops, sum.rows, sum.bad_ops, sum.skipped);
   }
-  return sum.bad_ops == 0 && sum.ops > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return sum.bad_ops == 0 && sum.ops > sum.skipped ? EXIT_SUCCESS : EXIT_FAILURE;
 }

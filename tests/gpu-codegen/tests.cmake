@@ -21,29 +21,41 @@ if(TARGET aicc_codegen)
   target_compile_options(test_block_emu PRIVATE -Wno-gnu-zero-variadic-macro-arguments)
   add_test(NAME gpu-codegen/block_emu COMMAND test_block_emu)
   set_tests_properties(gpu-codegen/block_emu PROPERTIES TIMEOUT 600)
-  add_executable(test_attention_emu ${gpu_codegen}/test_attention_emu.c)
-  target_link_libraries(test_attention_emu PRIVATE aicc_codegen aicc_passes aicc_ir aicc_emu
-                        PkgConfig::CHECK m Threads::Threads)
-  target_include_directories(test_attention_emu PRIVATE ${CMAKE_SOURCE_DIR}
-                             ${CMAKE_SOURCE_DIR}/tests ${CMAKE_SOURCE_DIR}/runtime/include)
-  aicc_warnings(test_attention_emu)
-  target_compile_options(test_attention_emu PRIVATE -Wno-gnu-zero-variadic-macro-arguments)
-  add_test(NAME gpu-codegen/attention_emu COMMAND test_attention_emu)
-  set_tests_properties(gpu-codegen/attention_emu PROPERTIES TIMEOUT 600)
-  # ptxas takes its time: of NVIDIA's targets two see the whole corpus, an old and a recent one, and all
-  # of them the models in the tree. AICC_ALL_TARGETS in the environment of cmake: all see everything.
+  # emulated(NAME SOURCE): tests that run kernels of plans, as PTX on the emulator.
+  function(aicc_emulated_kernels name source)
+    add_executable(test_${name} ${source})
+    target_link_libraries(test_${name} PRIVATE aicc_codegen aicc_passes aicc_ir aicc_emu
+                          PkgConfig::CHECK m Threads::Threads)
+    target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tests
+                               ${CMAKE_SOURCE_DIR}/runtime/include)
+    aicc_warnings(test_${name})
+    target_compile_options(test_${name} PRIVATE -Wno-gnu-zero-variadic-macro-arguments)
+    add_test(NAME gpu-codegen/${name} COMMAND test_${name})
+    set_tests_properties(gpu-codegen/${name} PROPERTIES TIMEOUT 900)
+  endfunction()
+  aicc_emulated_kernels(attention_emu ${gpu_codegen}/test_attention_emu.c)
+  # The unit tests of schedules once more: every skeleton, type and edge.
+  foreach(name matmul conv memory)
+    aicc_emulated_kernels(${name}_emu ${CMAKE_CURRENT_SOURCE_DIR}/unit/test_gpu_${name}.c)
+    target_compile_options(test_${name}_emu PRIVATE -DPLAN_RUN_DEVICE=plan_run_on_emulator
+                           "SHELL:-include plan_emulator.h")
+  endforeach()
+  # ptxas takes its time, and so does LLVM for AMD: of the targets some see the whole corpus, and all of
+  # them the models in the tree. AICC_ALL_TARGETS in the environment of cmake: all see everything.
   function(aicc_gpu_codegen_test name)
     add_test(NAME gpu-codegen/${name}
-             COMMAND gpu_kernels ${ARGN})
-    set_tests_properties(gpu-codegen/${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900
+             COMMAND gpu_kernels ${ARGN} --exceptions ${gpu_codegen}/exceptions.txt)
+    set_tests_properties(gpu-codegen/${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1800
                          PROCESSORS 2)
   endfunction()
-  set(gpu_exceptions --exceptions ${gpu_codegen}/exceptions.txt)
-  aicc_gpu_codegen_test(amd amd ${gpu_exceptions} ${gpu_models})
-  if(DEFINED ENV{AICC_ALL_TARGETS})
-    aicc_gpu_codegen_test(nvidia nvidia ${gpu_exceptions} ${gpu_models})
-  else()
-    aicc_gpu_codegen_test(nvidia nvidia ${gpu_exceptions} --targets sm_75,sm_90 ${gpu_models})
-    aicc_gpu_codegen_test(nvidia-targets nvidia ${gpu_exceptions} ${CMAKE_SOURCE_DIR}/models)
-  endif()
+  foreach(family "nvidia;sm_75,sm_90" "amd;gfx942")
+    list(GET family 1 targets)
+    list(GET family 0 family)
+    if(DEFINED ENV{AICC_ALL_TARGETS})
+      aicc_gpu_codegen_test(${family} ${family} ${gpu_models})
+    else()
+      aicc_gpu_codegen_test(${family} ${family} --targets ${targets} ${gpu_models})
+      aicc_gpu_codegen_test(${family}-targets ${family} ${CMAKE_SOURCE_DIR}/models)
+    endif()
+  endforeach()
 endif()

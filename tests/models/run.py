@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Compiles the models in the tree and of the shared corpus once each, and runs their test sets.
 
-usage: run.py [--build DIR] [--corpus DIR] [--target T] [--device D] [--jobs N] [--bless] [NAME...]
+usage: run.py [--build DIR] [--corpus DIR] [--target T] [--device D] [--jobs N] [--bless] [--slow FILE]
+              [NAME...]
 
 The corpus is ../shared/models beside the checkout (or AICC_CORPUS, or --corpus); without it only
 the models in the tree run. xfail.txt, or xfail-TARGET.txt where there is one, lists what does not
-pass yet; see ../onnx/run.py for its rules. Exit: 0 as expected, 1 not, 77 skipped (no onnx package).
+pass yet; see ../onnx/run.py for its rules; --slow names a list of models that are left out unless they are named. Exit: 0 as expected, 1 not, 77 skipped (no onnx package).
 """
 
 import argparse
@@ -69,6 +70,7 @@ def arguments():
     cli.add_argument("--json", help="default BUILD/model-results-TARGET.json")
     cli.add_argument("--xfail", help="default: see above")
     cli.add_argument("--bless", action="store_true")
+    cli.add_argument("--slow", help="a list like xfail.txt: models that run only when they are named")
     cli.add_argument("names", nargs="*")
     args = cli.parse_args()
     own = os.path.join(HERE, f"xfail-{args.target}.txt")
@@ -98,10 +100,11 @@ def main():
         everything += find_models(args.corpus, "", "corpus")
     else:
         print(f"no corpus at {args.corpus}: only the models in the tree run")
+    slow = cases.read_xfail(args.slow) if args.slow else {}
     chosen = [
         c
         for c in everything
-        if not args.names or any(fnmatch.fnmatch(c.name, n) for n in args.names)
+        if (any(fnmatch.fnmatch(c.name, n) for n in args.names) if args.names else c.name not in slow)
     ]
     if not chosen:
         sys.exit("error: no model has such a name")

@@ -206,9 +206,11 @@ def heads_of(x, heads):
     return x.reshape(batch, length, heads, width // heads).transpose(0, 2, 1, 3)
 
 
-def attend(q, k, v, heads):
+def attend(q, k, v, heads, causal=False):
     q, k, v = (heads_of(x, heads) for x in (q, k, v))
     scores = np.matmul(q, k.transpose(0, 1, 3, 2)) / np.float32(math.sqrt(q.shape[-1]))
+    if causal:
+        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, np.float32(-np.inf))
     y = np.matmul(softmax(scores), v).transpose(0, 2, 1, 3)
     return y.reshape(y.shape[0], y.shape[1], -1)
 
@@ -224,6 +226,14 @@ def attention(random):
     x, w, b = normal(random, 2, 5, 12), normal(random, 12, 36), normal(random, 36)
     q, k, v = np.split(x @ w + b, 3, axis=-1)
     return node("Attention", x, Weight(w), Weight(b), num_heads=3), [attend(q, k, v, 3)]
+
+
+@case("AttentionUnidirectional")
+def attention_unidirectional(random):
+    x, w, b = normal(random, 2, 37, 12), normal(random, 12, 36), normal(random, 36)
+    q, k, v = np.split(x @ w + b, 3, axis=-1)
+    return (node("Attention", x, Weight(w), Weight(b), num_heads=3, unidirectional=1),
+            [attend(q, k, v, 3, causal=True)])
 
 
 @case("RotaryEmbedding")

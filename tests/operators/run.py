@@ -2,7 +2,7 @@
 """Compiles and runs one model for each case of operator_cases.py, with fixed and with symbolic
 dimensions. Every operator of com.microsoft that aicc lists must have a case.
 
-usage: run.py [--build DIR] [--target T] [--jobs N] [NAME...]
+usage: run.py [--build DIR] [--target T] [--device D] [--jobs N] [NAME...]
 
 Exit: 0 all agree, 1 not, 77 skipped (no onnx package).
 """
@@ -81,6 +81,7 @@ def main():
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
     cli.add_argument("--build", default=os.path.join(ROOT, "build"))
     cli.add_argument("--target", default="cpu")
+    cli.add_argument("--device", default="")
     cli.add_argument("--jobs", type=int, default=2)
     cli.add_argument("names", nargs="*")
     args = cli.parse_args()
@@ -96,7 +97,7 @@ def main():
                 chosen.append(harness.Case(full, os.path.join(top, full), kind, rtol=1e-4, atol=2e-6))
     if not chosen:
         sys.exit("error: no case has such a name")
-    tools = harness.Tools.in_folder(os.path.join(build, "bin"), args.target, "")
+    tools = harness.Tools.in_folder(os.path.join(build, "bin"), args.target, args.device)
     start = time.monotonic()
     results = harness.run_all(chosen, tools, os.path.join(build, "operator-work"), args.jobs,
                               lambda result: None)

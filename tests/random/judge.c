@@ -362,7 +362,8 @@ static bool lowered(judge *j, aicc_module *module) {
     j->verdict->stage = RP_KERNELS;
     good = kernels(j, plan, "kernels") && gpu_kernels(j, module);
   }
-  if (good && j->last >= RP_CODEGEN) {
+  const bool runs = j->target->machine.kind == AICC_MACHINE_CPU;  // of a GPU, kernels are interpreted
+  if (good && runs && j->last >= RP_CODEGEN) {
     j->verdict->stage = RP_CODEGEN;
     good = compiled(j, plan);
   }
@@ -389,7 +390,7 @@ static bool all_stages(judge *j) {
 
 static void judge_here(const char *text, rp_stage last, rp_verdict *verdict) {
   judge j = {.text = text, .last = last, .verdict = verdict,
-             .target = cg_target_find("native")};
+             .target = cg_target_find(verdict->target ? verdict->target : "native")};
   aicc_arena_init(&j.arena);
   aicc_diags_init(&j.diags);
   if (all_stages(&j)) {
@@ -403,6 +404,7 @@ void rp_judge(const char *text, rp_stage last, rp_verdict *verdict) {
                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   AICC_ASSERT(shared != MAP_FAILED);
   shared->outcome = RP_CRASHED;
+  shared->target = verdict->target;
   fflush(NULL);
   const pid_t child = fork();
   AICC_ASSERT(child >= 0);
@@ -415,6 +417,7 @@ void rp_judge(const char *text, rp_stage last, rp_verdict *verdict) {
   waitpid(child, &status, 0);
   if (status != 0) {
     shared->outcome = RP_CRASHED;
+  shared->target = verdict->target;
     snprintf(shared->text, RP_TEXT, WIFSIGNALED(status) ? "killed by signal %d" : "exit code %d",
              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     char path[64];

@@ -1,7 +1,9 @@
 // random_programs: makes programs from seeds, judges them, shrinks those that fail.
 //
 //   random_programs [--seeds N] [--start S] [--seconds T] [--stage NAME] [--shrink T] [--out DIR]
-//                   [--print] [FILE.air ...]
+//                   [--target T] [--print] [FILE.air ...]
+//
+// Kernels for a GPU (--target sm_80) are run by the kernel interpreter, and not compiled.
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,7 +15,7 @@ typedef struct options {
   uint64_t seeds, start;
   double seconds, shrink;
   rp_stage last;
-  const char *out;
+  const char *out, *target;
   bool print;
 } options;
 
@@ -50,7 +52,7 @@ static void report(const options *o, const char *name, const char *text,
   char *small = o->shrink > 0 ? rp_shrink(text, verdict, o->shrink) : strdup(text);
   printf("%s\n", small);
   if (o->shrink > 0) {
-    rp_verdict again;
+    rp_verdict again = {.target = o->target};
     rp_judge(small, o->last, &again);
     printf("shrunk, at %s: %s\n", rp_stage_name(again.stage), again.text);
   }
@@ -60,7 +62,7 @@ static void report(const options *o, const char *name, const char *text,
 }
 
 static void judge(const options *o, const char *name, const char *text, tally *t) {
-  rp_verdict verdict;
+  rp_verdict verdict = {.target = o->target};
   rp_judge(text, o->last, &verdict);
   t->judged++;
   if (verdict.outcome == RP_SKIPPED) {
@@ -125,6 +127,8 @@ static void set_option(options *o, const char *name, const char *value) {
     o->shrink = strtod(value, NULL);
   } else if (strcmp(name, "--stage") == 0) {
     o->last = stage_named(value);
+  } else if (strcmp(name, "--target") == 0) {
+    o->target = value;
   } else if (strcmp(name, "--out") == 0) {
     o->out = value;
   } else {

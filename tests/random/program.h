@@ -78,13 +78,14 @@ typedef enum rp_stage {
 typedef enum rp_outcome { RP_GOOD, RP_BAD, RP_SKIPPED, RP_CRASHED } rp_outcome;
 
 typedef struct rp_verdict {
+  const char *target;  // given: what is compiled for; NULL: this machine
   rp_outcome outcome;
   rp_stage stage;
   char text[RP_TEXT];
 } rp_verdict;
 
 const char *rp_stage_name(rp_stage stage);
-// Judges the program |text| in a process of its own, up to and with |last|.
+// Judges the program |text| in a process of its own, up to and with |last|, for verdict->target.
 void rp_judge(const char *text, rp_stage last, rp_verdict *verdict);
 
 // Runs the plan of |run->module| with the kernel interpreter; fills |outputs|. False after writing

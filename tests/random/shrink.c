@@ -112,6 +112,7 @@ static double now(void) {
 static bool still_fails(const char *text, const rp_verdict *wanted) {
   rp_verdict verdict;
   const rp_stage last = wanted->stage == RP_COMPILED ? RP_CODEGEN : wanted->stage;
+  verdict.target = wanted->target;
   rp_judge(text, last, &verdict);
   return verdict.outcome == wanted->outcome && verdict.stage == wanted->stage;
 }

@@ -63,6 +63,18 @@ START_TEST(matrices) {
 }
 END_TEST
 
+START_TEST(matrices_of_tf32) {
+  for (size_t i = 0; i < COUNT(f32_cases); i++) {
+    attention_case c = f32_cases[i];
+    c.tf32 = true;
+    attention_run(&c, true, "sm_80", "flash 32x16 warps 1 mma", false);
+    attention_run(&c, false, "sm_90", "flash 32x32 warps 2 mma", false);
+  }
+  const attention_case wide = {"wide heads", AICC_F32, 1, 2, 1, 70, 80, 128, 256, .tf32 = true};
+  attention_run(&wide, true, "sm_80", NULL, false);
+}
+END_TEST
+
 START_TEST(few_queries) {
   run_all(f32_cases, COUNT(f32_cases), AICC_F32, "sm_80", "few heads 1 lanes 2 warps 2");
   run_all(f32_cases, COUNT(f32_cases), AICC_F16, "sm_80", "few heads 1 lanes 32 warps 1");
@@ -150,6 +162,7 @@ static Suite *make_suite(void) {
   tcase_add_test(tcase, multiply_adds);
   tcase_add_test(tcase, multiply_adds_of_narrow_types);
   tcase_add_test(tcase, matrices);
+  tcase_add_test(tcase, matrices_of_tf32);
   tcase_add_test(tcase, few_queries);
   tcase_add_test(tcase, few_queries_chosen);
   tcase_add_test(tcase, chosen);

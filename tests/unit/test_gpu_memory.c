@@ -65,7 +65,8 @@ static void run_case(const memory_case *c, const char *target, const char *sched
   }
   char name[400];
   snprintf(name, sizeof name, "%s %s [%s]: %s", target, schedule ? schedule : "", c->sizes, c->text);
-  plan_run_on(module, inputs, &cg_target_find(target)->machine, NULL, schedule, name);
+  const cg_target *found = cg_target_find(target);
+  plan_run_on(module, inputs, &found->machine, plan_run_device_target(found), schedule, name);
   for (int i = 0; i < module->body->param_count; i++) {
     aicc_eval_value_deinit(&inputs[i]);
   }
