@@ -97,18 +97,15 @@ static aicc_rt_status bind(const aicc_rt_session *session, const char *role,
     return aicc_rt_fail(error, AICC_RT_INVALID, "the data of %s '%s' is not aligned to %zu bytes",
                         role, want->name, alignment);
   }
-  const size_t dims_size = (size_t)given->ndim * sizeof(int64_t);
   out->set = true;
   out->on_device = on_device;
   out->rank = given->ndim;
   out->bytes = bytes;
   out->data = data;
   out->compact = aicc_rt_tensor_is_compact(given->ndim, given->shape, given->strides);
-  if (dims_size > 0) {
-    memcpy(out->dims, given->shape, dims_size);
-  }
+  aicc_rt_copy_dims(out->dims, given->shape, given->ndim);
   if (!out->compact) {
-    memcpy(out->strides, given->strides, dims_size);
+    aicc_rt_copy_dims(out->strides, given->strides, given->ndim);
   }
   return AICC_RT_OK;
 }

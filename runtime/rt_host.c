@@ -149,9 +149,7 @@ static int32_t host_output(void *opaque, uint32_t index, int32_t rank, const int
   }
   output->bytes = bytes;
   output->rank = rank;
-  if (rank > 0) {
-    memcpy(output->dims, dims, dims_size);
-  }
+  aicc_rt_copy_dims(output->dims, dims, rank);
   output->made = true;
   *address = output->data;
   return 0;

@@ -71,7 +71,15 @@ if(TARGET cuda_emu AND TARGET aicc AND TARGET aicc-run)
     set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1500 PROCESSORS 2 ENVIRONMENT
                          "LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/emu;AICC_PTXAS=")
   endfunction()
+  add_test(NAME cuda/crossing COMMAND ${cuda_tests}/crossing.sh $<TARGET_FILE:aicc>
+           $<TARGET_FILE:aicc-run> ${CMAKE_BINARY_DIR}/cuda-crossing ${CMAKE_SOURCE_DIR}/models
+           $<TARGET_FILE_DIR:cuda_emu>)
+  set_tests_properties(cuda/crossing PROPERTIES TIMEOUT 120)
   aicc_emulated(models/sm_80 models/run.py --slow ${CMAKE_SOURCE_DIR}/tests/models/slow-emulated.txt)
   aicc_emulated(onnx/sm_80 onnx/run.py)
   set_tests_properties(onnx/sm_80 PROPERTIES RESOURCE_LOCK onnx-cases)
+  if(TARGET aicc-bench)
+    add_test(NAME gpu-suite/smoke COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/gpu/smoke.sh ${CMAKE_BINARY_DIR})
+    set_tests_properties(gpu-suite/smoke PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+  endif()
 endif()

@@ -253,5 +253,8 @@ __attribute__((destructor)) static void at_exit(void) {
             "emulator: %llu launches, %llu instructions of warps, %llu of lanes\n",
             (unsigned long long)sum.launches, (unsigned long long)sum.instructions,
             (unsigned long long)sum.lane_instructions);
+    fprintf(stderr, "emulator: copied %llu bytes to the device, %llu from it, %llu within it\n",
+            (unsigned long long)cu.copied[CU_COPY_UP], (unsigned long long)cu.copied[CU_COPY_DOWN],
+            (unsigned long long)cu.copied[CU_COPY_DEVICE]);
   }
 }

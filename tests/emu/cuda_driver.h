@@ -197,6 +197,7 @@ typedef struct cu_state {
   uint64_t serial;
   uint32_t captures;       // streams in which a capture began and has not ended
   emu_counters counters;   // of contexts that are gone
+  uint64_t copied[CU_COPY_HOST + 1];  // bytes, by cu_copy_kind
   unsigned char params[CU_MAX_PARAM_BYTES];  // of the launch in the call under way
 } cu_state;
 extern cu_state cu;

@@ -91,6 +91,7 @@ static CUresult run_download(cu_context *context, const cu_op *op) {
 static CUresult run_copy(cu_context *context, const cu_op *op) {
   const uint64_t to = op->as.copy.to, from = op->as.copy.from, bytes = op->as.copy.bytes;
   uint64_t base, size;
+  cu.copied[op->as.copy.kind] += bytes;
   switch (op->as.copy.kind) {
     case CU_COPY_UP: {
       const void *source = op->data != NULL ? op->data : (const void *)(uintptr_t)from;

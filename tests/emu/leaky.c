@@ -51,6 +51,8 @@ int main(int argc, char **argv) {
     void *parameters[] = {&memory, &offset};
     result = p_cuLaunchKernel(function, 2, 1, 1, 32, 1, 1, 0, NULL, parameters, NULL);
     result = result == CUDA_SUCCESS ? p_cuCtxSynchronize() : result;
+    unsigned char bytes[100];
+    result = result == CUDA_SUCCESS ? p_cuMemcpyDtoH_v2(bytes, memory, sizeof bytes) : result;
   }
   const char *name = NULL;
   p_cuGetErrorName(result, &name);

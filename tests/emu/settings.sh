@@ -28,6 +28,7 @@ expect out '^CUDA_SUCCESS$'
 
 AICC_EMU_STATS=1 run "$emu"
 expect err '^emulator: 1 launches, [1-9][0-9]* instructions of warps, [1-9][0-9]* of lanes$'
+expect err '^emulator: copied 0 bytes to the device, 100 from it, 0 within it$'
 
 for folder in "$emu" "$null"; do
   AICC_EMU_LEAKS=1 run "$folder"

@@ -59,14 +59,17 @@ class Tools:
 
     def call(self, program, *args, check=True, seconds=600):
         """Runs one of our programs; its output, or RuntimeError with the first line it said."""
-        done = subprocess.run(
-            [os.path.join(self.bin, program), *args],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=seconds,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [os.path.join(self.bin, program), *args],
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                timeout=seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(f"{program} was not done after {seconds} s") from error
         if check and done.returncode != 0:
             said = [x for x in (done.stderr + done.stdout).splitlines() if x.strip()]
             raise RuntimeError(f"{program}, exit {done.returncode}: {said[0] if said else ''}"[:300])
@@ -85,19 +88,19 @@ def unpack(packs, place):
             file.write(facts)
 
 
-def tools(pack):
+def tools(pack, build):
     """This tree's own build, else the pack's programs with their libraries beside them."""
-    own = os.path.join(ROOT, "build", "bin")
-    work = os.path.join(ROOT, "build", "gpu-work")
+    own = os.path.join(build, "bin")
+    work = os.path.join(build, "gpu-work")
     os.makedirs(work, exist_ok=True)
     if not pack and os.access(os.path.join(own, "aicc"), os.X_OK):
         shared = os.environ.get("AICC_SHARED", os.path.join(ROOT, "..", "shared"))
         return Tools(own, shared if os.path.isdir(shared) else "", work)
-    folders = [pack] if pack else [os.path.join(ROOT, "build"), os.path.join(ROOT, ".pack")]
+    folders = [pack] if pack else [build, os.path.join(ROOT, ".pack")]
     packs = [p for top in folders for p in sorted(glob.glob(os.path.join(top, "gpu-pack-*.tar.xz")))]
     if not packs:
         sys.exit("error: no build/bin/aicc here, and no gpu-pack-*.tar.xz (tests/gpu/pack makes them)")
-    place = os.path.join(ROOT, "build", "gpu-pack")
+    place = os.path.join(build, "gpu-pack")
     unpack(packs, place)
     libraries = os.path.join(place, "lib")
     os.environ["LD_LIBRARY_PATH"] = ":".join(

@@ -34,6 +34,7 @@ def judged(args, tools, script, *more):
         "--jobs",
         str(args.jobs),
         *more,
+        *args.names,
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = done.stdout.splitlines() + done.stderr.splitlines()
@@ -56,7 +57,8 @@ def emulator(args, tools):
     """The emulator's tables of instructions know their answers from the definitions: the GPU must agree."""
     table = os.path.join(tools.work, "cases.txt")
     script = os.path.join(ROOT, "tests", "emu", "instructions.py")
-    subprocess.run([sys.executable, script, table], check=True, stdout=subprocess.DEVNULL)
+    command = [sys.executable, script, table, *args.names[:1]]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     done = tools.call("emu_gpu_cases", table, check=False)
     said = (done.stdout + done.stderr).strip().splitlines()
     wrong = [x for x in said if " rows wrong" in x]
