@@ -84,8 +84,8 @@ static aicc_value *gpu_const(gpu_graph *g, const gpu_operand *o) {
   return aicc_b_const(&g->b, &tensor);
 }
 
-static void gpu_graph_run(gpu_graph *g, aicc_value *result, const char *target,
-                          const char *schedule, const char *title) {
+AICC_UNUSED static void gpu_graph_run(gpu_graph *g, aicc_value *result, const char *target,
+                                      const char *schedule, const char *title) {
   g->module->tf32 = g->tf32;
   ck_assert_msg(result != NULL && g->diags.error_count == 0, "%s: the graph is wrong", title);
   g->module->result_names = AICC_NEW(&g->module->arena, const char *);
