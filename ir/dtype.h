@@ -44,6 +44,7 @@ static inline bool aicc_dtype_is_int(aicc_dtype t) {
   return aicc_dtype_table[t].kind == AICC_KIND_SIGNED ||
          aicc_dtype_table[t].kind == AICC_KIND_UNSIGNED;
 }
+static inline bool aicc_dtype_is_byte(aicc_dtype t) { return t == AICC_I8 || t == AICC_U8; }
 static inline bool aicc_dtype_is_float(aicc_dtype t) {
   return aicc_dtype_table[t].kind == AICC_KIND_FLOAT;
 }

@@ -1,9 +1,23 @@
 // Type rules of contractions: matmul, and checks of stated convolutions and attention.
 #include "ir/infer.h"
 
+// The factors' types: one, which is the sums' too; or, with {to = i32}, two 8-bit integers.
+static aicc_status check_factors(aicc_module *module, aicc_node *node, aicc_diags *diags) {
+  const aicc_dtype a = node->in[0]->type.dtype, b = node->in[1]->type.dtype;
+  const aicc_dtype to = aicc_get_dtype(node, AICC_ATTR_TO, a);
+  if (to == a) {
+    return aicc_infer_same_dtype(module, node, diags, 0, 1);
+  }
+  if (to == AICC_I32 && aicc_dtype_is_byte(a) && aicc_dtype_is_byte(b)) {
+    return AICC_OK;
+  }
+  return aicc_infer_fail(module, node, diags, "products of %s and %s cannot be summed as %s",
+                         aicc_dtype_name(a), aicc_dtype_name(b), aicc_dtype_name(to));
+}
+
 aicc_status aicc_infer_matmul(aicc_module *module, aicc_node *node, aicc_diags *diags) {
   const aicc_type *a = &node->in[0]->type, *b = &node->in[1]->type;
-  AICC_TRY(aicc_infer_same_dtype(module, node, diags, 0, 1));
+  AICC_TRY(check_factors(module, node, diags));
   if (a->rank < 2 || b->rank < 2) {
     return aicc_infer_fail(module, node, diags, "both operands need at least two dimensions");
   }
@@ -27,14 +41,15 @@ aicc_status aicc_infer_matmul(aicc_module *module, aicc_node *node, aicc_diags *
   }
   dims[rank] = m[trans_a];
   dims[rank + 1] = n[1 - trans_b];
-  node->out[0]->type = aicc_type_tensor(module, a->dtype, dims, rank + 2);
+  const aicc_dtype sums = aicc_get_dtype(node, AICC_ATTR_TO, a->dtype);
+  node->out[0]->type = aicc_type_tensor(module, sums, dims, rank + 2);
   return AICC_OK;
 }
 
 // x and w of one rank >= 3, and a bias of one dimension.
 static aicc_status check_conv(aicc_module *module, aicc_node *node, aicc_diags *diags) {
   const aicc_type *x = &node->in[0]->type, *w = &node->in[1]->type;
-  AICC_TRY(aicc_infer_same_dtype(module, node, diags, 0, 1));
+  AICC_TRY(check_factors(module, node, diags));
   const aicc_type *bias = node->in_count > 2 && node->in[2] ? &node->in[2]->type : NULL;
   if (x->rank < 3 || w->rank != x->rank || node->out[0]->type.rank != x->rank) {
     return aicc_infer_fail(module, node, diags,

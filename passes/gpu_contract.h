@@ -68,6 +68,7 @@ typedef struct gc_side {
   bool k_inner;           // and in shared memory: [row][k], else [k][row]
   int vector;             // neighbours of one copy
   bool panels;            // a constant, packed: rows count from the tile's first, beyond are zeros
+  bool lines;             // a constant, packed as [row][k]
   bool async;
   int pitch, stage;       // elements of a line and of a stage in shared memory
   kir_val buffer, base, local, regs;
@@ -106,8 +107,8 @@ typedef struct gc_emit {
 
 // --- lower_gpu_choose.c -----------------------------------------------------------------------------
 
-// The matrix instruction for operands of |type|; false: there is none, or it is not allowed.
-bool gc_find_mma(const aicc_lower *lw, aicc_dtype type, kir_mma_kind *kind);
+// The matrix instruction for operands of types |a| and |b|; false: there is none, or it is not allowed.
+bool gc_find_mma(const aicc_lower *lw, aicc_dtype a, aicc_dtype b, kir_mma_kind *kind);
 // The schedule of the group, forced or the best known; then the operands are planned. False after an
 // error.
 bool gc_choose(gc_emit *e, aicc_schedule *out);

@@ -7,15 +7,19 @@
 
 // --- what machines can do ---------------------------------------------------------------------------
 
-bool gc_find_mma(const aicc_lower *lw, aicc_dtype type, kir_mma_kind *kind) {
+bool gc_find_mma(const aicc_lower *lw, aicc_dtype a, aicc_dtype b, kir_mma_kind *kind) {
   const aicc_machine *machine = lw->machine;
   static const struct {
-    aicc_dtype type;
+    aicc_dtype a, b;
     kir_mma_kind kind;
-  } kinds[] = {{AICC_F16, KIR_MMA_F16}, {AICC_F16, KIR_MMA_F16_K8}, {AICC_BF16, KIR_MMA_BF16}, {AICC_F32, KIR_MMA_TF32}};
+  } kinds[] = {{AICC_F16, AICC_F16, KIR_MMA_F16},    {AICC_F16, AICC_F16, KIR_MMA_F16_K8},
+               {AICC_BF16, AICC_BF16, KIR_MMA_BF16}, {AICC_F32, AICC_F32, KIR_MMA_TF32},
+               {AICC_I8, AICC_I8, KIR_MMA_S8},       {AICC_U8, AICC_U8, KIR_MMA_U8},
+               {AICC_I8, AICC_U8, KIR_MMA_S8U8},     {AICC_U8, AICC_I8, KIR_MMA_U8S8}};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-    const bool allowed = type != AICC_F32 || lw->module->tf32;
-    if (allowed && kinds[i].type == type && (machine->mma >> kinds[i].kind & 1) != 0) {
+    const bool allowed = a != AICC_F32 || lw->module->tf32;
+    if (allowed && kinds[i].a == a && kinds[i].b == b &&
+        (machine->mma >> kinds[i].kind & 1) != 0) {
       *kind = kinds[i].kind;
       return true;
     }
@@ -117,6 +121,12 @@ static const candidate mma_tf32[] = {
     MMA(128, 128, 16, 2, 2, 3, 100), MMA(128, 64, 16, 2, 2, 3, 85), MMA(64, 128, 16, 2, 2, 3, 85),
     MMA(64, 64, 16, 2, 2, 4, 70),    MMA(32, 64, 16, 1, 2, 4, 50),  MMA(32, 32, 16, 1, 2, 4, 40)};
 
+static const candidate mma_bytes[] = {
+    MMA(128, 128, 64, 2, 2, 3, 100), MMA(128, 64, 64, 2, 2, 3, 85), MMA(64, 128, 64, 2, 2, 3, 85),
+    MMA(64, 64, 64, 2, 2, 4, 70),    MMA(32, 64, 64, 1, 2, 4, 50),  MMA(32, 32, 64, 1, 2, 4, 40),
+    MMA(16, 64, 128, 1, 4, 3, 35),   MMA(128, 64, 32, 4, 2, 3, 50), MMA(64, 64, 32, 2, 4, 3, 45),
+    MMA(32, 64, 32, 2, 4, 3, 30)};
+
 typedef struct candidates {
   const candidate *items;
   int count;
@@ -124,12 +134,19 @@ typedef struct candidates {
 
 #define LIST(table) ((candidates){table, sizeof(table) / sizeof *(table)})
 
+// The matrix instruction whose sums are the contraction's.
+static bool find_mma(const contract *c, kir_mma_kind *kind) {
+  return gc_find_mma(c->lw, c->a->type.dtype, c->b.value->type.dtype, kind) &&
+         c->acc == (aicc_dtype_size(c->a->type.dtype) == 1 ? AICC_I32 : AICC_F32);
+}
+
 static candidates candidates_of(const contract *c) {
-  const aicc_dtype a = c->a->type.dtype, b = c->b.value->type.dtype;
   kir_mma_kind kind;
-  if (a == b && c->acc == AICC_F32 && gc_find_mma(c->lw, a, &kind)) {
-    return kind == KIR_MMA_TF32       ? LIST(mma_tf32)
-           : c->lw->machine->async_copy ? LIST(mma_async) : LIST(mma_plain);
+  if (find_mma(c, &kind)) {
+    return kind == KIR_MMA_TF32                         ? LIST(mma_tf32)
+           : aicc_dtype_size(c->a->type.dtype) == 1 ? LIST(mma_bytes)
+           : c->lw->machine->async_copy                 ? LIST(mma_async)
+                                                        : LIST(mma_plain);
   }
   return aicc_dtype_size(c->acc) > 4 ? LIST(simt8) : LIST(simt4);
 }
@@ -238,8 +255,7 @@ static bool fits(gc_emit *e, aicc_schedule *s, const char **why) {
   }
   if (s->kind == AICC_SCHEDULE_MMA) {
     *why = "the machine has no matrix instruction for these types (of f32, only with --tf32)";
-    if (c->a->type.dtype != c->b.value->type.dtype || c->acc != AICC_F32 ||
-        !gc_find_mma(c->lw, c->a->type.dtype, &e->mma)) {
+    if (!find_mma(c, &e->mma)) {
       return false;
     }
     e->mma_k = 32 / (int)aicc_dtype_size(c->a->type.dtype);

@@ -197,13 +197,33 @@ static void plan_vector(gc_emit *e, gc_side *side) {
   }
 }
 
+static bool is_constant(const gc_side *side) {
+  return side->value->def && side->value->def->op == AICC_OP_CONST && !side->view;
+}
+
+// Bytes are fragments only along k: a constant that lies otherwise is packed as lines of k.
+static void plan_lines(gc_emit *e) {
+  gc_side *b = &e->b;
+  aicc_dims *dims = e->c->lw->module->dims;
+  if (e->s->kind != AICC_SCHEDULE_MMA || aicc_dtype_size(b->from) > 1 ||
+      is_unit(e, &b->k) || !is_constant(b) || !aicc_contract_pack(e->c, 1, &b->pack)) {
+    return;
+  }
+  b->lines = true;
+  b->k = axis_of(1);
+  b->k.extent[0] = b->ks;
+  b->k.stride[0] = aicc_dim_const(dims, 1);
+  b->row.stride[0] = b->ks;
+}
+
 // A constant whose neighbours cannot be copied together becomes panels of the tile's columns.
 static void plan_panels(gc_emit *e) {
   gc_side *b = &e->b;
   aicc_dims *dims = e->c->lw->module->dims;
   const int full = 16 / (int)aicc_dtype_size(b->from);
-  if (b->vector == full || !b->value->def || b->value->def->op != AICC_OP_CONST || b->view ||
-      e->s->n % full != 0 || !aicc_contract_pack(e->c, e->s->n, &b->pack)) {
+  const bool bytes = e->s->kind == AICC_SCHEDULE_MMA && full == 16;
+  if (b->vector == full || bytes || !is_constant(b) || e->s->n % full != 0 ||
+      !aicc_contract_pack(e->c, e->s->n, &b->pack)) {
     return;
   }
   b->panels = true;
@@ -219,6 +239,7 @@ void gc_plan_operands(gc_emit *e) {
   e->a = e->b = (gc_side){.vector = 1};
   plan_a(e);
   plan_b(e);
+  plan_lines(e);
   plan_vector(e, &e->a);
   plan_vector(e, &e->b);
   plan_panels(e);
@@ -262,7 +283,7 @@ void gc_take_operands(gc_emit *e) {
   aicc_lower *lw = e->c->lw;
   gc_side *b = &e->b;
   e->a.slot = aicc_lower_slot(lw, e->a.value);
-  if (b->panels) {
+  if (b->panels || b->lines) {
     const aicc_plan_const constant = {
         .name = b->value->name,
         .tensor = aicc_get_tensor(b->value->def, AICC_ATTR_VALUE),

@@ -36,8 +36,9 @@ bool gc_plan_sides(gc_emit *e, const char **why) {
   e->b.vector = e->b.computed ? 1 : e->b.vector;  // elements are computed one by one
   e->a.to = mma ? e->a.from : e->c->acc;
   e->b.to = mma ? e->b.from : e->c->acc;
-  e->a.k_inner = mma && e->a.along_k;
-  e->b.k_inner = mma && e->b.along_k;
+  // `ldmatrix` transposes halves, not bytes.
+  e->a.k_inner = mma && (e->a.along_k || aicc_dtype_size(e->a.to) == 1);
+  e->b.k_inner = mma && (e->b.along_k || aicc_dtype_size(e->b.to) == 1);
   if (!plan_memory(e, &e->a) || !plan_memory(e, &e->b)) {
     *why = "its tile is too large for so few threads to copy";
     return false;

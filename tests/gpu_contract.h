@@ -24,6 +24,7 @@ typedef struct gpu_graph {
   aicc_diags diags;
   bool symbolic;              // dimensions of parameters are symbols
   bool tf32;
+  bool bytes;                 // integers of 8 bits take all values
   aicc_eval_value inputs[4];  // of the parameters
   int count;
   uint64_t state;
@@ -47,7 +48,9 @@ static void gpu_graph_close(gpu_graph *g) {
 static void gpu_fill(gpu_graph *g, aicc_dtype dtype, void *data, int64_t count) {
   for (int64_t i = 0; i < count; i++) {
     g->state = g->state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    const int64_t number = (int64_t)(g->state >> 33) % 5 - 2;
+    const int64_t any = (int64_t)(g->state >> 33);
+    const bool byte = g->bytes && aicc_dtype_is_byte(dtype);
+    const int64_t number = !byte ? any % 5 - 2 : dtype == AICC_U8 ? any % 256 : any % 256 - 128;
     if (aicc_dtype_is_int(dtype)) {
       aicc_set_i64(dtype, data, (size_t)i, number);
     } else {
@@ -81,8 +84,8 @@ static aicc_value *gpu_const(gpu_graph *g, const gpu_operand *o) {
   return aicc_b_const(&g->b, &tensor);
 }
 
-static void gpu_graph_run(gpu_graph *g, aicc_value *result, const char *target,
-                          const char *schedule, const char *title) {
+AICC_UNUSED static void gpu_graph_run(gpu_graph *g, aicc_value *result, const char *target,
+                                      const char *schedule, const char *title) {
   g->module->tf32 = g->tf32;
   ck_assert_msg(result != NULL && g->diags.error_count == 0, "%s: the graph is wrong", title);
   g->module->result_names = AICC_NEW(&g->module->arena, const char *);

@@ -8,6 +8,8 @@ typedef struct conv_case {
   int64_t batch, channels, filters, groups;
   int64_t in[3], kernel[3], stride[3], dilation[3], low[3], high[3];
   bool biased, dynamic_weights;
+  bool to_i32;  // of bytes: |dtype| times |weights|
+  aicc_dtype weights;
 } conv_case;
 
 static int64_t out_size(const conv_case *c, int i) {
@@ -17,7 +19,7 @@ static int64_t out_size(const conv_case *c, int i) {
 
 static aicc_value *make_conv(gpu_graph *g, const conv_case *c) {
   gpu_operand x = {.dtype = c->dtype, .rank = c->spatial + 2};
-  gpu_operand w = {.dtype = c->dtype, .rank = c->spatial + 2};
+  gpu_operand w = {.dtype = c->to_i32 ? c->weights : c->dtype, .rank = c->spatial + 2};
   aicc_dim pads[3], out[GPU_RANK];
   x.shape[0] = c->batch;
   x.shape[c->spatial + 1] = c->channels;
@@ -30,7 +32,8 @@ static aicc_value *make_conv(gpu_graph *g, const conv_case *c) {
     pads[i] = aicc_dim_const(g->module->dims, c->low[i]);
     out[1 + i] = aicc_dim_const(g->module->dims, out_size(c, i));
   }
-  const gpu_operand bias = {.dtype = c->dtype, .rank = 1, .shape = {c->filters}};
+  const aicc_dtype sums = c->to_i32 ? AICC_I32 : c->dtype;
+  const gpu_operand bias = {.dtype = sums, .rank = 1, .shape = {c->filters}};
   aicc_value *in[3] = {gpu_param(g, &x), c->dynamic_weights ? gpu_param(g, &w) : gpu_const(g, &w),
                        c->biased ? gpu_const(g, &bias) : NULL};
   out[0] = in[0]->type.dims[0];
@@ -40,13 +43,17 @@ static aicc_value *make_conv(gpu_graph *g, const conv_case *c) {
   aicc_set_ints(g->module, node, AICC_ATTR_DILATIONS, c->dilation, c->spatial);
   aicc_set_dims(g->module, node, AICC_ATTR_PADS, pads, c->spatial);
   aicc_set_int(g->module, node, AICC_ATTR_GROUP, c->groups);
-  node->out[0]->type = aicc_type_tensor(g->module, c->dtype, out, c->spatial + 2);
+  if (c->to_i32) {
+    aicc_set_dtype(g->module, node, AICC_ATTR_TO, AICC_I32);
+  }
+  node->out[0]->type = aicc_type_tensor(g->module, sums, out, c->spatial + 2);
   return aicc_b_finish(&g->b, node);
 }
 
 static void run_case(const conv_case *c, const char *target, const char *schedule) {
   gpu_graph g;
   gpu_graph_open(&g, false);
+  g.bytes = c->to_i32;
   char title[160];
   snprintf(title, sizeof title, "%s '%s': %s %s", target, schedule ? schedule : "", c->name,
            aicc_dtype_name(c->dtype));
@@ -104,12 +111,28 @@ START_TEST(halves) {
 }
 END_TEST
 
+START_TEST(bytes) {
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    conv_case c = cases[i];
+    c.to_i32 = true;
+    c.dtype = i % 2 ? AICC_I8 : AICC_U8;
+    c.weights = i % 3 ? AICC_I8 : AICC_U8;
+    c.channels *= i % 4 == 2 ? 4 : 1;  // 16 or 32 channels: wide copies
+    run_case(&c, "sm_80", NULL);
+    run_case(&c, "sm_80", "mma 64x32x32 warps 2x2 stages 3 split 2");
+    run_case(&c, "sm_80", "mma 32x32x64 warps 2x2 stages 2");
+    run_case(&c, "sm_75", NULL);
+  }
+}
+END_TEST
+
 static Suite *make_suite(void) {
   Suite *suite = suite_create("gpu_conv");
   TCase *tests = tcase_create("gpu_conv");
   tcase_set_timeout(tests, 250);
   tcase_add_test(tests, f32);
   tcase_add_test(tests, halves);
+  tcase_add_test(tests, bytes);
   suite_add_tcase(suite, tests);
   return suite;
 }

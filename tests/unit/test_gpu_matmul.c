@@ -6,6 +6,8 @@ typedef struct matmul_case {
   aicc_dtype dtype;
   bool trans_a, trans_b, constant_b, plain;  // plain: no epilogue
   bool tf32;
+  bool to_i32;                               // of bytes: |dtype| times |right|
+  aicc_dtype right;
   int64_t batch_a, batch_b;                  // 0: none
   enum { LOADED, TURNED, SCALED } b_is;      // a parameter, its transpose, integers times a scale
 } matmul_case;
@@ -36,13 +38,14 @@ static void run_case(const matmul_case *c, bool symbolic, const char *target,
   gpu_graph g;
   gpu_graph_open(&g, symbolic);
   g.tf32 = c->tf32;
+  g.bytes = c->to_i32;
   char title[160];
   snprintf(title, sizeof title, "%s '%s': %s %lldx%lldx%lld%s%s%s%s batches %lld %lld", target,
            schedule ? schedule : "", aicc_dtype_name(c->dtype), (long long)c->m, (long long)c->n,
            (long long)c->k, c->trans_a ? " tA" : "", c->trans_b ? " tB" : "",
            c->constant_b ? " const" : "", symbolic ? " symbolic" : "", (long long)c->batch_a,
            (long long)c->batch_b);
-  gpu_operand a = {.dtype = c->dtype}, b = {.dtype = c->dtype};
+  gpu_operand a = {.dtype = c->dtype}, b = {.dtype = c->to_i32 ? c->right : c->dtype};
   if (c->batch_a > 0) {
     a.shape[a.rank++] = c->batch_a;
   }
@@ -59,9 +62,13 @@ static void run_case(const matmul_case *c, bool symbolic, const char *target,
   aicc_node *node = aicc_node_create(g.module, AICC_OP_MATMUL, in, 2, 1);
   aicc_set_int(g.module, node, AICC_ATTR_TRANS_A, c->trans_a);
   aicc_set_int(g.module, node, AICC_ATTR_TRANS_B, c->trans_b);
+  if (c->to_i32) {
+    aicc_set_dtype(g.module, node, AICC_ATTR_TO, AICC_I32);
+  }
   aicc_value *r = aicc_b_finish(&g.b, node);
   if (!c->plain) {
-    const gpu_operand bias = {.dtype = c->dtype, .rank = 1, .shape = {c->n}};
+    const gpu_operand bias = {
+        .dtype = c->to_i32 ? AICC_I32 : c->dtype, .rank = 1, .shape = {c->n}};
     aicc_value *sum = aicc_b_binary(&g.b, AICC_OP_ADD, r, gpu_const(&g, &bias));
     r = aicc_b_binary(&g.b, AICC_OP_MAX, sum, aicc_b_scalar_like(&g.b, sum, 0));
   }
@@ -197,6 +204,35 @@ START_TEST(f32_as_tf32) {
 }
 END_TEST
 
+START_TEST(bytes_by_matrices) {
+  static const char *const schedules[] = {
+      NULL, "mma 32x32x64 warps 2x2 stages 3", "mma 64x64x32 warps 2x2 stages 2",
+      "mma 16x64x32 warps 1x4 stages 4 split 2", "simt 32x32x16 threads 4x2 stages 2",
+      "rows 4 warps 2"};
+  static const aicc_dtype types[] = {AICC_I8, AICC_U8};
+  for (int i = 0; i < 4; i++) {
+    const aicc_dtype x = types[i / 2], y = types[i % 2];
+    const matmul_case cases[] = {
+        {64, 64, 128, x, .to_i32 = true, .right = y},
+        {33, 47, 70, x, .to_i32 = true, .right = y},
+        {33, 48, 80, x, .to_i32 = true, .right = y, .trans_b = true},
+        {40, 48, 100, x, .to_i32 = true, .right = y, .trans_a = true, .constant_b = true},
+        {41, 43, 39, x, .to_i32 = true, .right = y, .trans_a = true, .trans_b = true,
+         .constant_b = true},
+        {7, 144, 132, x, .to_i32 = true, .right = y, .constant_b = true},
+        {5, 6, 0, x, .to_i32 = true, .right = y},
+        {1, 1, 1, x, .to_i32 = true, .right = y},
+        {17, 32, 64, x, .to_i32 = true, .right = y, .batch_a = 3, .batch_b = 3},
+        {17, 22, 26, x, .to_i32 = true, .right = y, .batch_a = 3, .batch_b = 3, .trans_b = true},
+    };
+    run_all(cases, COUNT_OF(cases), "sm_80", schedules, COUNT_OF(schedules));
+    run_all(cases, i == 1 ? COUNT_OF(cases) : 1, "sm_75", schedules, 1);
+    run_all(cases, i == 1 ? COUNT_OF(cases) : 0, "gfx942", schedules, 1);
+    run_all(cases, i == 1 ? COUNT_OF(cases) : 0, "x86-64-v3", schedules, 1);
+  }
+}
+END_TEST
+
 START_TEST(b_in_the_group) {
   static const char *const schedules[] = {NULL, "simt 32x32x8 threads 4x4 stages 2"};
   static const char *const halves[] = {NULL, "mma 32x32x32 warps 1x2 stages 3", "rows 2 warps 4"};
@@ -250,6 +286,7 @@ static Suite *make_suite(void) {
   tcase_add_test(tests, halves_by_matrices);
   tcase_add_test(tests, halves_by_multiply_adds);
   tcase_add_test(tests, f32_as_tf32);
+  tcase_add_test(tests, bytes_by_matrices);
   tcase_add_test(tests, b_in_the_group);
   tcase_add_test(tests, few_rows);
   suite_add_tcase(suite, tests);
