@@ -28,6 +28,40 @@ static bool known(own *o, aicc_dim dim, const char *what, int64_t *value) {
 
 // --- trees ---------------------------------------------------------------------------------------
 
+// Lanes of a GPU share a row's trees, as many as there are trees for. Their scores are in memory of the
+// task; where targets are many, a lane has a row and its scores are in a temporary.
+static void launch_tree_lanes(own_kernel *k, int64_t targets, aicc_dtype compute) {
+  enum { LOCAL_BYTES = 8192 };
+  own *o = k->o;
+  const int width = o->lw->machine->width;
+  const aicc_dim rows = own_type(o, 0)->dims[0], trees = own_type(o, 6)->dims[0];
+  const bool is_local =
+      targets * width * (int64_t)aicc_dtype_size(compute) <= LOCAL_BYTES;
+  int64_t count = width, lanes = 1;
+  (void)aicc_dim_is_const(o->dims, trees, &count);
+  const char *join = "";
+  for (; is_local && lanes < width && 2 * lanes <= count; lanes *= 2) {
+    join = aicc_arena_printf(o->arena, "%s%%score = $COMBINE(%%score, exchange(%%score, %lld))\n",
+                             join, (long long)lanes);
+  }
+  own_bind(k, "JOIN=%s", join);
+  own_bind(k, "L=%lld", (long long)lanes);
+  if (is_local) {
+    own_bind(k, "SCORES=");
+    own_bind(k, "DECLARE=%%scores = local %lld : %s", (long long)(targets * width),
+             aicc_dtype_name(compute));
+    own_bind(k, "AT=%%k * $W + lane");
+  } else {
+    const aicc_dim shape[] = {own_const(o, targets), rows};
+    own_bind(k, "SCORES=, %%scores: %s* read write", aicc_dtype_name(compute));
+    own_bind(k, "DECLARE=");
+    own_bind(k, "AT=%%k * %%rows + %%row");
+    own_buffer(k, "scores", aicc_lower_temporary(o->lw, compute, shape, 2, "tree_scores"));
+  }
+  own_launch(k, aicc_dim_ceildiv(o->dims, times(o, rows, own_const(o, lanes)), own_const(o, width)),
+             times(o, times(o, rows, trees), own_const(o, 60)));
+}
+
 void own_lower_tree_ensemble(own *o) {
   static const char *const combine[] = {"add", "add", "min", "max"};
   static const char *const start[] = {"0", "0", "inf", "-inf"};
@@ -37,7 +71,7 @@ void own_lower_tree_ensemble(own *o) {
   if (!known(o, y->dims[1], "the number of targets", &targets)) {
     return;
   }
-  own_kernel k = own_begin(o, "tree_ensemble");
+  own_kernel k = own_begin(o, own_is_gpu(o) ? "tree_ensemble_lanes" : "tree_ensemble");
   const bool wide = x->dtype == AICC_F64 || own_type(o, 2)->dtype == AICC_F64 ||
                     own_type(o, 5)->dtype == AICC_F64;
   own_bind(&k, "C=%s", wide ? "f64" : "f32");
@@ -65,6 +99,10 @@ void own_lower_tree_ensemble(own *o) {
   own_size(&k, "rows", x->dims[0]);
   own_size(&k, "features", x->dims[1]);
   own_size(&k, "trees", trees);
+  if (own_is_gpu(o)) {
+    launch_tree_lanes(&k, targets > 0 ? targets : 1, wide ? AICC_F64 : AICC_F32);
+    return;
+  }
   own_size(&k, "block", block);
   own_launch(&k, aicc_dim_ceildiv(o->dims, x->dims[0], block),
              times(o, times(o, x->dims[0], trees), own_const(o, 60)));
