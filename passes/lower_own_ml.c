@@ -352,38 +352,55 @@ static void bind_elements(own_kernel *k, const char *macro, bool strings, const 
   }
 }
 
+// Temporaries of the kernel, sizes, and the launch: on a GPU a block of as many warps as there can be.
+static void launch_unique(own_kernel *k, aicc_dim size, aicc_dim outer, aicc_dim inner) {
+  static const char *const spare[] = {"a", "b", "group", "number"};
+  own *o = k->o;
+  const bool gpu = own_is_gpu(o);
+  for (int i = 0; i < (gpu ? 4 : 3); i++) {
+    own_buffer(k, spare[i], aicc_lower_temporary(o->lw, AICC_I32, &size, 1, spare[i]));
+  }
+  own_size(k, "outer", outer);
+  own_size(k, "size", size);
+  if (gpu) {
+    own_gpu_scan(k, "add");
+    own_bind(k, "WARPS=%d", own_gpu_warps(o, size));
+  }
+  own_size(k, "inner", inner);
+  own_launch(k, own_const(o, 1), times(o, times(o, outer, times(o, size, inner)), own_const(o, 100)));
+}
+
 void own_lower_unique(own *o) {
   const aicc_type *x = own_type(o, 0);
-  const bool flat = own_int(o, 0, 1) != 0;
+  const bool flat = own_int(o, 0, 1) != 0, gpu = own_is_gpu(o);
   const int64_t given = own_int(o, 1, 0);
   const int axis = (int)(given < 0 ? given + x->rank : given);
   const aicc_dim one = own_const(o, 1), size = flat ? own_count(o, x) : x->dims[axis];
-  own_kernel k = own_begin(o, "unique");
+  const char *zero = x->dtype == AICC_BOOL ? "false" : "0";
+  own_kernel k = own_begin(o, gpu ? "unique_block" : "unique");
   own_bind(&k, "T=%s", aicc_dtype_name(x->dtype));
   own_bind(&k, "C=%s", compared(x->dtype));
   own_bind(&k, "FLOAT=%s", truth(aicc_dtype_is_float(lk_compute_type(x->dtype))));
-  own_bind(&k, "ZERO=%s", x->dtype == AICC_BOOL ? "false" : "0");
+  own_bind(&k, "ZERO=%s", zero);
   own_bind(&k, "SORTED=%s", truth(own_int(o, 2, 1) != 0));
   own_buffer(&k, "x", own_operand(o, 0));
   const bool strings = x->dtype == AICC_STR;
-  bind_elements(&k, "COMPARE", strings, compare_strings, compare_numbers);
-  if (strings) {
-    own_buffer(&k, "words", own_operand(o, 0));
+  if (gpu) {
+    own_bind(&k, "COMPARE=%s", compare_numbers);
   } else {
-    own_bind(&k, "%%words=local");
+    bind_elements(&k, "COMPARE", strings, compare_strings, compare_numbers);
+    if (strings) {
+      own_buffer(&k, "words", own_operand(o, 0));
+    } else {
+      own_bind(&k, "%%words=local");
+    }
   }
   static const char *const results[] = {"values", "first", "inverse", "counts", "found"};
   for (int i = 0; i < 5; i++) {
     own_buffer(&k, results[i], own_result(o, i));
   }
-  static const char *const spare[] = {"a", "b", "group"};
-  for (int i = 0; i < 3; i++) {
-    own_buffer(&k, spare[i], aicc_lower_temporary(o->lw, AICC_I32, &size, 1, spare[i]));
-  }
-  own_size(&k, "outer", flat ? one : own_product(o, x, 0, axis));
-  own_size(&k, "size", size);
-  own_size(&k, "inner", flat ? one : own_product(o, x, axis + 1, x->rank));
-  own_launch(&k, one, times(o, own_count(o, x), own_const(o, 100)));
+  launch_unique(&k, size, flat ? one : own_product(o, x, 0, axis),
+                flat ? one : own_product(o, x, axis + 1, x->rank));
 }
 
 // --- tfidf ---------------------------------------------------------------------------------------
