@@ -21,7 +21,7 @@ static void counted_loop(cg_kernel *k, const kir_inst *inst, LLVMValueRef from, 
                          LLVMValueRef step) {
   cg *c = k->c;
   LLVMBuilderRef b = c->builder;
-  const cg_order order = cg_gpu_order_of(k, &inst->blocks[0]);
+  const cg_order order = cg_gpu_order_of(k, &inst->blocks[0]), earlier = k->order;
   cg_gpu_order_join(&k->order, order);
   LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = cg_block(c, "loop");
   LLVMBasicBlockRef after = cg_block(c, "looped");
@@ -46,6 +46,7 @@ static void counted_loop(cg_kernel *k, const kir_inst *inst, LLVMValueRef from, 
   LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, to, ""), body, after);
   LLVMPositionBuilderAtEnd(b, after);
   cg_gpu_order_join(&k->order, order);
+  cg_gpu_order_join(&k->order, earlier);  // where the body did not run, nobody met in it
 }
 
 static void unrolled_loop(cg_kernel *k, const kir_inst *inst) {
@@ -133,12 +134,14 @@ void cg_emit_while(cg_kernel *k, const kir_inst *inst) {
     return;
   }
   LLVMBasicBlockRef body = cg_block(c, "while.body"), after = cg_block(c, "while.done");
+  const cg_order earlier = k->order;
   LLVMBuildCondBr(c->builder, cg_use(k, last->args[0]), body, after);
   LLVMPositionBuilderAtEnd(c->builder, body);
   cg_emit_block(k, &inst->blocks[1]);
   LLVMBuildBr(c->builder, head);
   LLVMPositionBuilderAtEnd(c->builder, after);
   cg_gpu_order_join(&k->order, order);
+  cg_gpu_order_join(&k->order, earlier);  // where the body did not run, nobody met in it
 }
 
 // --- if -------------------------------------------------------------------------------------------

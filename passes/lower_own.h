@@ -69,6 +69,8 @@ typedef struct own_lines {
 } own_lines;
 
 bool own_is_gpu(const own *o);
+// Warps for one line of |n| elements: few for a line known to be short.
+int own_gpu_warps(const own *o, aicc_dim n);
 // Launches a task of $WARPS warps for each line; |per_element|: tenths of a nanosecond.
 void own_gpu_lines(own_kernel *k, const own_lines *l, int per_element);
 void own_gpu_scan(own_kernel *k, const char *op);  // binds SCAN; see cumulate_block.kir

@@ -53,7 +53,7 @@ void own_lower_non_max_suppression(own *o) {
   own_size(&g, "classes", scores->dims[1]);
   own_size(&g, "n", n);
   own_size(&g, "room", rows->dims[0]);
-  own_launch(&g, own_const(o, 1), times(o, all, own_const(o, 10)));
+  own_launch(&g, aicc_dim_max(o->dims, all, own_const(o, 1)), times(o, all, own_const(o, 20)));
 }
 
 // Sizes both kinds of pooling share; tasks over regions and channels.

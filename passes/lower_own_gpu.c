@@ -10,8 +10,7 @@ bool own_is_gpu(const own *o) { return o->lw->machine->kind == AICC_MACHINE_GPU;
 
 static aicc_dim times(own *o, aicc_dim a, aicc_dim b) { return aicc_dim_mul(o->dims, a, b); }
 
-// Warps for one line of |n| elements: few for a line known to be short.
-static int warps_for(const own *o, aicc_dim n) {
+int own_gpu_warps(const own *o, aicc_dim n) {
   enum { WARP_LINE = 512 };
   const int most = o->lw->machine->warps_max > 0 ? o->lw->machine->warps_max : 1;
   int64_t length;
@@ -27,7 +26,7 @@ static int warps_for(const own *o, aicc_dim n) {
 
 void own_gpu_lines(own_kernel *k, const own_lines *l, int per_element) {
   own *o = k->o;
-  const int warps = warps_for(o, l->n);
+  const int warps = own_gpu_warps(o, l->n);
   own_bind(k, "WARPS=%d", warps);
   own_bind(k, "PAIRS=%d", 2 * warps);
   own_size(k, "n", l->n);

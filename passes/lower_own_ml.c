@@ -28,6 +28,40 @@ static bool known(own *o, aicc_dim dim, const char *what, int64_t *value) {
 
 // --- trees ---------------------------------------------------------------------------------------
 
+// Lanes of a GPU share a row's trees, as many as there are trees for. Their scores are in memory of the
+// task; where targets are many, a lane has a row and its scores are in a temporary.
+static void launch_tree_lanes(own_kernel *k, int64_t targets, aicc_dtype compute) {
+  enum { LOCAL_BYTES = 8192 };
+  own *o = k->o;
+  const int width = o->lw->machine->width;
+  const aicc_dim rows = own_type(o, 0)->dims[0], trees = own_type(o, 6)->dims[0];
+  const bool is_local =
+      targets * width * (int64_t)aicc_dtype_size(compute) <= LOCAL_BYTES;
+  int64_t count = width, lanes = 1;
+  (void)aicc_dim_is_const(o->dims, trees, &count);
+  const char *join = "";
+  for (; is_local && lanes < width && 2 * lanes <= count; lanes *= 2) {
+    join = aicc_arena_printf(o->arena, "%s%%score = $COMBINE(%%score, exchange(%%score, %lld))\n",
+                             join, (long long)lanes);
+  }
+  own_bind(k, "JOIN=%s", join);
+  own_bind(k, "L=%lld", (long long)lanes);
+  if (is_local) {
+    own_bind(k, "SCORES=");
+    own_bind(k, "DECLARE=%%scores = local %lld : %s", (long long)(targets * width),
+             aicc_dtype_name(compute));
+    own_bind(k, "AT=%%k * $W + lane");
+  } else {
+    const aicc_dim shape[] = {own_const(o, targets), rows};
+    own_bind(k, "SCORES=, %%scores: %s* read write", aicc_dtype_name(compute));
+    own_bind(k, "DECLARE=");
+    own_bind(k, "AT=%%k * %%rows + %%row");
+    own_buffer(k, "scores", aicc_lower_temporary(o->lw, compute, shape, 2, "tree_scores"));
+  }
+  own_launch(k, aicc_dim_ceildiv(o->dims, times(o, rows, own_const(o, lanes)), own_const(o, width)),
+             times(o, times(o, rows, trees), own_const(o, 60)));
+}
+
 void own_lower_tree_ensemble(own *o) {
   static const char *const combine[] = {"add", "add", "min", "max"};
   static const char *const start[] = {"0", "0", "inf", "-inf"};
@@ -37,7 +71,7 @@ void own_lower_tree_ensemble(own *o) {
   if (!known(o, y->dims[1], "the number of targets", &targets)) {
     return;
   }
-  own_kernel k = own_begin(o, "tree_ensemble");
+  own_kernel k = own_begin(o, own_is_gpu(o) ? "tree_ensemble_lanes" : "tree_ensemble");
   const bool wide = x->dtype == AICC_F64 || own_type(o, 2)->dtype == AICC_F64 ||
                     own_type(o, 5)->dtype == AICC_F64;
   own_bind(&k, "C=%s", wide ? "f64" : "f32");
@@ -65,6 +99,10 @@ void own_lower_tree_ensemble(own *o) {
   own_size(&k, "rows", x->dims[0]);
   own_size(&k, "features", x->dims[1]);
   own_size(&k, "trees", trees);
+  if (own_is_gpu(o)) {
+    launch_tree_lanes(&k, targets > 0 ? targets : 1, wide ? AICC_F64 : AICC_F32);
+    return;
+  }
   own_size(&k, "block", block);
   own_launch(&k, aicc_dim_ceildiv(o->dims, x->dims[0], block),
              times(o, times(o, x->dims[0], trees), own_const(o, 60)));
@@ -314,38 +352,55 @@ static void bind_elements(own_kernel *k, const char *macro, bool strings, const 
   }
 }
 
+// Temporaries of the kernel, sizes, and the launch: on a GPU a block of as many warps as there can be.
+static void launch_unique(own_kernel *k, aicc_dim size, aicc_dim outer, aicc_dim inner) {
+  static const char *const spare[] = {"a", "b", "group", "number"};
+  own *o = k->o;
+  const bool gpu = own_is_gpu(o);
+  for (int i = 0; i < (gpu ? 4 : 3); i++) {
+    own_buffer(k, spare[i], aicc_lower_temporary(o->lw, AICC_I32, &size, 1, spare[i]));
+  }
+  own_size(k, "outer", outer);
+  own_size(k, "size", size);
+  if (gpu) {
+    own_gpu_scan(k, "add");
+    own_bind(k, "WARPS=%d", own_gpu_warps(o, size));
+  }
+  own_size(k, "inner", inner);
+  own_launch(k, own_const(o, 1), times(o, times(o, outer, times(o, size, inner)), own_const(o, 100)));
+}
+
 void own_lower_unique(own *o) {
   const aicc_type *x = own_type(o, 0);
-  const bool flat = own_int(o, 0, 1) != 0;
+  const bool flat = own_int(o, 0, 1) != 0, gpu = own_is_gpu(o);
   const int64_t given = own_int(o, 1, 0);
   const int axis = (int)(given < 0 ? given + x->rank : given);
   const aicc_dim one = own_const(o, 1), size = flat ? own_count(o, x) : x->dims[axis];
-  own_kernel k = own_begin(o, "unique");
+  const char *zero = x->dtype == AICC_BOOL ? "false" : "0";
+  own_kernel k = own_begin(o, gpu ? "unique_block" : "unique");
   own_bind(&k, "T=%s", aicc_dtype_name(x->dtype));
   own_bind(&k, "C=%s", compared(x->dtype));
   own_bind(&k, "FLOAT=%s", truth(aicc_dtype_is_float(lk_compute_type(x->dtype))));
-  own_bind(&k, "ZERO=%s", x->dtype == AICC_BOOL ? "false" : "0");
+  own_bind(&k, "ZERO=%s", zero);
   own_bind(&k, "SORTED=%s", truth(own_int(o, 2, 1) != 0));
   own_buffer(&k, "x", own_operand(o, 0));
   const bool strings = x->dtype == AICC_STR;
-  bind_elements(&k, "COMPARE", strings, compare_strings, compare_numbers);
-  if (strings) {
-    own_buffer(&k, "words", own_operand(o, 0));
+  if (gpu) {
+    own_bind(&k, "COMPARE=%s", compare_numbers);
   } else {
-    own_bind(&k, "%%words=local");
+    bind_elements(&k, "COMPARE", strings, compare_strings, compare_numbers);
+    if (strings) {
+      own_buffer(&k, "words", own_operand(o, 0));
+    } else {
+      own_bind(&k, "%%words=local");
+    }
   }
   static const char *const results[] = {"values", "first", "inverse", "counts", "found"};
   for (int i = 0; i < 5; i++) {
     own_buffer(&k, results[i], own_result(o, i));
   }
-  static const char *const spare[] = {"a", "b", "group"};
-  for (int i = 0; i < 3; i++) {
-    own_buffer(&k, spare[i], aicc_lower_temporary(o->lw, AICC_I32, &size, 1, spare[i]));
-  }
-  own_size(&k, "outer", flat ? one : own_product(o, x, 0, axis));
-  own_size(&k, "size", size);
-  own_size(&k, "inner", flat ? one : own_product(o, x, axis + 1, x->rank));
-  own_launch(&k, one, times(o, own_count(o, x), own_const(o, 100)));
+  launch_unique(&k, size, flat ? one : own_product(o, x, 0, axis),
+                flat ? one : own_product(o, x, axis + 1, x->rank));
 }
 
 // --- tfidf ---------------------------------------------------------------------------------------

@@ -196,16 +196,96 @@ static kir_val place_of_tuple(scatter *s, kir_val pick) {
   return place;
 }
 
+// Adds what pick |from| brings to |place|, in elements first .. end - 1 of the block.
+static void fold_block(scatter *s, kir_val place, kir_val from, kir_val block, kir_val first,
+                       kir_val end) {
+  lower_kernel *lk = &s->lk;
+  kir_builder *b = &lk->b;
+  const kir_val to = kir_mul(b, place, block), source = kir_mul(b, from, block);
+  const kir_val j = lk_for(lk, KIR_LANES, first, end);
+  update(s, kir_add(b, to, j), kir_add(b, source, j));
+  lk_end(lk);
+}
+
+// Reductions whose order counts: a task owns a range of places, and a piece of their blocks. Its lanes
+// look through all picks, and what falls into the range is folded pick after pick, in their order.
+static void fold_by_owners(scatter *s, const scatter_shape *shape) {
+  enum { OWNERS = 256, PIECE = 1024 };
+  own *o = s->o;
+  lower_kernel *lk = &s->lk;
+  kir_builder *b = &lk->b;
+  const aicc_dim one = own_const(o, 1), piece = own_const(o, PIECE);
+  const aicc_dim range = aicc_dim_max(
+      o->dims, aicc_dim_ceildiv(o->dims, shape->places, own_const(o, OWNERS)), one);
+  const aicc_dim pieces = aicc_dim_ceildiv(o->dims, shape->block, piece);
+  begin_step(s, "owned");
+  s->x = lk_buffer(lk, s->result, KIR_READ | KIR_WRITE);
+  s->indices = lk_buffer(lk, own_operand(o, 1), KIR_READ);
+  s->updates = lk_buffer(lk, own_operand(o, 2), KIR_READ);
+  const kir_val width = lk_i64(lk, lk->kernel->width), none = lk_i64(lk, -1);
+  const kir_val task = kir_task(b), split = lk_dim(lk, pieces), block = lk_dim(lk, shape->block);
+  const kir_val owner = kir_scalar2(b, AICC_OP_DIV, task, split);
+  const kir_val low = kir_mul(b, owner, lk_dim(lk, range));
+  const kir_val high = kir_add(b, low, lk_dim(lk, range));
+  const kir_val first = kir_mul(b, kir_sub(b, task, kir_mul(b, owner, split)), lk_i64(lk, PIECE));
+  const kir_val end = minimum(s, kir_add(b, first, lk_i64(lk, PIECE)), block);
+  const kir_val picks = lk_dim(lk, shape->picks);
+  const kir_val chunk = kir_for(b, KIR_SERIAL, lk_i64(lk, 0), picks, width);
+  const kir_val mine = kir_var(b, none, true);
+  const kir_val pick = lk_for(lk, KIR_LANES, chunk, minimum(s, kir_add(b, chunk, width), picks));
+  const kir_val place = shape->place(s, pick);
+  const kir_val inside = kir_scalar2(b, AICC_OP_AND, kir_scalar2(b, AICC_OP_GE, place, low),
+                                     kir_scalar2(b, AICC_OP_LT, place, high));
+  kir_set(b, mine, kir_select(b, inside, place, none));
+  lk_end(lk);
+  const kir_val next = kir_var(b, width, false);
+  kir_while(b);
+  const kir_val waits = kir_scalar2(b, AICC_OP_GE, kir_get(b, mine), lk_i64(lk, 0));
+  kir_set(b, next, kir_reduce(b, AICC_OP_MIN, kir_select(b, waits, kir_lane(b), width)));
+  kir_while_cond(b, kir_scalar2(b, AICC_OP_LT, kir_get(b, next), width));
+  const kir_val is_next = kir_scalar2(b, AICC_OP_EQ, kir_lane(b), kir_get(b, next));
+  const kir_val held = kir_get(b, mine);
+  const kir_val to = kir_reduce(b, AICC_OP_MAX, kir_select(b, is_next, held, none));
+  kir_set(b, mine, kir_select(b, is_next, none, held));
+  fold_block(s, to, kir_add(b, chunk, kir_get(b, next)), block, first, end);
+  lk_end(lk);
+  lk_end(lk);
+  const aicc_dim owners = aicc_dim_ceildiv(o->dims, shape->places, range);
+  const aicc_dim elements = aicc_dim_mul(o->dims, shape->picks, shape->block);
+  lk_launch(lk, aicc_dim_mul(o->dims, owners, pieces),
+            aicc_dim_mul(o->dims, elements, own_const(o, 8)));
+}
+
 // False: the CPU's form serves.
 static bool try_on_gpu(own *o, const scatter_shape *shape) {
   scatter s = {.o = o, .dtype = own_type(o, 0)->dtype, .op = reduction_of(o->node)};
-  if (!own_is_gpu(o) || (s.op != AICC_OP_COUNT && !is_orderless(&s))) {
+  if (!own_is_gpu(o)) {
     return false;
   }
   s.result = own_result(o, 0);
   own_copy(o, s.result, own_operand(o, 0));
-  (s.op == AICC_OP_COUNT ? assign_on_gpu : fold_on_gpu)(&s, shape);
+  if (s.op == AICC_OP_COUNT) {
+    assign_on_gpu(&s, shape);
+  } else if (is_orderless(&s)) {
+    fold_on_gpu(&s, shape);
+  } else {
+    fold_by_owners(&s, shape);
+  }
   return true;
+}
+
+// Lanes take lines where they are known to be many, and a reduction's order counts.
+static bool has_many_lines(own *o, int axis) {
+  enum { MANY = 4096 };
+  const scatter s = {.o = o, .dtype = own_type(o, 0)->dtype, .op = reduction_of(o->node)};
+  const aicc_type *indices = own_type(o, 1);
+  int64_t lines = 0;
+  return s.op != AICC_OP_COUNT && !is_orderless(&s) &&
+         aicc_dim_is_const(o->dims,
+                           aicc_dim_mul(o->dims, own_product(o, indices, 0, axis),
+                                        own_product(o, indices, axis + 1, indices->rank)),
+                           &lines) &&
+         lines >= MANY;
 }
 
 // A line of indices along the axis stays within one line of the result: lanes and tasks take lines.
@@ -216,7 +296,7 @@ void own_lower_scatter_elements(own *o) {
   scatter s;
   const scatter_shape shape = {.places = own_count(o, x), .picks = own_count(o, indices),
                                .block = own_const(o, 1), .place = place_of_element};
-  if (try_on_gpu(o, &shape)) {
+  if (!has_many_lines(o, axis) && try_on_gpu(o, &shape)) {
     return;
   }
   begin(&s, o, "scatter_elements");
@@ -273,7 +353,7 @@ void own_lower_scatter_nd(own *o) {
   }
   begin(&s, o, "scatter_nd");
   lower_kernel *lk = &s.lk;
-  const int piece = (own_is_gpu(o) ? 1 : 16) * o->lw->machine->width;
+  const int piece = 16 * o->lw->machine->width;
   const aicc_dim picks = own_product(o, indices, 0, indices->rank - 1);
   const aicc_dim block = own_product(o, x, (int)depth, x->rank);
   const bool single = aicc_dim_is(o->dims, block, 1);

@@ -91,6 +91,23 @@ START_TEST(lanes_meet_where_they_exchange_values) {
 }
 END_TEST
 
+// Where a loop runs no body, the lanes that would have met in it have yet to meet.
+START_TEST(lanes_do_not_meet_in_a_loop_that_does_not_run) {
+  build u = begin(KIR_READ);
+  kir_builder *b = &u.b;
+  const kir_val tile = kir_local(b, AICC_F32, 64), lane = kir_lane(b);
+  const kir_val next = kir_add(b, lane, u.one);
+  kir_store(b, tile, lane, kir_load(b, u.x, lane));
+  const kir_val seen = kir_var(b, kir_const(b, AICC_F32, 0), true);
+  kir_for(b, KIR_SERIAL, u.zero, u.n, u.one);
+  kir_set(b, seen, kir_load(b, tile, next));
+  kir_end(b);
+  kir_store(b, u.y, lane, kir_add(b, kir_get(b, seen), kir_load(b, tile, next)));
+  cg_fixture_compile(&fixture, u.kernel, cg_target_find("sm_80"));
+  ck_assert_int_eq(count_of("bar.warp.sync"), 3);  // in the loop, behind it, before the next task
+}
+END_TEST
+
 START_TEST(local_memory_is_shared_while_it_fits) {
   const cg_target *target = cg_target_find("sm_80");
   cg_fixture_compile(&fixture, make_exchange(1, 64), target);
@@ -156,6 +173,7 @@ static Suite *make_suite(void) {
   tcase_add_checked_fixture(cases, set_up, tear_down);
   tcase_add_test(cases, lanes_are_reduced_by_shuffles);
   tcase_add_test(cases, lanes_meet_where_they_exchange_values);
+  tcase_add_test(cases, lanes_do_not_meet_in_a_loop_that_does_not_run);
   tcase_add_test(cases, local_memory_is_shared_while_it_fits);
   tcase_add_test(cases, what_needs_all_lanes_is_refused_where_they_diverge);
   tcase_add_test(cases, a_kernel_for_other_warps_is_refused);

@@ -45,6 +45,9 @@ START_TEST(non_max_suppression) {
        {{AICC_F32, 3, {1, 21, 4}, OWN_UNIT}, {AICC_F32, 3, {1, 2, 21}, OWN_UNIT},
         {AICC_I64, 0, .data = hundred}, {AICC_F32, 0, .data = low}, {.absent = true}},
        5, {0, 3}},
+      {"nms of no classes", make_nms,
+       {{AICC_F32, 3, {1, 5, 4}, OWN_UNIT}, {AICC_F32, 3, {1, 0, 5}}, {AICC_I64, 0, .data = three}},
+       3, {0, 6}},
       {"nms of no boxes", make_nms,
        {{AICC_F32, 3, {1, 0, 4}}, {AICC_F32, 3, {1, 2, 0}}, {AICC_I64, 0, .data = three},
         {AICC_F32, 0, .data = half}},
@@ -148,6 +151,8 @@ static const int32_t leaf_targets[] = {0, 1, 2, 0, 1, 2}, tree_roots[] = {0, 7};
 static const float leaf_weights[] = {0.5f, -1, 2, 3, 0.25f, -4};
 static const float tree_members[] = {-1, 0.5f, 2}, tree_base[] = {0.1f, 0.2f, 0.3f};
 
+static const int32_t many_roots[37] = {0, 7, 2, 4, 7, 0, 0, 7, [30] = 7, [33] = 4, [36] = 7};
+
 #define TREES(dtype)                                                                            \
   {(dtype), 2, {9, 3}}, {AICC_I32, 2, {10, 6}, .data = tree_nodes},                             \
       {AICC_F32, 1, {10}, .data = tree_thresholds}, {AICC_U8, 1, {10}, .data = tree_missing},   \
@@ -163,6 +168,14 @@ START_TEST(tree_ensemble) {
        {TREES(AICC_F32), {AICC_F32, 1, {3}, .data = tree_members},
         {AICC_F32, 1, {3}, .data = tree_base}},
        9, {0, 3}},
+      {"trees with many targets", make_trees,
+       {TREES(AICC_F32), {AICC_F32, 1, {3}, .data = tree_members}}, 8, {0, 70}},
+      {"many trees", make_trees,
+       {{AICC_F32, 2, {43, 3}}, {AICC_I32, 2, {10, 6}, .data = tree_nodes},
+        {AICC_F32, 1, {10}, .data = tree_thresholds}, {AICC_U8, 1, {10}, .data = tree_missing},
+        {AICC_I32, 1, {6}, .data = leaf_targets}, {AICC_F32, 1, {6}, .data = leaf_weights},
+        {AICC_I32, 1, {37}, .data = many_roots}, {AICC_F32, 1, {3}, .data = tree_members}},
+       8, {0, 3}},
       {"trees average", make_trees,
        {TREES(AICC_F64), {AICC_F32, 1, {3}, .data = tree_members}}, 8, {1, 3}},
       {"trees min", make_trees,
@@ -360,6 +373,11 @@ START_TEST(unique) {
       {"unique in order", make_unique, {{AICC_I64, 1, {23}}}, 1, {1, 0, 0}},
       {"unique rows", make_unique, {{AICC_I32, 2, {19, 2}, OWN_INDEX, 0, 3}}, 1, {0, 0, 1}},
       {"unique columns", make_unique, {{AICC_U8, 3, {2, 11, 1}, OWN_INDEX, 0, 2}}, 1, {0, 1, 0}},
+      {"unique of many", make_unique, {{AICC_F32, 1, {1500}, OWN_INDEX, -300, 300}}, 1, {1, 0, 1}},
+      {"unique of many in order", make_unique, {{AICC_I32, 1, {1300}, OWN_INDEX, 0, 500}}, 1,
+       {1, 0, 0}},
+      {"unique slices in order", make_unique, {{AICC_F16, 3, {2, 90, 3}, OWN_INDEX, 0, 2}}, 1,
+       {0, 1, 0}},
       {"unique bool", make_unique, {{AICC_BOOL, 1, {7}, OWN_INDEX, 0, 2}}, 1, {1, 0, 1}},
       {"unique nan", make_unique, {{AICC_F32, 2, {9, 3}, .data = with_nan}}, 1, {1, 0, 1}},
       {"unique of one", make_unique, {{AICC_F16, 1, {1}}}, 1, {1, 0, 1}},
