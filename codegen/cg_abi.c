@@ -226,11 +226,28 @@ static LLVMValueRef constant_table(cg *c, const cg_tables *tables, size_t *count
 
 // --- plans for other machines ---------------------------------------------------------------------
 
+// Sets the span of the weights in which the constants of a plan lie.
+static void span_of(const cg_plan_table *table, uint64_t *begin, uint64_t *end) {
+  *begin = UINT64_MAX;
+  *end = 0;
+  for (size_t i = 0; i < table->plan->const_count; i++) {
+    const aicc_plan_const *constant = &table->plan->consts[i];
+    if (constant->tensor->dtype != AICC_STR && constant->size > 0) {
+      const uint64_t first = table->offsets[i], last = first + (uint64_t)constant->size;
+      *begin = first < *begin ? first : *begin;
+      *end = last > *end ? last : *end;
+    }
+  }
+  *begin = *begin < *end ? *begin : *end;
+}
+
 static LLVMValueRef plan_table(cg *c, const cg_tables *tables) {
   LLVMValueRef *items = AICC_NEW_ARRAY(c->arena, LLVMValueRef, tables->other_count + 1);
   for (size_t i = 0; i < tables->other_count; i++) {
     const cg_plan_table *other = &tables->others[i];
     size_t buffer_count = 0;
+    uint64_t begin, end;
+    span_of(other, &begin, &end);
     LLVMValueRef buffers = buffer_table(c, other->plan, &buffer_count);
     LLVMValueRef members[] = {u32(c, sizeof(aicc_abi_plan)),
                               u32(c, other->width),
@@ -239,8 +256,10 @@ static LLVMValueRef plan_table(cg *c, const cg_tables *tables) {
                               u32(c, other->plan->segment_count),
                               kernel_table(c, other->plan, other->infos, NULL, other->symbols),
                               buffers,
-                              other->run};
-    items[i] = record(c, members, 8, sizeof(aicc_abi_plan));
+                              other->run,
+                              u64(c, begin),
+                              u64(c, end)};
+    items[i] = record(c, members, sizeof members / sizeof members[0], sizeof(aicc_abi_plan));
   }
   return records(c, items, tables->other_count);
 }

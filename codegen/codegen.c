@@ -96,11 +96,14 @@ static bool find_stored(const compile *job, size_t plan, const aicc_plan_const *
   return false;
 }
 
-static void add_weights(compile *job, size_t index) {
+static void add_weights_where(compile *job, size_t index, bool packed) {
   const aicc_plan *plan = job->plans[index].plan;
   uint64_t *offsets = job->plans[index].offsets;
   for (size_t i = 0; i < plan->const_count; i++) {
     aicc_plan_const *constant = &plan->consts[i];
+    if ((constant->pack != NULL) != packed) {
+      continue;
+    }
     if (constant->tensor->dtype == AICC_STR) {
       offsets[i] = 0;  // in the shared object itself
     } else if (find_stored(job, index, constant, &offsets[i])) {
@@ -114,6 +117,13 @@ static void add_weights(compile *job, size_t index) {
                                        source_of(constant->tensor));
     }
   }
+}
+
+// What is packed is for one kind of machine alone: it comes first, outside of what later plans share, so
+// that the constants of each plan lie together (aicc_abi_plan.weights_begin).
+static void add_weights(compile *job, size_t index) {
+  add_weights_where(job, index, true);
+  add_weights_where(job, index, false);
 }
 
 // --- jobs -----------------------------------------------------------------------------------------

@@ -261,7 +261,7 @@ static int32_t cuda_number(const aicc_rt_device *device) { return device->number
 static uint32_t cuda_plan(const aicc_rt_device *device) { return device->plan_index; }
 
 static const uint8_t *cuda_weights(const aicc_rt_device *device) {
-  return aicc_cuda_pointer(device->program->weights);
+  return aicc_cuda_pointer(device->program->weights - aicc_cuda_weights_begin(&device->plan));
 }
 
 static uint64_t cuda_scratch_bytes(const aicc_rt_device *device) {

@@ -32,7 +32,7 @@ typedef struct aicc_cuda_program {
   cu_function pack;
   aicc_cuda_kernel *kernels;
   uint32_t kernel_count;
-  cu_pointer weights;
+  cu_pointer weights;  // from aicc_cuda_weights_begin on
   uint64_t weights_bytes;
   uint64_t scratch_bytes;  // of a session
   aicc_cuda_strings *strings;
@@ -131,6 +131,11 @@ aicc_rt_status aicc_cuda_replay(aicc_rt_device *device, aicc_rt_replay *replay,
 void aicc_cuda_forget(aicc_rt_device *device, aicc_rt_replay *replay);
 // Host memory of the recording in progress, that copies in it may read each time. NULL: none.
 void *aicc_cuda_record_bytes(aicc_rt_device *device, size_t bytes);
+
+// Where what is uploaded of the weights begins: kernels see constants as aligned as in the file.
+static inline uint64_t aicc_cuda_weights_begin(const aicc_abi_plan *plan) {
+  return plan->weights_begin & ~UINT64_C(255);
+}
 
 static inline cu_pointer aicc_cuda_address(const void *pointer) {
   return (cu_pointer)(uintptr_t)pointer;

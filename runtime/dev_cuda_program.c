@@ -76,7 +76,8 @@ static aicc_rt_status describe_kernel(aicc_rt_device *device, const aicc_abi_ker
 
 static aicc_rt_status upload_weights(aicc_rt_device *device, aicc_cuda_program *program,
                                      aicc_rt_error *error) {
-  const uint64_t bytes = device->model->info.weights_bytes;
+  const uint64_t begin = aicc_cuda_weights_begin(&device->plan);
+  const uint64_t bytes = device->plan.weights_end - begin;
   if (bytes == 0) {
     return AICC_RT_OK;
   }
@@ -85,8 +86,8 @@ static aicc_rt_status upload_weights(aicc_rt_device *device, aicc_cuda_program *
     return aicc_rt_device_cuda.no_memory(device, "the model's weights", (int64_t)bytes, error);
   }
   program->weights_bytes = bytes;
-  cu_result result =
-      cuda->upload(program->weights, device->model->weights, (size_t)bytes, device->stream);
+  cu_result result = cuda->upload(program->weights, device->model->weights + begin, (size_t)bytes,
+                                  device->stream);
   result = result == CU_OK ? cuda->stream_wait(device->stream) : result;
   return result == CU_OK ? AICC_RT_OK
                          : aicc_cuda_fail(device, result, "uploading the weights", error);

@@ -26,7 +26,8 @@ aicc_abi_plan aicc_rt_model_plan(const aicc_abi_model *m, uint32_t index) {
                          .segment_count = m->segment_count,
                          .kernels = m->kernels,
                          .buffers = m->buffers,
-                         .run = m->run};
+                         .run = m->run,
+                         .weights_end = m->weights != NULL ? m->weights->size : 0};
 }
 
 // ---- the table of the model --------------------------------------------------------------------
@@ -82,10 +83,12 @@ static aicc_rt_status check_table(const aicc_rt_model *model, aicc_rt_error *err
       !tensors_are_sane(m->outputs, m->output_count)) {
     return bad(model, error, "inputs or outputs");
   }
+  const uint64_t weights_size = m->weights != NULL ? m->weights->size : 0;
   for (uint32_t i = 0; i <= m->plan_count; i++) {
     const aicc_abi_plan plan = aicc_rt_model_plan(m, i);
     if (plan.run == NULL || (plan.kernel_count > 0 && plan.kernels == NULL) ||
-        (plan.buffer_count > 0 && plan.buffers == NULL) || !buffers_are_sane(&plan)) {
+        (plan.buffer_count > 0 && plan.buffers == NULL) || !buffers_are_sane(&plan) ||
+        plan.weights_begin > plan.weights_end || plan.weights_end > weights_size) {
       return bad(model, error, "buffers or kernels");
     }
   }
@@ -94,7 +97,6 @@ static aicc_rt_status check_table(const aicc_rt_model *model, aicc_rt_error *err
       return bad(model, error, "images");
     }
   }
-  const uint64_t weights_size = m->weights != NULL ? m->weights->size : 0;
   for (uint32_t i = 0; i < m->constant_count; i++) {
     const aicc_abi_constant *c = &m->constants[i];
     if (c->offset > weights_size || c->size > weights_size - c->offset) {

@@ -200,7 +200,7 @@ void aicc_rt_session_memory(const aicc_rt_session *session, aicc_rt_memory *out)
   if (session->remote) {
     out->staging_bytes = session->pinned.total + session->ops->staging_bytes(session->device);
   }
-  out->weights_bytes = session->model->info.weights_bytes;
+  out->weights_bytes = session->plan.weights_end - session->plan.weights_begin;
   if (session->ops->scratch_bytes != NULL) {
     out->scratch_bytes = session->ops->scratch_bytes(session->device);
   }

@@ -6,14 +6,14 @@ set -eu
 aicc=$1 run=$2 folder=$3 models=$4 driver=$5
 export LD_LIBRARY_PATH=$driver AICC_EMU_STATS=1 AICC_PTXAS=''
 mkdir -p "$folder"
-failed=0
+failed=0 target=sm_80
 
 # crosses MODEL LAUNCHES UP DOWN ARGUMENTS...: at least LAUNCHES, at most UP bytes to the device and DOWN
-# from it.
+# from it. The model is compiled for $target.
 crosses() {
   local model=$1 launches=$2 up=$3 down=$4 said got
   shift 4
-  "$aicc" "$models/$model/model.onnx" --quiet --target sm_80 -o "$folder/$model.so"
+  "$aicc" "$models/$model/model.onnx" --quiet --target "$target" -o "$folder/$model.so"
   said=$("$run" "$folder/$model.so" --device cuda --quiet "$@" 2>&1)
   mapfile -t got < <(sed -n 's/^emulator: \([0-9]*\) launches.*/\1/p
                              s/^emulator: copied \([0-9]*\) bytes.*, \([0-9]*\) from.*/\1\n\2/p' <<<"$said")
@@ -33,4 +33,9 @@ crosses() {
 crosses newton_loop 15 80256 80064 --input x=20000xf32=2
 # No data decides here: 3 labels and boxes are 72 bytes.
 crosses detector_head 6 640 72 --test-data "$models/detector_head/test_data_set_0"
+
+# A model that has code for the CPU, too: what is packed for that stays on the host. As for the GPU alone.
+for target in sm_80 native,sm_80; do
+  crosses transformer 12 40000 2304 --test-data "$models/transformer/test_data_set_0"
+done
 exit $failed

@@ -29,7 +29,7 @@ expect 2 "there is no device cuda:7: NVIDIA's driver finds 1" "$null" "$folder/g
 expect 1 "a number follows the colon" "$null" "$folder/gpu.so" -d cuda:x
 expect 2 "there is no device 'tpu'; there is: cpu, cuda:N" "$null" "$folder/gpu.so" -d tpu
 expect 2 "which is sm_80: it was compiled for x86-64" "$null" "$folder/cpu.so" -d cuda
-expect 2 "which is sm_80: it was compiled for sm_90a" "$null" "$folder/hopper.so" -d cuda
+expect 2 "which is sm_80: it was compiled for sm_90" "$null" "$folder/hopper.so" -d cuda
 expect 2 "no code for device 'cpu': it was compiled for sm_80" "$null" "$folder/gpu.so"
 export AICC_EMU_DEVICES=0
 expect 2 "finds no GPU" "$null" "$folder/gpu.so" -d cuda

@@ -231,6 +231,7 @@ typedef struct aicc_abi_plan {
   const aicc_abi_kernel *kernels;
   const aicc_abi_buffer *buffers;
   aicc_abi_run_fn run;
+  uint64_t weights_begin, weights_end;  // the constants that it reads lie in these bytes of the weights
 } aicc_abi_plan;
 
 // The members here are those of the first plan: the CPU's, where the model was compiled for one
