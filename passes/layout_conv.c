@@ -58,9 +58,9 @@ static aicc_value *pad_spatial(aicc_layout *l, aicc_value *x, const aicc_node *n
 
 void aicc_layout_conv(aicc_layout *l, aicc_node *node) {
   const int rank = node->in[0]->type.rank, spatial = rank - 2;
+  const aicc_dtype type = node->in[0]->type.dtype;
   if (strcmp(aicc_get_string(node, AICC_ATTR_LAYOUT, "nchw"), "nhwc") == 0 || spatial < 1 ||
-      spatial > 3 ||
-      !(aicc_dtype_is_float(node->in[0]->type.dtype) || aicc_get_dtype(node, AICC_ATTR_TO, AICC_F32) == AICC_I32)) {
+      spatial > 3 || !(aicc_dtype_is_float(type) || aicc_dtype_is_byte(type))) {
     return;
   }
   aicc_layout_at(l, node);

@@ -9,7 +9,8 @@
 // sum of a constant is computed here; a zero point that is 0 costs nothing. The padding of a
 // convolution stands for p, not for 0, where there is a p: then it becomes a node.
 //
-// Constants are bytes again where their range is at most 255, whatever zero point was taken off.
+// Constants are bytes again where their range is at most 255, whatever zero point was taken off. What
+// does not fit stays in i32: zero points of each input channel, depthwise filters.
 #include <string.h>
 
 #include "ir/build.h"
@@ -350,14 +351,25 @@ static aicc_value *filter_zero(narrow *n, aicc_value *zero, int rank) {
   }
   aicc_dim shape[AICC_MAX_RANK];
   for (int i = 0; i < rank; i++) {
-    const bool known = i == 0 || (zero->type.rank == rank && aicc_dim_is(dims, zero->type.dims[i], 1));
-    if (!known) {
+    if (zero->type.rank != rank || (i > 0 && !aicc_dim_is(dims, zero->type.dims[i], 1))) {
       return NULL;
     }
     shape[i] = aicc_dim_const(dims, 1);
   }
   shape[0] = zero->type.dims[0];
   return aicc_b_reshape(&n->b, zero, shape, rank - 1);  // beside [N, M, s..]
+}
+
+// Sums of each filter, beside [N, M, s..].
+static aicc_value *filter_sums(narrow *n, const operand *w, int rank) {
+  bool summed[AICC_MAX_RANK] = {false};
+  aicc_dim beside[AICC_MAX_RANK];
+  beside[0] = w->bytes->type.dims[0];
+  for (int i = 1; i < rank; i++) {
+    summed[i] = true;
+    beside[i] = aicc_dim_const(n->module->dims, 1);
+  }
+  return aicc_b_reshape(&n->b, sum_over(n, w, summed), beside, rank - 1);
 }
 
 static void narrow_conv(narrow *n, aicc_node *node) {
@@ -384,19 +396,8 @@ static void narrow_conv(narrow *n, aicc_node *node) {
   if (!bytes || (q && !x_sum)) {
     return;
   }
-  aicc_value *w_sum = NULL;
-  aicc_dim k = aicc_dim_product(n->module->dims, w.bytes->type.dims + 1, rank - 1);
-  if (p) {
-    bool summed[AICC_MAX_RANK] = {false};
-    for (int i = 1; i < rank; i++) {
-      summed[i] = true;
-    }
-    aicc_dim beside[AICC_MAX_RANK];
-    for (int i = 0; i + 1 < rank; i++) {
-      beside[i] = i == 0 ? w.bytes->type.dims[0] : aicc_dim_const(n->module->dims, 1);
-    }
-    w_sum = aicc_b_reshape(&n->b, sum_over(n, &w, summed), beside, rank - 1);
-  }
+  const aicc_dim k = aicc_dim_product(n->module->dims, w.bytes->type.dims + 1, rank - 1);
+  aicc_value *w_sum = p ? filter_sums(n, &w, rank) : NULL;
   aicc_value *product = conv_bytes(n, node, bytes, w.bytes, padded, true);
   product = corrected(n, product, p, w_sum, q, x_sum, k);
   if (product) {
