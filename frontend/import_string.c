@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "frontend/import_move.h"
+#include "ir/regex.h"
 
 // The scalar |count| as a size that is found when the model runs.
 static bool found_size(aicc_importer *im, aicc_value *count, aicc_dim *out) {
@@ -130,6 +131,27 @@ aicc_status import_string_split(aicc_importer *im, const aicc_onnx_node *n, int 
                                              aicc_type_tensor(im->module, AICC_STR, dims,
                                                               rank + 1))));
   return aicc_set_out(im, n, 1, counts);
+}
+
+aicc_status import_regex_full_match(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  AICC_TRY(need_strings(im, n));
+  aicc_value *x = aicc_in(n, 0);
+  const char *pattern = aicc_onnx_string(n, "pattern", NULL);
+  aicc_regex regex;
+  if (pattern == NULL) {
+    return aicc_invalid(im, n, "there is no pattern");
+  }
+  const char *problem = aicc_regex_compile(&im->scratch, pattern, &regex);
+  if (problem != NULL) {
+    return aicc_unsupported(im, n, "the pattern '%s': %s", pattern, problem);
+  }
+  const aicc_type type = aicc_type_tensor(im->module, AICC_BOOL, x->type.dims, x->type.rank);
+  aicc_node *node = aicc_b_opaque(&im->b, "regex_full_match", &x, 1, &type, 1);
+  if (node) {
+    aicc_set_strings(im->module, node, AICC_ATTR_STRINGS, &pattern, 1);
+  }
+  return aicc_set_out(im, n, 0, node ? node->out[0] : NULL);
 }
 
 // --- n-grams -------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ir/eval_opaque.h"
+#include "ir/regex.h"
 
 int aicc_eval_compare_str(const aicc_str *a, const aicc_str *b) {
   const size_t size = a->size < b->size ? a->size : b->size;
@@ -193,6 +194,27 @@ aicc_status aicc_eval_opaque_string_split(aicc_eval_call *call) {
       to[c] = (aicc_str){"", 0};
     }
     split(call, ((const aicc_str *)x->data)[i], to, columns);
+  }
+  return AICC_OK;
+}
+
+// --- regex_full_match -----------------------------------------------------------------------------
+
+aicc_status aicc_eval_opaque_regex_full_match(aicc_eval_call *call) {
+  const aicc_attr *strings = aicc_attr_find(call->node, AICC_ATTR_STRINGS);
+  const aicc_eval_value *x = call->in[0];
+  if (x->dtype != AICC_STR || strings == NULL || strings->count != 1) {
+    return aicc_eval_fail(call, "the operand is no string tensor, or there is no pattern");
+  }
+  aicc_regex regex;
+  const char *problem = aicc_regex_compile(call->arena, strings->strings[0], &regex);
+  if (problem != NULL) {
+    return aicc_eval_unsupported(call, "a pattern: %s", problem);
+  }
+  uint8_t *out = call->out[0].data;
+  for (int64_t i = 0; i < aicc_eval_value_count(x); i++) {
+    const aicc_str s = ((const aicc_str *)x->data)[i];
+    out[i] = aicc_regex_matches(&regex, s.data, s.size);
   }
   return AICC_OK;
 }

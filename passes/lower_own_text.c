@@ -3,6 +3,7 @@
 // in memory that lives until the next run. CPU alone: strings are in the host's memory.
 #include <string.h>
 
+#include "ir/regex.h"
 #include "passes/lower_own.h"
 
 enum { CHUNK = 256 };
@@ -165,6 +166,28 @@ static void launch_split(own *o, bool count) {
 
 void own_lower_string_split_count(own *o) { launch_split(o, true); }
 void own_lower_string_split(own *o) { launch_split(o, false); }
+
+void own_lower_regex_full_match(own *o) {
+  const aicc_attr *strings = aicc_attr_find(o->node, AICC_ATTR_STRINGS);
+  aicc_regex regex;
+  const char *problem = strings == NULL || strings->count != 1
+                            ? "there is none"
+                            : aicc_regex_compile(o->arena, strings->strings[0], &regex);
+  if (problem != NULL) {
+    aicc_lower_unsupported(o->lw, o->node, aicc_arena_printf(o->arena, "a pattern: %s", problem));
+    return;
+  }
+  own_kernel k = own_begin(o, "regex_full_match");
+  own_bind(&k, "START=%d", AICC_REGEX_START);
+  own_bind(&k, "DEAD=%d", AICC_REGEX_DEAD);
+  own_buffer(&k, "x", own_operand(o, 0));
+  own_memory(&k);
+  own_buffer(&k, "next", own_table(o, AICC_I32, regex.next, (int64_t)regex.states * 256,
+                                   "regex_next"));
+  own_buffer(&k, "accepts", own_table(o, AICC_U8, regex.accepts, regex.states, "regex_accepts"));
+  own_buffer(&k, "y", own_result(o, 0));
+  launch_over(&k, own_count(o, own_type(o, 0)));
+}
 
 void own_lower_label_encoder_text(own *o) {
   own_kernel k = own_begin(o, "label_encoder_text");

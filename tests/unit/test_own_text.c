@@ -106,6 +106,27 @@ START_TEST(split) {
 }
 END_TEST
 
+static const char *const patterns[] = {"[mT].*d?ay", ".{0}|m(on|e)+da[^b-y]", "(\\W|^)\\w{3,6}(?:\\b$)"};
+
+// p: pattern
+static aicc_node *make_regex(aicc_module *module, aicc_value *const *in, const own_case *c) {
+  aicc_node *node = opaque(module, in, c, "regex_full_match", 0, 1);
+  aicc_set_strings(module, node, AICC_ATTR_STRINGS, &patterns[c->p[0]], 1);
+  own_set_type(module, node, 0, AICC_BOOL, in[0]->type.dims, in[0]->type.rank);
+  return node;
+}
+
+START_TEST(regex) {
+  static const own_case cases[] = {
+      {"class", make_regex, {{AICC_STR, 1, {6}, .data = words}}, 1, {0}},
+      {"alternatives", make_regex, {{AICC_STR, 2, {2, 3}, .data = words}}, 1, {1}},
+      {"edges", make_regex, {{AICC_STR, 1, {6}, .data = words}}, 1, {2}},
+      {"nothing", make_regex, {{AICC_STR, 1, {0}, .data = words}}, 1, {0}},
+  };
+  own_run_cases(cases, COUNT(cases));
+}
+END_TEST
+
 static aicc_node *make_labels(aicc_module *module, aicc_value *const *in, const own_case *c) {
   aicc_node *node = opaque(module, in, c, "label_encoder", 0, 1);
   own_set_type(module, node, 0, in[2]->type.dtype, in[0]->type.dims, in[0]->type.rank);
@@ -208,6 +229,7 @@ static Suite *make_suite(void) {
   tcase_add_test(tests, pairs);
   tcase_add_test(tests, normalizer);
   tcase_add_test(tests, split);
+  tcase_add_test(tests, regex);
   tcase_add_test(tests, label_encoder);
   tcase_add_test(tests, sets);
   tcase_add_test(tests, moves);
