@@ -33,10 +33,11 @@ ninja -C "$build" -j "$jobs"
 # Everything takes some times as long: so do the limits of the Check suites (those of ctest: see
 # tests/CMakeLists.txt).
 export CK_TIMEOUT_MULTIPLIER=5
+# The suites of GPU kernels interpret them for minutes then: they are left out.
 # What the compiler holds until its end is not freed there: leaks are no faults of a program.
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 ctest --test-dir "$build" --output-on-failure -j "$jobs" \
-  -R '^(unit|air|fuzz|tools|hostile|runtime)/' -E 'tsan|runtime/size|cg_scalar'
+  -R '^(unit|air|fuzz|tools|hostile|runtime)/' -E 'tsan|runtime/size|cg_scalar|unit/test_gpu_'
 "$build/bin/random_programs" --seeds 60 --start 500
 
 # Every 40th of the official cases, where their files are: whatever aicc says of it, only defects count.
