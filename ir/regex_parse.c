@@ -32,6 +32,9 @@ static void fail(parser *p, const char *problem) {
   p->at += strlen(p->at);  // nothing more is read
 }
 
+// Over a character: failing moves to the end, beyond which nothing is read.
+static void step(parser *p) { p->at += *p->at != '\0'; }
+
 static int add(parser *p, regex_kind kind) {
   regex_nodes *nodes = p->nodes;
   if (nodes->count == REGEX_NODES) {
@@ -158,7 +161,7 @@ static int escaped(parser *p) {
   const char c = *p->at;
   const char *name = c != '\0' ? strchr(names, c) : NULL;
   if (name != NULL) {
-    p->at++;
+    step(p);
     return values[name - names];
   }
   if (c == 'x' && hex_digit(p->at[1]) >= 0 && hex_digit(p->at[1]) < 8 &&
@@ -167,7 +170,7 @@ static int escaped(parser *p) {
     return 16 * hex_digit(p->at[-2]) + hex_digit(p->at[-1]);
   }
   if (ispunct((unsigned char)c)) {
-    p->at++;
+    step(p);
     return c;
   }
   fail(p, c == '\0' ? "it ends with a backslash" : "it has an escape that is not supported");
@@ -185,7 +188,7 @@ static int class_item(parser *p, char_set *set) {
     fail(p, "classes like [:alpha:] are not supported");
     return -1;
   }
-  p->at++;
+  step(p);
   if (c != '\\') {
     return c;
   }
@@ -193,7 +196,7 @@ static int class_item(parser *p, char_set *set) {
   if (!named_class(*p->at, &named)) {
     return escaped(p);
   }
-  p->at++;
+  step(p);
   for (int i = 0; i < 128; i++) {
     set->ascii[i] |= named.ascii[i];
   }
@@ -210,7 +213,7 @@ static fragment class_of(parser *p) {
     const int low = class_item(p, &set);
     int high = low;
     if (low >= 0 && p->at[0] == '-' && p->at[1] != ']' && p->at[1] != '\0') {
-      p->at++;
+      step(p);
       high = class_item(p, &set);
       if (high < low) {
         fail(p, "a class has a range that runs backwards");
@@ -224,7 +227,7 @@ static fragment class_of(parser *p) {
     fail(p, "a class is not closed");
     return empty(p);
   }
-  p->at++;
+  step(p);
   if (opposite) {
     negate(&set);
   }
@@ -254,7 +257,7 @@ static fragment group_of(parser *p) {
   if (*p->at != ')') {
     fail(p, "a group is not closed");
   } else {
-    p->at++;
+    step(p);
   }
   return inside;
 }
@@ -265,11 +268,11 @@ static fragment escape(parser *p) {
   const char c = *p->at;
   const char *place = c != '\0' ? strchr(names, c) : NULL;
   if (place != NULL) {
-    p->at++;
+    step(p);
     return assertion(p, (regex_place)(place - names));
   }
   if (named_class(c, &set)) {
-    p->at++;
+    step(p);
     return of_set(p, &set);
   }
   const int byte = escaped(p);
@@ -279,21 +282,21 @@ static fragment escape(parser *p) {
 // A character, whose UTF-8 is one thing to repeat.
 static fragment literal(parser *p) {
   fragment all = byte_range(p, (uint8_t)*p->at, (uint8_t)*p->at);
-  p->at++;
+  step(p);
   while (((uint8_t)*p->at & 0xC0) == 0x80) {
     all = join(p, all, byte_range(p, (uint8_t)*p->at, (uint8_t)*p->at));
-    p->at++;
+    step(p);
   }
   return all;
 }
 
 static fragment atom(parser *p) {
   switch (*p->at) {
-    case '(': p->at++; return group_of(p);
-    case '[': p->at++; return class_of(p);
-    case '\\': p->at++; return escape(p);
-    case '^': p->at++; return assertion(p, REGEX_FIRST);
-    case '$': p->at++; return assertion(p, REGEX_LAST);
+    case '(': step(p); return group_of(p);
+    case '[': step(p); return class_of(p);
+    case '\\': step(p); return escape(p);
+    case '^': step(p); return assertion(p, REGEX_FIRST);
+    case '$': step(p); return assertion(p, REGEX_LAST);
     case '*':
     case '+':
     case '?': fail(p, "a repetition repeats nothing"); return empty(p);
@@ -301,7 +304,7 @@ static fragment atom(parser *p) {
       char_set set = {.beyond = false};
       set.ascii['\n'] = true;
       negate(&set);
-      p->at++;
+      step(p);
       return of_set(p, &set);
     }
     default: return literal(p);
@@ -346,7 +349,7 @@ static bool read_repetition(parser *p, int *least, int *most) {
     case '{': return read_counts(&p->at, least, most);
     default: return false;
   }
-  p->at++;
+  step(p);
   return true;
 }
 
@@ -392,7 +395,7 @@ static fragment alternatives(parser *p) {
   if (*p->at != '|') {
     return all;
   }
-  p->at++;
+  step(p);
   if (++p->depth > MOST_DEPTH) {
     fail(p, "it has too many alternatives");
     return all;
