@@ -42,9 +42,9 @@ if(TARGET aicc_codegen)
   endforeach()
   # ptxas takes its time, and so does LLVM for AMD: of the targets some see the whole corpus, and all of
   # them the models in the tree. AICC_ALL_TARGETS in the environment of cmake: all see everything.
-  function(aicc_gpu_codegen_test name)
+  function(aicc_gpu_codegen_test name family)
     add_test(NAME gpu-codegen/${name}
-             COMMAND gpu_kernels ${ARGN} --exceptions ${gpu_codegen}/exceptions.txt)
+             COMMAND gpu_kernels ${family} --exceptions ${gpu_codegen}/exceptions.txt ${ARGN})
     set_tests_properties(gpu-codegen/${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1800
                          PROCESSORS 2)
   endfunction()
