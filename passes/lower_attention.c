@@ -487,16 +487,7 @@ static void make_locals(attend *a) {
 static void place_task(attend *a, aicc_dim blocks) {
   lower_kernel *lk = &a->lk;
   kir_builder *b = &lk->b;
-  const kir_val extents[] = {0, lk_i64(lk, a->heads), lk_dim(lk, blocks)};
-  kir_val at[3];
-  lk_split(lk, kir_task(b), extents, 3, at);
-  a->b = at[0];
-  a->h = at[1];
-  a->g = a->per_group == 1 ? at[1]
-                           : kir_scalar2(b, AICC_OP_DIV, at[1], lk_i64(lk, a->per_group));
-  a->s0 = kir_mul(b, at[2], lk_i64(lk, a->rows));
-  a->s_size = lk_dim(lk, a->q->type.dims[2]);
-  a->t_size = lk_dim(lk, a->k->type.dims[2]);
+  a->s0 = kir_mul(b, attend_task(a, blocks), lk_i64(lk, a->rows));
   const kir_val last = kir_sub(b, a->s_size, lk_i64(lk, 1));
   for (int v = 0; v < a->nv; v++) {
     a->row[v] = attend_least(a, kir_add(b, a->s0, lane_of(a, v)), last);

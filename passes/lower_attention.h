@@ -36,6 +36,10 @@ static inline kir_val attend_least(attend *a, kir_val x, kir_val y) {
 
 // Fills in the operator, from q to mode. False: sizes or types that no kernel takes.
 bool attend_read(attend *a);
+// Where a task over batches, heads and |blocks| blocks of queries stands: fills in b to t_size; the number
+// of its block.
+kir_val attend_task(attend *a, aicc_dim blocks);
+kir_val attend_group(attend *a, kir_val head);  // the head of keys and values that |head| shares
 bool attend_bias_varies(const attend *a);  // between queries
 // The bias of (query, key), of a type that broadcasts to the scores.
 kir_val attend_bias(attend *a, kir_val query, kir_val key);

@@ -32,6 +32,25 @@ bool attend_read(attend *a) {
   return true;
 }
 
+kir_val attend_group(attend *a, kir_val head) {
+  return a->per_group == 1
+             ? head
+             : kir_scalar2(&a->lk.b, AICC_OP_DIV, head, lk_i64(&a->lk, a->per_group));
+}
+
+kir_val attend_task(attend *a, aicc_dim blocks) {
+  lower_kernel *lk = &a->lk;
+  const kir_val extents[] = {0, lk_i64(lk, a->heads), lk_dim(lk, blocks)};
+  kir_val at[3];
+  lk_split(lk, kir_task(&lk->b), extents, 3, at);
+  a->b = at[0];
+  a->h = at[1];
+  a->g = attend_group(a, at[1]);
+  a->s_size = lk_dim(lk, a->q->type.dims[2]);
+  a->t_size = lk_dim(lk, a->k->type.dims[2]);
+  return at[2];
+}
+
 // --- scores ---------------------------------------------------------------------------------------
 
 bool attend_bias_varies(const attend *a) {

@@ -26,16 +26,7 @@ static void place_task(flash *f, aicc_dim blocks) {
   attend *a = &f->a;
   lower_kernel *lk = &a->lk;
   kir_builder *b = &lk->b;
-  const kir_val extents[] = {0, lk_i64(lk, a->heads), lk_dim(lk, blocks)};
-  kir_val at[3];
-  lk_split(lk, kir_task(b), extents, 3, at);
-  a->b = at[0];
-  a->h = at[1];
-  a->g = a->per_group == 1 ? at[1]
-                           : kir_scalar2(b, AICC_OP_DIV, at[1], lk_i64(lk, a->per_group));
-  a->s_size = lk_dim(lk, a->q->type.dims[2]);
-  a->t_size = lk_dim(lk, a->k->type.dims[2]);
-  f->first = flash_times(f, at[2], f->s.rows);
+  f->first = flash_times(f, attend_task(a, blocks), f->s.rows);
   f->warp = kir_warp(b);
   f->lane = kir_lane(b);
   f->thread = kir_add(b, flash_times(f, f->warp, f->machine->width), f->lane);

@@ -345,8 +345,7 @@ static void place_task(few *w, const plan *p) {
   a->s_size = lk_dim(lk, a->q->type.dims[2]);
   a->t_size = lk_dim(lk, a->k->type.dims[2]);
   w->first_head = times(w, at[1], w->s.heads);
-  a->g = a->per_group == 1 ? w->first_head
-                           : kir_scalar2(b, AICC_OP_DIV, w->first_head, number(w, a->per_group));
+  a->g = attend_group(a, w->first_head);
   a->h = w->first_head;
   w->query = at[2];
   w->splits = extents[3];

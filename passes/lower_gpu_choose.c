@@ -37,33 +37,33 @@ static int vector_of(int count, int size) {
   return v * size >= 4 ? v : 1;
 }
 
-static bool divide_threads(gc_emit *e) {
+// Whether warps of |lanes_m| lanes along the rows fill the tile; then that is the division.
+static bool divide_lanes(gc_emit *e, int lanes_m) {
   const aicc_schedule *s = e->s;
+  const int rows = lanes_m * s->across_m, columns = e->width / lanes_m * s->across_n;
+  if (s->m % rows != 0 || s->n % columns != 0) {
+    return false;
+  }
+  e->lanes_m = lanes_m;
+  e->lanes_n = e->width / lanes_m;
+  e->warps_m = s->m / rows;
+  e->warps_n = s->n / columns;
+  return true;
+}
+
+// A warp as square as the tile allows: 4 x 8 lanes, 2 x 16, ...
+static bool divide_threads(gc_emit *e) {
   const int size = (int)aicc_dtype_size(e->c->acc);
-  e->vector_m = vector_of(s->across_m, size);
-  e->vector_n = vector_of(s->across_n, size);
-  // A warp as square as the tile allows: 4 x 8 lanes, 2 x 16, ...
-  for (int lanes_m = e->width >= 64 ? 8 : 4; lanes_m >= 1; lanes_m /= 2) {
-    const int rows = lanes_m * s->across_m, columns = e->width / lanes_m * s->across_n;
-    if (s->m % rows == 0 && s->n % columns == 0) {
-      e->lanes_m = lanes_m;
-      e->lanes_n = e->width / lanes_m;
-      e->warps_m = s->m / rows;
-      e->warps_n = s->n / columns;
-      return true;
-    }
+  e->vector_m = vector_of(e->s->across_m, size);
+  e->vector_n = vector_of(e->s->across_n, size);
+  bool good = false;
+  for (int lanes_m = e->width >= 64 ? 8 : 4; lanes_m >= 1 && !good; lanes_m /= 2) {
+    good = divide_lanes(e, lanes_m);
   }
-  for (int lanes_m = 8; lanes_m <= e->width; lanes_m *= 2) {
-    const int rows = lanes_m * s->across_m, columns = e->width / lanes_m * s->across_n;
-    if (s->m % rows == 0 && s->n % columns == 0) {
-      e->lanes_m = lanes_m;
-      e->lanes_n = e->width / lanes_m;
-      e->warps_m = s->m / rows;
-      e->warps_n = s->n / columns;
-      return true;
-    }
+  for (int lanes_m = 8; lanes_m <= e->width && !good; lanes_m *= 2) {
+    good = divide_lanes(e, lanes_m);
   }
-  return false;
+  return good;
 }
 
 bool gc_divide(gc_emit *e) {

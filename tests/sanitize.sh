@@ -44,14 +44,15 @@ ctest --test-dir "$build" --output-on-failure -j "$jobs" \
 cases=${AICC_ONNX_CASES:-build/onnx-cases}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-count=0
+passed=0 failed=0
 for model in $(find "$cases" -name model.onnx 2> /dev/null | sort | awk 'NR % 40 == 0'); do
   code=0
   "$build/bin/aicc" -q "$model" -o "$out/model.so" 2> "$out/log" || code=$?
   case $code in
-    0 | 1 | 2 | 5) count=$((count + 1)) ;;
-    *) echo "$model: exit code $code"; cat "$out/log"; exit 1 ;;
+    0 | 1 | 2 | 5) passed=$((passed + 1)) ;;
+    *) echo "$model: exit code $code"; cat "$out/log"; failed=$((failed + 1)) ;;
   esac
 done
-echo "$count official cases compiled or refused under the sanitizers"
-echo "$((count + 2)) passed, 0 failed"  # the two above: the suites of ctest, random programs
+echo "official cases compiled, or refused with a message, under the sanitizers:"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
