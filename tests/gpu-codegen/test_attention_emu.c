@@ -66,7 +66,7 @@ END_TEST
 
 // False where there is no ptxas.
 static bool assemble(const cg_target *target, const kir_kernel *kernel, aicc_arena *arena) {
-  const program p = plan_compile(target, kernel, arena);
+  const emu_program p = emu_program_compile(target, kernel, arena);
   const int ptx = memfd_create("ptx", 0), log = memfd_create("log", 0);
   ck_assert(cg_write_all(ptx, LLVMGetBufferStart(p.ptx), strlen(LLVMGetBufferStart(p.ptx))));
   const char *const args[] = {"ptxas", "-v",

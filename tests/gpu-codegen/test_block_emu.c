@@ -5,8 +5,7 @@
 
 #include "block_gemm.h"
 #include "check_main.h"
-#include "codegen/cg.h"
-#include "emu.h"
+#include "emu_program.h"
 
 static aicc_arena arena;
 static aicc_diags diags;
@@ -36,31 +35,12 @@ static kir_kernel *parse(const char *text, const char *const *bindings, int coun
 
 // --- one kernel on the emulator ------------------------------------------------------------------
 
-typedef struct program {
-  const kir_kernel *kernel;
-  cg_kernel_info info;
-  LLVMMemoryBufferRef ptx;
-} program;
-
-static program compile(const kir_kernel *kernel, const char *target) {
-  cg c;
-  program p = {.kernel = kernel};
-  const cg_target *found = cg_target_find(target);
-  check_ok(cg_open(&c, found, "test", 3, &arena, &diags));
-  check_ok(cg_emit_kernel(&c, kernel, "kernel"));
-  check_ok(cg_optimize(&c));
-  check_ok(cg_emit(&c, true, &p.ptx));
-  p.info = cg_kernel_info_of(found, kernel);
-  cg_close(&c);
-  return p;
-}
-
 static size_t bytes_of(const kir_param *param, const kir_arg *arg) {
   return arg->count * aicc_dtype_size(param->dtype);
 }
 
 // The argument block; buffers are copied to the device, those that are only written stay unwritten.
-static void place_args(emu_device *device, const program *p, const kir_arg *args,
+static void place_args(emu_device *device, const emu_program *p, const kir_arg *args,
                        uint64_t *slots) {
   for (int i = 0; i < p->kernel->param_count; i++) {
     const kir_param *param = &p->kernel->params[i];
@@ -76,7 +56,7 @@ static void place_args(emu_device *device, const program *p, const kir_arg *args
 }
 
 // What the program left in the buffers that it writes equals what is in |args|.
-static void compare(emu_device *device, const program *p, const kir_arg *args,
+static void compare(emu_device *device, const emu_program *p, const kir_arg *args,
                     const uint64_t *slots) {
   for (int i = 0; i < p->kernel->param_count; i++) {
     const kir_param *param = &p->kernel->params[i];
@@ -95,42 +75,21 @@ static void compare(emu_device *device, const program *p, const kir_arg *args,
   }
 }
 
-static void emulate(const program *p, int sm, int64_t grid, uint32_t blocks, const kir_arg *args) {
-  const emu_options options = {.sm = sm, .seed = 7, .threads = 1};
-  emu_device *device = emu_device_create(&options);
-  emu_report report = {0};
-  emu_module *module = emu_module_load(device, LLVMGetBufferStart(p->ptx),
-                                       LLVMGetBufferSize(p->ptx), &report);
-  ck_assert_msg(module != NULL, "%s", report.text);
-  emu_function *function = emu_module_function(module, "kernel");
-  ck_assert_ptr_nonnull(function);
-  ck_assert_uint_eq(emu_function_describe(function).shared_bytes, p->info.shared_bytes);
-  ck_assert(emu_function_allow_shared(function, p->info.dynamic_shared_bytes));
-  uint64_t slots[16] = {0};
-  const int own = p->kernel->param_count;
-  const uint32_t workers = p->info.task_warps > 1 ? 1 : p->info.block_threads / 32;
-  place_args(device, p, args, slots);
-  slots[own] = (uint64_t)grid;
-  slots[own + 1] = (uint64_t)blocks * workers;
+static void emulate(const emu_program *p, int64_t grid, uint32_t blocks, const kir_arg *args) {
+  emu_device *device = emu_program_device(p);
+  uint64_t slots[EMU_PROGRAM_SLOTS] = {0};
   ck_assert_uint_eq(p->info.scratch_bytes, 0);
-  const emu_status status =
-      emu_launch(device, function, (uint32_t[]){blocks, 1, 1},
-                 (uint32_t[]){p->info.block_threads, 1, 1}, p->info.dynamic_shared_bytes, slots,
-                 (uint32_t)(own + 3) * 8, &report);
-  ck_assert_msg(status == EMU_OK, "%s", report.text);
+  place_args(device, p, args, slots);
+  emu_program_launch(device, p, grid, blocks, slots);
   compare(device, p, args, slots);
   emu_device_destroy(device);
 }
 
-typedef struct machine {
-  const char *name;
-  int sm;
-} machine;
-static const machine ampere[] = {{"sm_80", 80}, {"sm_90", 90}};
-static const machine all[] = {{"sm_75", 75}, {"sm_80", 80}, {"sm_90", 90}};
+static const char *const ampere[] = {"sm_80", "sm_90"};
+static const char *const all[] = {"sm_75", "sm_80", "sm_90"};
 
 // Interprets the kernel over |args|, then runs it on |machines| from what they were before.
-static void check(const kir_kernel *kernel, const machine *machines, int count, int64_t grid,
+static void check(const kir_kernel *kernel, const char *const *machines, int count, int64_t grid,
                   kir_arg *args) {
   kir_arg wanted[8];
   for (int i = 0; i < kernel->param_count; i++) {
@@ -141,7 +100,7 @@ static void check(const kir_kernel *kernel, const machine *machines, int count, 
   }
   check_ok(kir_interpret(kernel, 32, grid, wanted, 3, &diags));
   for (int i = 0; i < count; i++) {
-    const program p = compile(kernel, machines[i].name);
+    const emu_program p = emu_program_compile(cg_target_find(machines[i]), kernel, &arena);
     // What is read is as it was before the interpreter changed its copy.
     kir_arg mixed[8];
     for (int j = 0; j < kernel->param_count; j++) {
@@ -149,7 +108,7 @@ static void check(const kir_kernel *kernel, const machine *machines, int count, 
       mixed[j] = kernel->params[j].is_buffer && !read ? wanted[j] : args[j];
     }
     for (uint32_t blocks = 1; blocks <= 3; blocks++) {
-      emulate(&p, machines[i].sm, grid, blocks, mixed);
+      emulate(&p, grid, blocks, mixed);
     }
     LLVMDisposeMemoryBuffer(p.ptx);
   }
@@ -184,7 +143,7 @@ START_TEST(matrix_products) {
 }
 END_TEST
 
-static void check_mma(kir_mma_kind kind, const machine *machines, int count) {
+static void check_mma(kir_mma_kind kind, const char *const *machines, int count) {
   const kir_mma_info *info = &kir_mma_infos[kind];
   uint32_t a[128], b[128];
   for (int i = 0; i < 128; i++) {
