@@ -6,32 +6,7 @@
 #include "block_gemm.h"
 #include "check_main.h"
 #include "emu_program.h"
-
-static aicc_arena arena;
-static aicc_diags diags;
-
-static void set_up(void) {
-  aicc_arena_init(&arena);
-  aicc_diags_init(&diags);
-}
-
-static void tear_down(void) {
-  aicc_diags_deinit(&diags);
-  aicc_arena_deinit(&arena);
-}
-
-static void check_ok(aicc_status status) {
-  if (status != AICC_OK) {
-    aicc_diags_print(&diags, stderr);
-  }
-  ck_assert_int_eq(status, AICC_OK);
-}
-
-static kir_kernel *parse(const char *text, const char *const *bindings, int count) {
-  kir_kernel *kernel = kir_parse(&arena, text, strlen(text), "t.kir", bindings, count, &diags);
-  check_ok(kernel != NULL ? kir_verify(kernel, &diags) : AICC_INVALID);
-  return kernel;
-}
+#include "kir_fixture.h"
 
 // --- one kernel on the emulator ------------------------------------------------------------------
 
@@ -155,7 +130,7 @@ static void check_mma(kir_mma_kind kind, const char *const *machines, int count)
   const char *const bindings[] = {
       aicc_arena_printf(&arena, "KIND=\"%s\"", info->mnemonic),
       aicc_arena_printf(&arena, "D=%s", aicc_dtype_name(info->d))};
-  const kir_kernel *kernel = parse(
+  const kir_kernel *kernel = parse_bound(
       "kernel @k(%a: u32* read, %b: u32* read, %d: $D* write) width 32 {\n"
       "  %i = lane * 4\n"
       "  %x = array 4 : u32 varying\n  %y = array 4 : u32 varying\n  %z = array 4 : $D varying\n"
@@ -180,7 +155,7 @@ static void check_vectors(const char *type, int count, aicc_dtype dtype) {
   enum { TASKS = 5, EACH = 1024 };
   const char *const bindings[] = {aicc_arena_printf(&arena, "T=%s", type),
                                   aicc_arena_printf(&arena, "N=%d", count)};
-  const kir_kernel *kernel = parse(
+  const kir_kernel *kernel = parse_bound(
       "kernel @k(%x: $T* read, %y: $T* write) width 32 warps 2 {\n"
       "  %t = local 1024 : $T\n  %u = local 1024 : $T\n  %a = array $N : $T varying\n"
       "  %i = (warp * 32 + lane) * $N\n"
@@ -247,7 +222,7 @@ START_TEST(copies_and_lanes) {
   kir_arg args[] = {{.data = x, .count = 6 * 512},
                     {.data = AICC_NEW_ARRAY(&arena, float, 192), .count = 192},
                     {.data = AICC_NEW_ARRAY(&arena, uint32_t, 192 * 7), .count = 192 * 7}};
-  check(parse(lanes, NULL, 0), all, 3, 6, args);
+  check(parse(lanes), all, 3, 6, args);
 }
 END_TEST
 

@@ -3,36 +3,7 @@
 
 #include "block_gemm.h"
 #include "check_main.h"
-#include "ir/kir.h"
-
-static aicc_arena arena;
-static aicc_diags diags;
-
-static void set_up(void) {
-  aicc_arena_init(&arena);
-  aicc_diags_init(&diags);
-}
-
-static void tear_down(void) {
-  aicc_diags_deinit(&diags);
-  aicc_arena_deinit(&arena);
-}
-
-static kir_kernel *parse(const char *text) {
-  kir_kernel *kernel = kir_parse(&arena, text, strlen(text), "t.kir", NULL, 0, &diags);
-  if (kernel == NULL || kir_verify(kernel, &diags) != AICC_OK) {
-    aicc_diags_print(&diags, stderr);
-    ck_abort_msg("the kernel is not valid");
-  }
-  return kernel;
-}
-
-static void check_ok(aicc_status status) {
-  if (status != AICC_OK) {
-    aicc_diags_print(&diags, stderr);
-  }
-  ck_assert_int_eq(status, AICC_OK);
-}
+#include "kir_fixture.h"
 
 // --- a whole matrix product ----------------------------------------------------------------------
 

@@ -2,29 +2,7 @@
 #include <string.h>
 
 #include "check_main.h"
-#include "ir/kir.h"
-
-static aicc_arena arena;
-static aicc_diags diags;
-
-static void set_up(void) {
-  aicc_arena_init(&arena);
-  aicc_diags_init(&diags);
-}
-
-static void tear_down(void) {
-  aicc_diags_deinit(&diags);
-  aicc_arena_deinit(&arena);
-}
-
-static kir_kernel *parse(const char *text) {
-  kir_kernel *kernel = kir_parse(&arena, text, strlen(text), "t.kir", NULL, 0, &diags);
-  if (kernel == NULL || kir_verify(kernel, &diags) != AICC_OK) {
-    aicc_diags_print(&diags, stderr);
-    ck_abort_msg("the kernel is not valid");
-  }
-  return kernel;
-}
+#include "kir_fixture.h"
 
 // Runs a kernel of buffers x: f32[8] (0, 1, ..), y: f32[8] not written yet, and a size n.
 static aicc_status run(const char *text, int width, int64_t grid, float *y, uint8_t *init) {

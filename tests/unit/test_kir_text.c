@@ -5,20 +5,7 @@
 
 #include "block_gemm.h"
 #include "check_main.h"
-#include "ir/kir.h"
-
-static aicc_arena arena;
-static aicc_diags diags;
-
-static void set_up(void) {
-  aicc_arena_init(&arena);
-  aicc_diags_init(&diags);
-}
-
-static void tear_down(void) {
-  aicc_diags_deinit(&diags);
-  aicc_arena_deinit(&arena);
-}
+#include "kir_fixture.h"
 
 static char *text_of(const kir_kernel *kernel) {
   char *text = NULL;
@@ -29,19 +16,10 @@ static char *text_of(const kir_kernel *kernel) {
   return text;
 }
 
-static kir_kernel *parse(const char *text, const char *const *bindings, int count) {
-  kir_kernel *kernel = kir_parse(&arena, text, strlen(text), "t.kir", bindings, count, &diags);
-  if (kernel == NULL || kir_verify(kernel, &diags) != AICC_OK) {
-    aicc_diags_print(&diags, stderr);
-    ck_abort_msg("the kernel is not valid");
-  }
-  return kernel;
-}
-
 // Printing, parsing and printing again gives the same text and an equal kernel.
 static void check_inverse(const kir_kernel *kernel) {
   char *text = text_of(kernel);
-  kir_kernel *again = parse(text, NULL, 0);
+  kir_kernel *again = parse(text);
   char *text2 = text_of(again);
   if (strcmp(text, text2) != 0) {
     fprintf(stderr, "%s\nthen\n%s", text, text2);
@@ -67,7 +45,7 @@ START_TEST(files_round_trip) {
     ck_assert_ptr_nonnull(file);
     ck_assert_uint_gt(fread(text, 1, sizeof text - 1, file), 0);
     fclose(file);
-    kir_kernel *kernel = parse(text, NULL, 0);
+    kir_kernel *kernel = parse(text);
     char *printed = text_of(kernel);
     ck_assert_msg(strcmp(printed, text) == 0, "%s prints as\n%s", entry->d_name, printed);
     free(printed);
@@ -110,7 +88,7 @@ static const char everything[] =
 
 START_TEST(hand_written_text) {
   const char *const bindings[] = {"T=f16", "K=3"};
-  kir_kernel *kernel = parse(everything, bindings, 2);
+  kir_kernel *kernel = parse_bound(everything, bindings, 2);
   check_inverse(kernel);
   char *text = text_of(kernel);
   ck_assert_ptr_nonnull(strstr(text, "%x: f16* read, "));
@@ -149,7 +127,7 @@ START_TEST(different_blocks_differ) {
   enum { COUNT = sizeof texts / sizeof *texts };
   kir_kernel *kernels[COUNT];
   for (int i = 0; i < COUNT; i++) {
-    kernels[i] = parse(aicc_arena_printf(&arena,
+    kernels[i] = parse_bound(aicc_arena_printf(&arena,
                                          "kernel @k(%%x: f32* read write, %%y: f32* read) width 32 {\n"
                                          "  %%t = local 256 : f32\n  %%x2 = local 256 : f32\n"
                                          "  %%a = array 8 : f32 varying\n"
@@ -167,7 +145,7 @@ END_TEST
 START_TEST(scalar_parameters_become_constants) {
   const char *const bindings[] = {"%n=8"};
   kir_kernel *kernel =
-      parse("kernel @c(%y: i64* write, %n: i64, %m: i64) { %y[%m] = %n * 2 }", bindings, 1);
+      parse_bound("kernel @c(%y: i64* write, %n: i64, %m: i64) { %y[%m] = %n * 2 }", bindings, 1);
   ck_assert_int_eq(kernel->param_count, 2);
   char *text = text_of(kernel);
   ck_assert_ptr_nonnull(strstr(text, "const 16 : i64"));
