@@ -1,10 +1,10 @@
 // Eight threads, each with sessions of its own on one model and one CUDA device: code and weights are
 // shared, and made and released while others run. Exit status 0: all results right. Built with the
 // thread sanitizer, which must find nothing, and run with the driver looking for leaks.
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../runtime/many_threads.h"
 #include "gpu_kernels.h"
 
 enum { THREADS = 8, SESSIONS = 3, RUNS = 6 };
@@ -34,25 +34,4 @@ static void *work(void *argument) {
   return right ? NULL : argument;
 }
 
-int main(void) {
-  aicc_rt_error error;
-  aicc_rt_model *model = aicc_rt_model_open(AICC_GPU_MODEL, NULL, &error);
-  if (model == NULL) {
-    fprintf(stderr, "%s\n", error.text);
-    return 1;
-  }
-  pthread_t threads[THREADS];
-  int wrong = 0;
-  for (int i = 0; i < THREADS; i++) {
-    if (pthread_create(&threads[i], NULL, work, model) != 0) {
-      return 1;
-    }
-  }
-  for (int i = 0; i < THREADS; i++) {
-    void *result = NULL;
-    pthread_join(threads[i], &result);
-    wrong += result != NULL;
-  }
-  aicc_rt_model_close(model);
-  return wrong > 0;
-}
+int main(void) { return many_threads(AICC_GPU_MODEL, THREADS, work); }

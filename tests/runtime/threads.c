@@ -1,9 +1,9 @@
 // Sixteen threads, each with a session of its own on one model. Exit status 0: all results right.
 // Built a second time with the thread sanitizer, which must find nothing.
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "demo.h"
+#include "many_threads.h"
 
 enum { THREADS = 16, RUNS = 12 };
 
@@ -23,28 +23,4 @@ static void *work(void *argument) {
   return wrong ? argument : NULL;
 }
 
-int main(void) {
-  aicc_rt_error error;
-  aicc_rt_model *model = aicc_rt_model_open(DEMO("demo.so"), NULL, &error);
-  if (model == NULL) {
-    fprintf(stderr, "%s\n", error.text);
-    return 1;
-  }
-  pthread_t threads[THREADS];
-  int wrong = 0;
-  for (int i = 0; i < THREADS; i++) {
-    if (pthread_create(&threads[i], NULL, work, model) != 0) {
-      return 1;
-    }
-  }
-  for (int i = 0; i < THREADS; i++) {
-    void *result = NULL;
-    pthread_join(threads[i], &result);
-    wrong += result != NULL;
-  }
-  aicc_rt_model_close(model);
-  if (wrong > 0) {
-    fprintf(stderr, "%d of %d threads had wrong results: %s\n", wrong, THREADS, error.text);
-  }
-  return wrong > 0;
-}
+int main(void) { return many_threads(DEMO("demo.so"), THREADS, work); }
