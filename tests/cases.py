@@ -219,10 +219,11 @@ def run_set(case, tools, library, folder, graph, result):
         args += ["--atol", repr(case.atol)]
     if tools.device:
         args += ["--device", tools.device]
+    if case.most_arena:
+        args += ["--memory"]
     start = time.monotonic()
     code, text = finished(tools.run, args, RUN_SECONDS, (os.path.dirname(library), case.folder))
-    took = time.monotonic() - start
-    result.run_seconds += took
+    result.run_seconds += time.monotonic() - start
     where = "" if result.sets == 0 else f"{os.path.basename(folder)}: "
     if code not in (EQUAL, NOT_EQUAL):
         said = one_line(text, (os.path.dirname(library), case.folder))
@@ -234,23 +235,18 @@ def run_set(case, tools, library, folder, graph, result):
         raise Failure(f"{where}{failure}{verdict}", text) from None
     if code == NOT_EQUAL and not (case.of_max and compared):
         raise Failure(f"{where}aicc-run says not equal: {one_line(text)}", text)
-    if case.most_arena and (not tools.device or took < 2):  # another run: not of slow emulated ones
-        check_arena(case, tools, library, folder)
+    if case.most_arena:
+        check_arena(case, text)
     result.worst = max(result.worst, worst)
     result.sets += 1
 
 
-def check_arena(case, tools, library, folder):
-    """How well the buffers of a run are placed, as aicc-bench reports it."""
-    args = [library, "--test-data", folder, "--json", "-", "--no-profile", "--warmup", "0"]
-    args += ["--duration", "0", "--iterations", "1"]
-    if tools.device:
-        args += ["--device", tools.device]
-    code, text = finished(tools.bench, args, RUN_SECONDS, (os.path.dirname(library), case.folder))
-    if code != 0:
-        raise Failure(f"aicc-bench: exit code {code}", text)
-    memory = json.loads(text[text.index("{"):])["memory"]
-    arena, live = memory["arena_bytes"], memory["live_bytes"]
+def check_arena(case, text):
+    """How well the buffers of a run were placed, as aicc-run --memory says."""
+    found = re.search(r"^memory: arena (\d+) bytes, .* (\d+) bytes$", text, re.M)
+    if not found:
+        raise Failure("aicc-run --memory says nothing of the arena", text)
+    arena, live = int(found[1]), int(found[2])
     if arena > max(case.most_arena * live, live + 256):  # of tiny arenas, four lines of 64 bytes
         raise Failure(f"the arena takes {arena} bytes, the largest sum alive is {live}")
 
@@ -261,7 +257,6 @@ class Tools:
     run: str
     options: list
     device: str = ""
-    bench: str = ""
 
     @staticmethod
     def in_folder(folder, target="", device=""):
@@ -270,7 +265,6 @@ class Tools:
             os.path.join(folder, "aicc-run"),
             ["--target", target] if target else [],
             device,
-            os.path.join(folder, "aicc-bench"),
         )
         for program in (tools.aicc, tools.run):
             if not os.access(program, os.X_OK):

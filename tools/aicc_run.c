@@ -46,6 +46,7 @@ static const args_option option_rows[] = {
      "on a GPU: wait after each kernel, so that a failure names it"},
     {"--threads", "-t", ARGS_VALUE, "N", "CPU threads (default: one per CPU)"},
     {"--profile", NULL, ARGS_FLAG, NULL, "show the time of each kernel and ONNX node"},
+    {"--memory", NULL, ARGS_FLAG, NULL, "show what the buffers of the run took"},
     {"--verify", NULL, ARGS_FLAG, NULL, "compare the weights with their checksum first"},
     {"--quiet", "-q", ARGS_FLAG, NULL, "print no outputs and times"},
     {"--version", NULL, ARGS_FLAG, NULL, "print the version"},
@@ -79,7 +80,7 @@ typedef struct run_options {
   text_list outputs, expects, test_data;
   aicc_tolerance tolerance;
   long threads;
-  bool inspect, json, profile, verify, quiet, no_graphs, check_kernels;
+  bool inspect, json, profile, memory, verify, quiet, no_graphs, check_kernels;
 } run_options;
 
 // A model with a session, and what was found to differ.
@@ -141,6 +142,7 @@ static bool read_options(const args *a, run_options *out) {
   out->json = args_has(a, "--json");
   out->inspect = out->json || args_has(a, "--inspect");
   out->profile = args_has(a, "--profile");
+  out->memory = args_has(a, "--memory");
   out->verify = args_has(a, "--verify");
   out->quiet = args_has(a, "--quiet");
   out->no_graphs = args_has(a, "--no-graphs");
@@ -481,6 +483,14 @@ static aicc_status open_model(run_state *state, aicc_diags *diags) {
   return state->session != NULL ? AICC_OK : aicc_value_fail(&error, diags);
 }
 
+// In bytes: for programs as well as people.
+static void print_memory(const run_state *state) {
+  aicc_rt_memory memory;
+  aicc_rt_session_memory(state->session, &memory);
+  printf("memory: arena %llu bytes, largest sum of live buffers %llu bytes\n",
+         (unsigned long long)memory.arena_bytes, (unsigned long long)memory.live_bytes);
+}
+
 static aicc_status run_model(run_state *state, aicc_diags *diags) {
   AICC_TRY(open_model(state, diags));
   if (state->options->inspect) {
@@ -488,6 +498,9 @@ static aicc_status run_model(run_state *state, aicc_diags *diags) {
   }
   AICC_TRY(state->options->test_data.count > 0 ? run_test_data(state, diags)
                                                : run_once(state, diags));
+  if (state->options->memory) {
+    print_memory(state);
+  }
   if (state->options->profile) {
     aicc_profile profile;
     aicc_profile_read(state->session, &diags->arena, &profile);
