@@ -122,6 +122,24 @@ void *cu_object_get(const void *handle, cu_kind kind) {
   return slot->object.kind == kind ? slot : NULL;
 }
 
+void *cu_object_own(const cu_call *call, const void *handle, cu_kind kind) {
+  static const struct {
+    const char *name, *gone;
+  } words[] = {[CU_KIND_MODULE] = {"module", "an unloaded one"},
+               [CU_KIND_FUNCTION] = {"function", "one whose module is unloaded"},
+               [CU_KIND_STREAM] = {"stream", "a destroyed one"},
+               [CU_KIND_EVENT] = {"event", "a destroyed one"}};
+  cu_object *object = cu_object_get(handle, kind);
+  if (object == NULL) {
+    cu_misuse(call, CUDA_ERROR_INVALID_HANDLE, "this is no %s, or %s", words[kind].name,
+              words[kind].gone);
+  } else if (object->context != call->context) {
+    cu_misuse(call, CUDA_ERROR_INVALID_HANDLE, "the %s is of another context", words[kind].name);
+    object = NULL;
+  }
+  return object;
+}
+
 void cu_object_delete(void *object) { ((cu_object *)object)->kind = CU_KIND_NONE; }
 
 void *cu_object_next(const void *object, cu_kind kind, const cu_context *context) {

@@ -220,6 +220,8 @@ void cu_end(void);
 // Prints "name: text" to stderr and returns |result|.
 __attribute__((format(printf, 3, 4))) CUresult cu_misuse(const cu_call *call, CUresult result,
                                                          const char *format, ...);
+// The module, function, stream or event behind |handle|, of the current context; NULL with a message.
+void *cu_object_own(const cu_call *call, const void *handle, cu_kind kind);
 // Prints to stderr and appends to AICC_EMU_REPORT.
 void cu_report(const char *text);
 const char *cu_result_name(CUresult result);

@@ -237,11 +237,9 @@ static CUresult check_shape(const cu_call *call, const cu_function *function,
 static CUresult launch(const cu_call *call, CUfunction handle, const uint32_t grid[3],
                        const uint32_t block[3], uint32_t shared, CUstream stream_handle,
                        void **parameters, void **extra) {
-  cu_function *function = cu_object_get(handle, CU_KIND_FUNCTION);
-  if (function == NULL || function->object.context != call->context) {
-    return cu_misuse(call, CUDA_ERROR_INVALID_HANDLE,
-                     function == NULL ? "this is no function, or one whose module is unloaded"
-                                      : "the function is of another context");
+  cu_function *function = cu_object_own(call, handle, CU_KIND_FUNCTION);
+  if (function == NULL) {
+    return CUDA_ERROR_INVALID_HANDLE;
   }
   cu_stream *stream = cu_stream_get(call, stream_handle);
   if (stream == NULL) {

@@ -200,20 +200,8 @@ CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode) {
   CU_CALL(CU_NEEDS_INIT, loading_mode(&call, mode));
 }
 
-// A module that is of this context; NULL with a message.
-static cu_module *get_module(const cu_call *call, CUmodule handle) {
-  cu_module *module = cu_object_get(handle, CU_KIND_MODULE);
-  if (module == NULL || module->object.context != call->context) {
-    cu_misuse(call, CUDA_ERROR_INVALID_HANDLE,
-              module == NULL ? "this is no module, or an unloaded one"
-                             : "the module is of another context");
-    return NULL;
-  }
-  return module;
-}
-
 static CUresult module_unload(const cu_call *call, CUmodule handle) {
-  cu_module *module = get_module(call, handle);
+  cu_module *module = cu_object_own(call, handle, CU_KIND_MODULE);
   if (module == NULL) {
     return CUDA_ERROR_INVALID_HANDLE;
   }
@@ -237,7 +225,7 @@ CUresult cuModuleUnload(CUmodule module) {
 
 static CUresult module_function(const cu_call *call, CUfunction *place, CUmodule handle,
                                 const char *name) {
-  cu_module *module = get_module(call, handle);
+  cu_module *module = cu_object_own(call, handle, CU_KIND_MODULE);
   if (module == NULL) {
     return CUDA_ERROR_INVALID_HANDLE;
   }
@@ -277,7 +265,7 @@ CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *
 
 static CUresult module_global(const cu_call *call, CUdeviceptr *address, size_t *bytes,
                               CUmodule handle, const char *name) {
-  cu_module *module = get_module(call, handle);
+  cu_module *module = cu_object_own(call, handle, CU_KIND_MODULE);
   if (module == NULL) {
     return CUDA_ERROR_INVALID_HANDLE;
   }

@@ -27,25 +27,7 @@ cu_stream *cu_stream_get(const cu_call *call, CUstream handle) {
     cu_misuse(call, CUDA_ERROR_INVALID_HANDLE, "streams per thread are not implemented");
     return NULL;
   }
-  cu_stream *stream = cu_object_get(handle, CU_KIND_STREAM);
-  if (stream == NULL || stream->object.context != call->context) {
-    cu_misuse(call, CUDA_ERROR_INVALID_HANDLE,
-              stream == NULL ? "this is no stream, or a destroyed one"
-                             : "the stream is of another context");
-    return NULL;
-  }
-  return stream;
-}
-
-static cu_event *get_event(const cu_call *call, CUevent handle) {
-  cu_event *event = cu_object_get(handle, CU_KIND_EVENT);
-  if (event == NULL || event->object.context != call->context) {
-    cu_misuse(call, CUDA_ERROR_INVALID_HANDLE,
-              event == NULL ? "this is no event, or a destroyed one"
-                            : "the event is of another context");
-    return NULL;
-  }
-  return event;
+  return cu_object_own(call, handle, CU_KIND_STREAM);
 }
 
 // ---- operations --------------------------------------------------------------------------------
@@ -340,7 +322,7 @@ CUresult cuEventCreate(CUevent *event, unsigned int flags) {
 }
 
 static CUresult event_destroy(const cu_call *call, CUevent handle) {
-  cu_event *event = get_event(call, handle);
+  cu_event *event = cu_object_own(call, handle, CU_KIND_EVENT);
   if (event == NULL) {
     return CUDA_ERROR_INVALID_HANDLE;
   }
@@ -351,7 +333,7 @@ static CUresult event_destroy(const cu_call *call, CUevent handle) {
 CUresult cuEventDestroy_v2(CUevent event) { CU_CALL(CU_NEEDS_CONTEXT, event_destroy(&call, event)); }
 
 static CUresult event_record(const cu_call *call, CUevent handle, CUstream stream_handle) {
-  cu_event *event = get_event(call, handle);
+  cu_event *event = cu_object_own(call, handle, CU_KIND_EVENT);
   cu_stream *stream = event == NULL ? NULL : cu_stream_get(call, stream_handle);
   if (stream == NULL) {
     return CUDA_ERROR_INVALID_HANDLE;
@@ -372,7 +354,7 @@ CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned int fla
 }
 
 static CUresult stream_wait_event(const cu_call *call, CUstream stream_handle, CUevent handle) {
-  cu_event *event = get_event(call, handle);
+  cu_event *event = cu_object_own(call, handle, CU_KIND_EVENT);
   cu_stream *stream = event == NULL ? NULL : cu_stream_get(call, stream_handle);
   if (stream == NULL) {
     return CUDA_ERROR_INVALID_HANDLE;
@@ -394,7 +376,7 @@ CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned int flags) {
 }
 
 static CUresult event_wait(const cu_call *call, CUevent handle, bool ask) {
-  cu_event *event = get_event(call, handle);
+  cu_event *event = cu_object_own(call, handle, CU_KIND_EVENT);
   if (event == NULL) {
     return CUDA_ERROR_INVALID_HANDLE;
   }
@@ -418,7 +400,8 @@ CUresult cuEventSynchronize(CUevent event) {
 CUresult cuEventQuery(CUevent event) { CU_CALL(CU_NEEDS_CONTEXT, event_wait(&call, event, true)); }
 
 static CUresult event_elapsed(const cu_call *call, float *milliseconds, CUevent from, CUevent to) {
-  const cu_event *start = get_event(call, from), *end = start == NULL ? NULL : get_event(call, to);
+  const cu_event *start = cu_object_own(call, from, CU_KIND_EVENT);
+  const cu_event *end = start == NULL ? NULL : cu_object_own(call, to, CU_KIND_EVENT);
   if (end == NULL) {
     return CUDA_ERROR_INVALID_HANDLE;
   }
