@@ -160,6 +160,10 @@ static void add_model(state *s, const char *path) {
 static void add_folder(state *s, const char *folder) {
   struct dirent **items;
   const int count = scandir(folder, &items, NULL, alphasort);
+  if (count < 0) {
+    fprintf(stderr, "gpu_kernels: %s: %s\n", folder, strerror(errno));
+    exit(2);
+  }
   for (int i = 0; i < count; i++) {
     char *path = aicc_arena_printf(&s->arena, "%s/%s", folder, items[i]->d_name);
     struct stat info;
@@ -172,9 +176,7 @@ static void add_folder(state *s, const char *folder) {
     }
     free(items[i]);
   }
-  if (count >= 0) {
-    free(items);
-  }
+  free(items);
 }
 
 // --- one unit, in a worker -----------------------------------------------------------------------
