@@ -170,7 +170,7 @@ def measure(name, sizes, args, work):
         path, row["from"] = support.find_model(name)
         model = onnx.load(path, load_external_data=False)
         feeds = inputs_of(model, sizes)
-        fixed = {} if args.dynamic or name in args.symbolic else sizes
+        fixed = {} if args.dynamic else sizes
         peers = {
             p: PEERS[p](path, feeds, fixed, args.threads)
             for p in args.peers.split(",")

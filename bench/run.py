@@ -33,12 +33,8 @@ MODELS = {  # the symbolic dimensions, or for a model without names for them the
     "yolox_nano": {},
     "ppocr_v4_det": {"x": (1, 3, 320, 320)},
     "ultraface_rfb_320": {},
-    # Its branch for the other sampling rate fits no fixed size of this one: measured symbolic.
     "silero_vad": {"input": (1, 576), "state": (2, 1, 128), "sr": ()},
 }
-
-
-SYMBOLIC = {"silero_vad"}
 
 
 def arguments():
@@ -100,7 +96,6 @@ def table(rows, peers, facts, args):
 
 def main():
     args = arguments()
-    args.symbolic = SYMBOLIC
     peers = args.peers.split(",")
     if "ort" not in peers or set(peers) - {"ort", "openvino"}:
         sys.exit("error: --peers is ort or ort,openvino (ort gives the expected outputs)")
