@@ -6,6 +6,9 @@
 //   select(isnan(p), 0, p), or zeros where the maximum is -inf
 //   matmul(p, v)
 //
+// Products of rank 4 are [batch, heads, ..]; of rank 3 the batch and the heads are one axis, which views
+// between the products may take apart (scores for a mask, DeBERTa) or leave alone.
+//
 // Numbers by which q and k are multiplied join the scale; keys and values copied for several query
 // heads are taken before the copy. Not taken: scores or probabilities that are used otherwise too,
 // sizes of heads that are not known, other types than f32, f16 and, on GPUs, bf16. Of 16-bit types the
@@ -15,6 +18,7 @@
 //
 // On GPUs heads also have to fit what a block of the machine has (schedule_attention.h).
 #include <math.h>
+#include <string.h>
 
 #include "passes/attention_causal.h"
 #include "passes/schedule_attention.h"
@@ -29,7 +33,8 @@ typedef struct attention {
   uint32_t *uses;
   // of the one at hand
   aicc_value *q, *k, *v, *bias, *mask, *scores;
-  aicc_dtype bias_type;
+  int bias_over, mask_over;   // the rank of the scores that each meets
+  aicc_dim lead[2];           // batch and heads, where views show them; else AICC_DIM_NONE
   double scale, softcap, fill;
   bool causal;
   aicc_dim past;              // of a causal limit
@@ -68,6 +73,52 @@ static aicc_value *times_number(const aicc_value *value, double *number) {
 }
 
 static bool single(const attention *a, const aicc_value *value) { return a->uses[value->id] == 1; }
+
+// --- batch and heads in one axis -------------------------------------------------------------------
+
+// x of a view of matrices x that joins or parts batch and heads.
+static aicc_value *under_view(const aicc_value *value) {
+  const aicc_node *view = def_of(value, AICC_OP_RESHAPE);
+  const aicc_type *from = view ? &view->in[0]->type : NULL, *to = &value->type;
+  return from && from->rank + to->rank == 7 && (from->rank == 3 || from->rank == 4) &&
+                 from->dims[from->rank - 1] == to->dims[to->rank - 1] &&
+                 from->dims[from->rank - 2] == to->dims[to->rank - 2]
+             ? view->in[0] : NULL;
+}
+
+// The same, and the view says how many of each there are.
+static aicc_value *through_view(attention *a, const aicc_value *value) {
+  aicc_value *x = value ? under_view(value) : NULL;
+  const aicc_dim *lead = x ? (x->type.rank == 4 ? x->type.dims : value->type.dims) : NULL;
+  if (!lead || (a->lead[0] != AICC_DIM_NONE && (a->lead[0] != lead[0] || a->lead[1] != lead[1]))) {
+    return NULL;
+  }
+  a->lead[0] = lead[0];
+  a->lead[1] = lead[1];
+  return x;
+}
+
+// [batch, heads, rows, columns] of matrices of rank 3.
+static aicc_value *part(attention *a, aicc_value *value) {
+  const aicc_type *type = &value->type;
+  if (type->rank != 3) {
+    return value;
+  }
+  const aicc_dim dims[] = {a->lead[0], a->lead[1], type->dims[1], type->dims[2]};
+  const aicc_node *join = def_of(value, AICC_OP_RESHAPE);
+  const bool was_apart = join && join->in[0]->type.rank == 4 &&
+                         memcmp(join->in[0]->type.dims, dims, sizeof dims) == 0;
+  return was_apart ? join->in[0] : aicc_b_reshape(&a->b, value, dims, 4);
+}
+
+// What broadcasts to scores of rank |over|, for those of rank 4.
+static aicc_value *part_bias(attention *a, aicc_value *bias, int over) {
+  if (over != 3 || bias->type.rank != 3) {
+    return bias;
+  }
+  return aicc_dim_is(a->module->dims, bias->type.dims[0], 1) ? aicc_b_unsqueeze(&a->b, bias, 0)
+                                                             : part(a, bias);
+}
 
 // --- softmax --------------------------------------------------------------------------------------
 
@@ -141,6 +192,8 @@ static aicc_value *softmax_of(attention *a, aicc_value *p) {
 
 static bool leads_to_product(const aicc_value *value, int depth) {
   value = without_casts((aicc_value *)value);
+  const aicc_value *whole = under_view(value);
+  value = whole ? without_casts((aicc_value *)whole) : value;
   double number;
   if (def_of(value, AICC_OP_MATMUL) || depth > 4) {
     return depth <= 4;
@@ -170,12 +223,13 @@ static aicc_value *biased(attention *a, aicc_value *value) {
   aicc_node *add = def_of(value, AICC_OP_ADD), *select = def_of(value, AICC_OP_SELECT);
   if (select && !a->mask && aicc_simplify_splat(select->in[2], &a->fill) && a->fill < -1e4) {
     a->mask = select->in[0];
+    a->mask_over = value->type.rank;
     return select->in[1];
   }
   for (int i = 0; add && !a->bias && i < 2; i++) {
     if (leads_to_product(add->in[i], 0)) {
       a->bias = add->in[1 - i];
-      a->bias_type = add->out[0]->type.dtype;
+      a->bias_over = value->type.rank;
       return add->in[i];
     }
   }
@@ -185,7 +239,8 @@ static aicc_value *biased(attention *a, aicc_value *value) {
 // From the softmax's operand down to the product of q and k: biases, then the cap, then scales.
 static aicc_node *product_of(attention *a, aicc_value *value) {
   value = without_casts(value);
-  for (aicc_value *next; (next = biased(a, value)) != NULL; value = next) {
+  for (aicc_value *next; (next = biased(a, value)) || (next = through_view(a, value));
+       value = next) {
     next = without_casts(next);
     if (!single(a, next)) {
       return NULL;
@@ -194,8 +249,8 @@ static aicc_node *product_of(attention *a, aicc_value *value) {
   aicc_value *uncapped = capped(a, value);
   value = uncapped ? uncapped : value;
   double number;
-  for (aicc_value *x; (x = times_number(value, &number)) != NULL; value = x) {
-    a->scale *= number;
+  for (aicc_value *x; (x = times_number(value, &number)) || (x = through_view(a, value)); value = x) {
+    a->scale *= value->def->op == AICC_OP_RESHAPE ? 1 : number;
     if (!single(a, x)) {
       return NULL;
     }
@@ -276,6 +331,9 @@ static bool fits(const attention *a) {
       (type != AICC_F32 && type != AICC_F16 && type != AICC_BF16)) {
     return false;
   }
+  if (a->lead[0] != q->dims[0] || a->lead[1] != q->dims[1]) {
+    return false;
+  }
   return aicc_dim_is_const(dims, q->dims[1], &heads) && heads > 0 &&
          aicc_dim_is_const(dims, k->dims[1], &groups) && groups > 0 && heads % groups == 0 &&
          k->dims[1] == v->dims[1] && q->dims[0] == k->dims[0] && q->dims[0] == v->dims[0] &&
@@ -291,13 +349,14 @@ static aicc_value *make_bias(attention *a) {
   while (def_of(bias, AICC_OP_BROADCAST)) {  // it broadcasts by itself
     bias = bias->def->in[0];
   }
+  bias = bias ? part_bias(a, bias, a->bias_over) : NULL;
   if (a->mask) {
     const aicc_dtype type = bias ? bias->type.dtype : a->q->type.dtype;
     aicc_value *fill = aicc_b_scalar(&a->b, type, a->fill);
-    bias = aicc_b_select(&a->b, a->mask, bias ? bias : aicc_b_scalar(&a->b, type, 0), fill);
+    aicc_value *mask = part_bias(a, a->mask, a->mask_over);
+    bias = aicc_b_select(&a->b, mask, bias ? bias : aicc_b_scalar(&a->b, type, 0), fill);
   }
-  const int64_t most = a->scores->type.rank;
-  return bias && bias->type.rank <= most ? bias : NULL;
+  return bias && bias->type.rank <= 4 ? bias : NULL;
 }
 
 // A bias that is 0 or a low number is a mask.
@@ -307,6 +366,7 @@ static void unfold_bias(attention *a) {
   if (!a->mask && select && is_number(select->in[1], 0) &&
       aicc_simplify_splat(select->in[2], &fill) && fill < -1e4) {
     a->mask = select->in[0];
+    a->mask_over = a->bias_over;
     a->fill = fill;
     a->bias = NULL;
   }
@@ -319,7 +379,7 @@ static void take_limit(attention *a) {
   const aicc_type *scores = &a->scores->type;
   aicc_causal found;
   if (!a->mask || scores->rank < 2 ||
-      !aicc_find_causal(a->module, a->mask, scores->dims[scores->rank - 2],
+      !aicc_find_causal(&a->b, a->mask, scores->dims[scores->rank - 2],
                         scores->dims[scores->rank - 1], &found)) {
     return;
   }
@@ -332,7 +392,7 @@ static void take_limit(attention *a) {
   }
 }
 
-static aicc_value *make_node(attention *a, const aicc_node *outer) {
+static aicc_node *make_node(attention *a) {
   unfold_bias(a);
   take_limit(a);
   aicc_value *bias = make_bias(a);
@@ -347,40 +407,67 @@ static aicc_value *make_node(attention *a, const aicc_node *outer) {
     aicc_set_dims(a->module, node, AICC_ATTR_PAST, &a->past, 1);
   }
   aicc_set_string(a->module, node, AICC_ATTR_MODE, a->mode);
-  node->out[0]->type = outer->out[0]->type;
-  return aicc_b_finish(&a->b, node);
+  const aicc_type *q = &a->q->type;
+  const aicc_dim dims[] = {q->dims[0], q->dims[1], q->dims[2], a->v->type.dims[3]};
+  node->out[0]->type = aicc_type_tensor(a->module, q->dtype, dims, 4);
+  return aicc_b_finish(&a->b, node) ? node : NULL;
 }
 
-static void visit(void *context, aicc_node *node) {
-  attention *a = context;
-  if (node->op != AICC_OP_MATMUL || aicc_get_int(node, AICC_ATTR_TRANS_A, 0) ||
-      aicc_get_int(node, AICC_ATTR_TRANS_B, 0) || node->out[0]->type.rank != 4 ||
-      !single(a, node->in[0])) {
-    return;
-  }
+// The softmax's operand and the product of q and k under the product |node| with v.
+static aicc_node *find_product(attention *a, const aicc_node *node) {
   a->bias = a->mask = NULL;
   a->scale = 1;
   a->softcap = 0;
   a->causal = false;
-  a->scores = softmax_of(a, node->in[0]);
+  a->lead[0] = a->lead[1] = AICC_DIM_NONE;
+  aicc_value *p = through_view(a, node->in[0]);
+  if (!single(a, node->in[0]) || (p && !single(a, p))) {
+    return NULL;
+  }
+  a->scores = softmax_of(a, p ? p : node->in[0]);
   aicc_node *product = a->scores ? product_of(a, a->scores) : NULL;
-  if (!product || product->parent != node->parent) {
+  if (!product || product->parent != node->parent ||
+      product->out[0]->type.rank != node->out[0]->type.rank) {
+    return NULL;
+  }
+  const aicc_type *type = &product->out[0]->type;
+  if (a->lead[0] == AICC_DIM_NONE) {
+    a->lead[0] = type->dims[0];
+    a->lead[1] = type->rank == 4 ? type->dims[1] : aicc_dim_const(a->module->dims, 1);
+  }
+  return product;
+}
+
+static void visit(void *context, aicc_node *node) {
+  attention *a = context;
+  const int rank = node->op == AICC_OP_MATMUL ? node->out[0]->type.rank : 0;
+  if ((rank != 3 && rank != 4) || aicc_get_int(node, AICC_ATTR_TRANS_A, 0) ||
+      aicc_get_int(node, AICC_ATTR_TRANS_B, 0)) {
+    return;
+  }
+  aicc_node *product = find_product(a, node);
+  if (!product) {
     return;
   }
   a->b.region = node->parent;
   a->b.before = node;
   a->b.origins = node->origins;
   a->b.origin_count = node->origin_count;
-  a->q = strip(a, product->in[0], false);
-  a->k = strip(a, product->in[1], true);
-  a->v = before_copies(a, node->in[1]);
+  a->q = part(a, strip(a, product->in[0], false));
+  a->k = part(a, strip(a, product->in[1], true));
+  a->v = part(a, before_copies(a, node->in[1]));
   if (!fits(a) || node->out[0]->type.dtype != a->q->type.dtype) {
     aicc_pass_report(a->pass, "attention", "sizes or types of a softmax between products do not fit");
     return;
   }
-  aicc_value *result = make_node(a, node);
-  if (result) {
-    aicc_node_add_origins(a->module, result->def, product->origins, product->origin_count);
+  aicc_node *made = make_node(a);
+  if (made) {
+    aicc_node_add_origins(a->module, made, product->origins, product->origin_count);
+    aicc_value *result = made->out[0];
+    if (rank == 3) {
+      const aicc_type *type = &node->out[0]->type;
+      result = aicc_b_reshape(&a->b, result, type->dims, type->rank);
+    }
     aicc_value_replace(a->module, node->out[0], result);
     aicc_node_unlink(node);
     a->count++;

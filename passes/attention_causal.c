@@ -93,16 +93,17 @@ static bool is_limit(aicc_module *module, const aicc_value *value, aicc_dim quer
   return true;
 }
 
-bool aicc_find_causal(aicc_module *module, aicc_value *mask, aicc_dim queries, aicc_dim keys,
+bool aicc_find_causal(aicc_builder *b, aicc_value *mask, aicc_dim queries, aicc_dim keys,
                       aicc_causal *out) {
   *out = (aicc_causal){0};
-  if (is_limit(module, mask, queries, keys, &out->past)) {
+  if (is_limit(b->module, mask, queries, keys, &out->past)) {
     return true;
   }
   const aicc_node *both = mask->def && mask->def->op == AICC_OP_AND ? mask->def : NULL;
   for (int i = 0; both && i < 2; i++) {
-    if (is_limit(module, both->in[i], queries, keys, &out->past)) {
-      out->rest = both->in[1 - i];
+    if (aicc_find_causal(b, both->in[i], queries, keys, out)) {
+      aicc_value *other = both->in[1 - i];
+      out->rest = out->rest ? aicc_b_binary(b, AICC_OP_AND, out->rest, other) : other;
       return true;
     }
   }
