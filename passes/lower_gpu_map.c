@@ -117,7 +117,7 @@ void map_gpu_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value,
                        ? 1
                        : lk_vector_choose(&m.lk, to->type->dtype, last,
                                                         map_cost(lw, m.lk.group));
-  if (!given || m.schedule.tile) {
+  if (!given || m.schedule.tile || m.schedule.vector == 0) {
     m.schedule = (aicc_map_schedule){.vector = most};
   }
   // A forced vector that the shape does not allow is the next one that it does.

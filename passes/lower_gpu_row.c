@@ -73,7 +73,7 @@ static aicc_row_schedule find_schedule(const gpu_row *r) {
   const aicc_row_schedule best = choose(r, length);
   const char *forced = aicc_get_string(r->g->node, AICC_ATTR_SCHEDULE, NULL);
   aicc_row_schedule s;
-  if (!forced || !aicc_row_schedule_parse(forced, &s)) {
+  if (!forced || !aicc_row_schedule_parse(forced, &s) || s.task > 0) {
     return best;
   }
   if (s.lanes > 0 && (r->columns || r->kept_count == 0 || length < 0 || s.lanes > width_of(r) ||

@@ -7,8 +7,9 @@
 
 #include "passes/fuse.h"
 #include "passes/lower_map.h"
+#include "passes/schedule_map.h"
 
-enum { TASK_ELEMENTS = 16384, MAX_CHUNK = 32768 };
+enum { TASK_ELEMENTS = 16384 };
 
 // Whether original dimensions i and i + 1 may be one: each operand has both or neither.
 static bool mergeable(const lower_kernel *lk, const aicc_type *root, int i) {
@@ -105,8 +106,15 @@ static void map_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value
     return;
   }
   aicc_dims *dims = lw->module->dims;
+  const char *forced = aicc_get_string(group, AICC_ATTR_SCHEDULE, NULL);
+  aicc_map_schedule schedule;
+  if (!forced || !aicc_map_schedule_parse(forced, &schedule) || schedule.task == 0) {
+    schedule.task = TASK_ELEMENTS;
+  }
+  schedule = (aicc_map_schedule){.task = schedule.task};
   lower_kernel lk;
   lk_begin(&lk, lw, name, "map", group);
+  lk.schedule = aicc_map_schedule_print(&schedule, &lw->plan->arena);
   const map_space s = map_make_space(&lk, &value->type);
   const int lanes = s.rank ? lane_dim(&lk, &s) : 0;
   const aicc_dim one = aicc_dim_const(dims, 1);
@@ -121,10 +129,10 @@ static void map_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value
       outer[outer_rank++] = s.origin[i];
     }
   }
-  const int chunk = aicc_dim_is(dims, rows, 1) ? TASK_ELEMENTS : MAX_CHUNK;
+  const int chunk = aicc_dim_is(dims, rows, 1) ? schedule.task : 2 * schedule.task;
   const aicc_dim chunks = ceil_blocks(dims, inner, aicc_dim_const(dims, chunk));
   const aicc_dim row_block = aicc_dim_max(
-      dims, one, aicc_dim_floordiv(dims, aicc_dim_const(dims, TASK_ELEMENTS),
+      dims, one, aicc_dim_floordiv(dims, aicc_dim_const(dims, schedule.task),
                                    aicc_dim_max(dims, inner, one)));
   const kir_val task = kir_task(&lk.b);
   kir_val extents2[2] = {0, lk_dim(&lk, chunks)}, at[2];

@@ -9,6 +9,7 @@
 
 #include "passes/fuse.h"
 #include "passes/lower_row.h"
+#include "passes/schedule_map.h"
 
 enum { ROW_TASK_ELEMENTS = 8192 };
 
@@ -230,6 +231,11 @@ void row_launch(row_group *g, aicc_dim rows, aicc_dim grid, aicc_dim length) {
 static void cpu_kernel(row_group *g) {
   aicc_lower *lw = g->lw;
   aicc_dims *dims = lw->module->dims;
+  const char *forced = aicc_get_string(g->node, AICC_ATTR_SCHEDULE, NULL);
+  aicc_row_schedule schedule;
+  if (!forced || !aicc_row_schedule_parse(forced, &schedule) || schedule.task == 0) {
+    schedule = (aicc_row_schedule){.task = ROW_TASK_ELEMENTS};
+  }
   lk_begin(&g->lk, lw, aicc_arena_printf(&lw->plan->arena, "row_%u", g->node->id), "row", g->node);
   const aicc_dim one = aicc_dim_const(dims, 1);
   aicc_dim rows = one, length = one;
@@ -245,15 +251,16 @@ static void cpu_kernel(row_group *g) {
       kept[kept_count++] = i;
     }
   }
-  // Lanes over kept elements: a task is one row of them, in pieces.
+  // Lanes over kept elements: a task is one row of them, in pieces, whatever the schedule says.
   const bool pieces = g->lane_dim >= 0 && !g->lanes_reduce;
+  g->lk.schedule = pieces ? NULL : aicc_row_schedule_print(&schedule, &lw->plan->arena);
   const int piece = 4 * lw->machine->width;
   const aicc_dim inner = pieces ? g->full->dims[g->lane_dim] : one;
   const aicc_dim piece_count = aicc_dim_ceildiv(dims, inner, aicc_dim_const(dims, piece));
   const aicc_dim block = pieces ? one
                                 : aicc_dim_max(dims, one,
                                                aicc_dim_floordiv(
-                                                   dims, aicc_dim_const(dims, ROW_TASK_ELEMENTS),
+                                                   dims, aicc_dim_const(dims, schedule.task),
                                                    aicc_dim_max(dims, length, one)));
   kir_val split_extents[2] = {0, lk_dim(&g->lk, piece_count)}, at[2];
   lk_split(&g->lk, kir_task(&g->lk.b), split_extents, 2, at);

@@ -31,6 +31,11 @@ bool aicc_map_schedule_parse(const char *text, aicc_map_schedule *out) {
   if (out->tile) {
     return true;
   }
+  if (read_item(&at, text, "task", TASK_MAX, &out->task)) {
+    return *at == 0;
+  }
+  at = text;
+  out->task = 0;
   return read_item(&at, text, "vector", VECTOR_MAX, &out->vector) && is_power(out->vector) &&
          (*at == 0 || (read_item(&at, text, "task", TASK_MAX, &out->task) && *at == 0 &&
                        out->task % out->vector == 0));
@@ -44,6 +49,11 @@ bool aicc_row_schedule_parse(const char *text, aicc_row_schedule *out) {
   }
   at = text;
   out->lanes = 0;
+  if (read_item(&at, text, "task", TASK_MAX, &out->task)) {
+    return *at == 0;
+  }
+  at = text;
+  out->task = 0;
   return read_item(&at, text, "warps", WARPS_MAX, &out->warps) && is_power(out->warps) &&
          (*at == 0 || (read_item(&at, text, "split", SPLIT_MAX, &out->split) && *at == 0));
 }
@@ -52,12 +62,18 @@ const char *aicc_map_schedule_print(const aicc_map_schedule *schedule, aicc_aren
   if (schedule->tile) {
     return "tile";
   }
+  if (schedule->vector == 0) {
+    return aicc_arena_printf(arena, "task %d", schedule->task);
+  }
   return schedule->task > 0
              ? aicc_arena_printf(arena, "vector %d task %d", schedule->vector, schedule->task)
              : aicc_arena_printf(arena, "vector %d", schedule->vector);
 }
 
 const char *aicc_row_schedule_print(const aicc_row_schedule *schedule, aicc_arena *arena) {
+  if (schedule->task > 0) {
+    return aicc_arena_printf(arena, "task %d", schedule->task);
+  }
   if (schedule->lanes > 0) {
     return aicc_arena_printf(arena, "lanes %d", schedule->lanes);
   }

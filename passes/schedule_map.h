@@ -1,6 +1,10 @@
-// Schedules of maps and rows on GPUs, as data: see schedule.h, which forces them too.
+// Schedules of maps and rows, as data: see schedule.h, which forces them too.
 //
-// Maps (--schedule map=..., or NODE=...):
+// On CPUs, where lanes are the machine's vector, maps and rows alike:
+//
+//   task 16384          a task computes about so many elements, in whole rows where they are shorter
+//
+// On GPUs, maps (--schedule map=..., or NODE=...):
 //
 //   vector 4            a lane computes 4 neighbouring elements at a time (1, 2, 4, 8): wide accesses
 //   vector 4 task 1024  and a task, which one warp runs, computes 1024 (a multiple of 4)
@@ -12,8 +16,8 @@
 //   warps 8             8 warps share a row (or, where lanes run over what is kept, a piece of 32 rows)
 //   warps 8 split 16    and 16 tasks do, whose results a second kernel folds in order
 //
-// A group without the attribute gets what lowering finds best; so does one whose shape does not allow
-// what is asked for. Plain data; thread-safe.
+// A group without the attribute gets what lowering finds best; so does one whose shape or machine does
+// not allow what is asked for. Plain data; thread-safe.
 #ifndef AICC_PASSES_SCHEDULE_MAP_H
 #define AICC_PASSES_SCHEDULE_MAP_H
 
@@ -21,7 +25,7 @@
 
 typedef struct aicc_map_schedule {
   bool tile;   // then the rest is 0
-  int vector;  // 1, 2, 4, 8
+  int vector;  // 1, 2, 4, 8; 0: to be chosen
   int task;    // elements; 0: to be chosen
 } aicc_map_schedule;
 
@@ -29,6 +33,7 @@ typedef struct aicc_row_schedule {
   int lanes;   // of one row: a power of two; 0: all lanes of |warps| warps
   int warps;   // of one row; 1 where lanes > 0
   int split;   // tasks of one row; 1: one
+  int task;    // CPU: elements; then the rest is 0, 1, 1. 0: to be chosen
 } aicc_row_schedule;
 
 // False where |text| is no such schedule.

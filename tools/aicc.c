@@ -26,7 +26,7 @@ static const args_option options[] = {
     {"--jobs", "-j", ARGS_VALUE, "N", "worker processes (default: one per core)"},
     {"--weights", NULL, ARGS_VALUE, "WHERE", "embed (default) or external: a file beside the model"},
     {"--passes", NULL, ARGS_VALUE, "LIST", "run these passes in place of the usual ones"},
-    {"--schedule", NULL, ARGS_LIST, "WHICH=SCHEDULE", "force how contractions are cut: contract=6x4, or NODE=mma 64x64x32 warps 2x2 stages 3"},
+    {"--schedule", NULL, ARGS_LIST, "WHICH=SCHEDULE", "force how kernels are cut: contract=6x4, map=task 4096, or NODE=mma 64x64x32 warps 2x2 stages 3"},
     {"--tf32", NULL, ARGS_FLAG, NULL, "GPUs: contractions of f32 may round their operands to tf32"},
     {"--print-pipeline", NULL, ARGS_FLAG, NULL, "print the passes that would run"},
     {"--list-passes", NULL, ARGS_FLAG, NULL, "print every pass"},

@@ -70,12 +70,14 @@ START_TEST(reads_schedules_of_maps_and_rows) {
   aicc_row_schedule row;
   aicc_arena arena;
   aicc_arena_init(&arena);
-  static const char *const maps[] = {"vector 1", "vector 8", "vector 4 task 512", "tile"};
+  static const char *const maps[] = {"vector 1", "vector 8", "vector 4 task 512", "tile",
+                                      "task 100"};
   for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
     ck_assert(aicc_map_schedule_parse(maps[i], &map));
     ck_assert_str_eq(aicc_map_schedule_print(&map, &arena), maps[i]);
   }
-  static const char *const rows[] = {"lanes 1", "lanes 32", "warps 1", "warps 8 split 7"};
+  static const char *const rows[] = {"lanes 1", "lanes 32", "warps 1", "warps 8 split 7",
+                                      "task 100"};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     ck_assert(aicc_row_schedule_parse(rows[i], &row));
     ck_assert_str_eq(aicc_row_schedule_print(&row, &arena), rows[i]);
@@ -83,7 +85,8 @@ START_TEST(reads_schedules_of_maps_and_rows) {
   static const char *const neither[] = {
       "", "vector", "vector 3", "vector 16", "vector 4 task 6", "vector 4 ", "tiles", "tile 32",
       "lanes 0", "lanes 12", "lanes 8 split 2", "warps 3", "warps 16", "warps 8 split", "split 4",
-      "vector 4task 8", " warps 8", "warps 8  split 2"};
+      "vector 4task 8", " warps 8", "warps 8  split 2", "task 0", "task", "task 8 vector 4",
+      "task 9999999"};
   for (size_t i = 0; i < sizeof neither / sizeof *neither; i++) {
     ck_assert_msg(!aicc_map_schedule_parse(neither[i], &map), "'%s' was read", neither[i]);
     ck_assert_msg(!aicc_row_schedule_parse(neither[i], &row), "'%s' was read", neither[i]);
@@ -104,13 +107,15 @@ typedef struct fixture {
   aicc_diags diags;
 } fixture;
 
-static void fixture_init(fixture *f) {
+static void fixture_init_text(fixture *f, const char *program) {
   const aicc_pass_options options = {.check = true};
   aicc_diags_init(&f->diags);
-  f->module = aicc_module_parse(text, strlen(text), "test", &f->diags);
+  f->module = aicc_module_parse(program, strlen(program), "test", &f->diags);
   ck_assert_ptr_nonnull(f->module);
   ck_assert_int_eq(aicc_run_passes(f->module, "dce,fuse", &options, &f->diags), AICC_OK);
 }
+
+static void fixture_init(fixture *f) { fixture_init_text(f, text); }
 
 static void fixture_deinit(fixture *f) {
   aicc_module_destroy(f->module);
@@ -142,6 +147,36 @@ START_TEST(a_forced_schedule_is_the_one_of_the_plan) {
     char *after = plan_text(&f);
     ck_assert_ptr_nonnull(strstr(before, "schedule \"5x3 rows="));
     ck_assert_ptr_nonnull(strstr(after, "schedule \"3x2 rows=30\""));
+    free(before);
+    free(after);
+    fixture_deinit(&f);
+  }
+}
+END_TEST
+
+START_TEST(tasks_of_maps_and_rows_take_what_is_forced) {
+  static const struct {
+    const char *program, *item, *before, *after;
+  } cases[] = {
+      {"graph @t(%x: f32[100, 640]) -> (%r) {\n"
+       "  %t = transpose %x {perm = [1, 0]} : f32[640, 100]\n"
+       "  %r = exp %t : f32[640, 100] from \"a\" Exp 0\n"
+       "}\n",
+       "a=task 1000", "grid 4 ", "grid 64 "},
+      {"graph @t(%x: f32[100, 640]) -> (%r) {\n"
+       "  %r = reduce_sum %x {axes = [1], keepdims = 1} : f32[100, 1]\n"
+       "}\n",
+       "row=task 1280", "grid 9 ", "grid 50 "},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    fixture f;
+    fixture_init_text(&f, cases[i].program);
+    char *before = plan_text(&f);
+    ck_assert_int_eq(aicc_schedule_force(f.module, cases[i].item), 1);
+    char *after = plan_text(&f);
+    ck_assert_msg(strstr(before, cases[i].before), "%s", before);
+    ck_assert_msg(strstr(after, cases[i].after), "%s", after);
+    ck_assert_msg(strstr(after, strchr(cases[i].item, '=') + 1), "%s", after);
     free(before);
     free(after);
     fixture_deinit(&f);
@@ -211,6 +246,7 @@ static Suite *make_suite(void) {
   tcase_add_test(tests, reads_schedules_of_maps_and_rows);
   tcase_add_test(tests, a_schedule_that_cannot_run_is_refused);
   tcase_add_test(tests, a_forced_schedule_is_the_one_of_the_plan);
+  tcase_add_test(tests, tasks_of_maps_and_rows_take_what_is_forced);
   tcase_add_test(tests, forcing_says_what_it_does_not_find);
   suite_add_tcase(suite, tests);
   return suite;
