@@ -99,19 +99,17 @@ int map_cost(const aicc_lower *lw, const aicc_region *group) {
   return cost;
 }
 
-static void map_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value,
-                       const map_target *to, const char *name) {
-  if (lw->machine->kind == AICC_MACHINE_GPU) {
-    map_gpu_kernel(lw, group, value, to, name);
-    return;
-  }
-  aicc_dims *dims = lw->module->dims;
+// What a task computes on a CPU: what was asked for, or the usual.
+static int task_elements(const aicc_node *group) {
   const char *forced = aicc_get_string(group, AICC_ATTR_SCHEDULE, NULL);
-  aicc_map_schedule schedule;
-  if (!forced || !aicc_map_schedule_parse(forced, &schedule) || schedule.task == 0) {
-    schedule.task = TASK_ELEMENTS;
-  }
-  schedule = (aicc_map_schedule){.task = schedule.task};
+  aicc_map_schedule s;
+  return forced && aicc_map_schedule_parse(forced, &s) && s.task > 0 ? s.task : TASK_ELEMENTS;
+}
+
+static void cpu_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value,
+                       const map_target *to, const char *name) {
+  aicc_dims *dims = lw->module->dims;
+  const aicc_map_schedule schedule = {.task = task_elements(group)};
   lower_kernel lk;
   lk_begin(&lk, lw, name, "map", group);
   lk.schedule = aicc_map_schedule_print(&schedule, &lw->plan->arena);
@@ -165,6 +163,12 @@ static void map_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value
   const aicc_dim work = aicc_dim_mul(dims, aicc_dim_mul(dims, rows, inner),
                                      aicc_dim_const(dims, map_cost(lw, lk.group)));
   lk_launch(&lk, grid, aicc_dim_floordiv(dims, work, aicc_dim_const(dims, 64)));
+}
+
+static void map_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value,
+                       const map_target *to, const char *name) {
+  const bool gpu = lw->machine->kind == AICC_MACHINE_GPU;
+  (gpu ? map_gpu_kernel : cpu_kernel)(lw, group, value, to, name);
 }
 
 static const char *kernel_name(aicc_lower *lw, const aicc_node *group, const aicc_node *root) {

@@ -172,6 +172,36 @@ aicc_rt_status aicc_rt_session_set_input_named(aicc_rt_session *session, const c
                    : aicc_rt_session_set_input(session, (uint32_t)index, tensor, error);
 }
 
+aicc_rt_status aicc_rt_session_keep_input(aicc_rt_session *session, uint32_t index,
+                                          aicc_rt_error *error) {
+  const aicc_abi_model *model = session->model->abi;
+  if (index >= model->input_count) {
+    return no_such(error, "input", index, model->input_count);
+  }
+  aicc_rt_input *input = &session->inputs[index];
+  aicc_rt_binding *tensor = &input->tensor;
+  if (!input->set) {
+    return aicc_rt_fail(error, AICC_RT_INVALID, "input '%s' was not set",
+                        model->inputs[index].name);
+  }
+  if (!session->remote || !tensor->set || tensor->on_device || tensor->data == NULL ||
+      tensor->bytes == 0) {
+    return aicc_rt_ok(error);
+  }
+  session->error = error;
+  aicc_rt_status status = session->ops->begin(session->device, error);
+  if (status == AICC_RT_OK) {
+    status = aicc_rt_upload_host(session, index);
+    session->ops->end(session->device);
+  }
+  if (status != AICC_RT_OK) {
+    return status;
+  }
+  tensor->data = input->home;
+  tensor->on_device = tensor->compact = true;
+  return aicc_rt_ok(error);
+}
+
 static aicc_rt_status bind_items(const aicc_rt_session *session, const aicc_abi_tensor *want,
                                  const DLTensor *items, aicc_rt_binding *fresh, size_t count,
                                  aicc_rt_error *error) {

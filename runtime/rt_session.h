@@ -87,6 +87,8 @@ void aicc_rt_session_reset(aicc_rt_session *session);
 // Calls the model, and judges what it did.
 aicc_rt_status aicc_rt_session_call(aicc_rt_session *session);
 
+// Brings the host's tensor of one input to its |home| on a remote device.
+aicc_rt_status aicc_rt_upload_host(aicc_rt_session *session, uint32_t index);
 // Brings tensors to a remote device and into session->input_data; sequences are for after the reset.
 aicc_rt_status aicc_rt_upload_tensors(aicc_rt_session *session);
 aicc_rt_status aicc_rt_upload_sequences(aicc_rt_session *session);

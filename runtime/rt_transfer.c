@@ -92,7 +92,7 @@ static const void *compact_host(aicc_rt_session *session, const aicc_rt_binding 
   return packed;
 }
 
-static aicc_rt_status upload_host(aicc_rt_session *session, uint32_t index) {
+aicc_rt_status aicc_rt_upload_host(aicc_rt_session *session, uint32_t index) {
   const aicc_abi_tensor *want = &session->model->abi->inputs[index];
   const aicc_rt_binding *tensor = &session->inputs[index].tensor;
   const size_t element = aicc_rt_dtype_of(want->dtype)->bytes;
@@ -155,7 +155,7 @@ static aicc_rt_status upload_tensor(aicc_rt_session *session, uint32_t index) {
   if (tensor->data == NULL) {
     return aicc_rt_fail(session->error, AICC_RT_INVALID, "input '%s' has no data", name);
   }
-  return tensor->on_device ? take_device(session, index) : upload_host(session, index);
+  return tensor->on_device ? take_device(session, index) : aicc_rt_upload_host(session, index);
 }
 
 aicc_rt_status aicc_rt_upload_tensors(aicc_rt_session *session) {

@@ -30,6 +30,8 @@ static const args_option option_rows[] = {
     {"--threads", "-t", ARGS_VALUE, "N", "CPU threads (default: one per CPU)"},
     {"--device", "-d", ARGS_VALUE, "NAME",
      "where to run: cpu, or cuda:N, an NVIDIA GPU (default: cpu)"},
+    {"--on-device", NULL, ARGS_FLAG, NULL,
+     "on a GPU: inputs and outputs stay there, no run copies them"},
     {"--no-graphs", NULL, ARGS_FLAG, NULL, "on a GPU: call the model in every run, repeat none"},
     {"--dim", NULL, ARGS_LIST, "NAME=N", "a symbolic dimension (default: 1)"},
     {"--shapes", NULL, ARGS_LIST, "NAME:SHAPE[,..]", "input shapes: x:1x3x224x224,y:scalar"},
@@ -50,7 +52,7 @@ static const args_program program = {
     .usage = "aicc-bench MODEL.so [options]",
     .about =
         "Measures a model that aicc compiled: load, latency, throughput, memory, profile. Runs\n"
-        "follow one another; inputs and outputs are in memory. The time of a kernel that computes\n"
+        "follow one another; inputs and outputs are in memory of the host, or see --on-device. The time of a kernel that computes\n"
         "several ONNX nodes is shared equally among them. Exit codes: 0 done, 1 the model or an\n"
         "input is wrong, 2 not possible on this machine, 4 a file could not be read or written,\n"
         "5 no memory.",
@@ -66,7 +68,7 @@ typedef struct bench_options {
   aicc_input_specs specs;
   double warmup_ms, duration_s;
   long iterations, threads, max_rows;
-  bool no_profile, no_graphs;
+  bool no_profile, no_graphs, on_device;
 } bench_options;
 
 typedef struct bench_result {
@@ -122,6 +124,7 @@ static bool read_options(const args *a, bench_options *out) {
   out->json = args_get(a, "--json", NULL);
   out->no_profile = args_has(a, "--no-profile");
   out->no_graphs = args_has(a, "--no-graphs");
+  out->on_device = args_has(a, "--on-device");
   out->specs.input_count = read_list(a, "--input", out->specs.inputs);
   out->specs.dim_count = read_list(a, "--dim", out->specs.dims);
   out->specs.shape_count = read_list(a, "--shapes", out->specs.shapes);
@@ -182,7 +185,18 @@ static uint64_t peak_rss(void) {
   return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }
 
+static aicc_status keep_inputs(bench_state *state, aicc_diags *diags) {
+  aicc_rt_error error;
+  for (uint32_t i = 0; state->options->on_device && i < state->info->input_count; i++) {
+    if (aicc_rt_session_keep_input(state->session, i, &error) != AICC_RT_OK) {
+      return aicc_value_fail(&error, diags);
+    }
+  }
+  return AICC_OK;
+}
+
 static aicc_status measure_all(bench_state *state, aicc_diags *diags) {
+  AICC_TRY(keep_inputs(state, diags));
   double *samples = malloc(SAMPLES_MAX * sizeof *samples);
   if (samples == NULL) {
     return AICC_RESOURCE;
@@ -325,7 +339,8 @@ static aicc_status report(const bench_state *state, aicc_diags *diags) {
 static aicc_status open_model(bench_state *state, aicc_diags *diags) {
   aicc_rt_error error;
   const aicc_rt_session_options options = {.threads = (uint32_t)state->options->threads,
-                                           .no_graphs = state->options->no_graphs};
+                                           .no_graphs = state->options->no_graphs,
+                                           .outputs_on_device = state->options->on_device};
   const double start = now_ms();
   state->model = aicc_rt_model_open(state->options->model, NULL, &error);
   if (state->model != NULL) {

@@ -270,6 +270,28 @@ START_TEST(device_tensors_are_used_in_place) {
 }
 END_TEST
 
+START_TEST(kept_inputs_are_read_where_they_were_uploaded) {
+  make_session(NULL);
+  assert_refused(aicc_rt_session_keep_input(session, 0, &error), AICC_RT_INVALID, "was not set");
+  assert_refused(aicc_rt_session_keep_input(session, 99, &error), AICC_RT_INVALID,
+                 "there is no input 99");
+  ck_assert_int_eq(gpu_set(session, &in, 8, 3, &error), AICC_RT_OK);
+  const gpu_inputs first = in;
+  for (int kept = 0; kept < 2; kept++) {
+    ck_assert_int_eq(aicc_rt_session_keep_input(session, 0, &error), AICC_RT_OK);
+    in.a[0] += 10;  // too late
+    for (int i = 0; i < 4; i++) {
+      run_ok();
+      ck_assert(gpu_y_is_right(session, &first));
+    }
+  }
+  const DLTensor a = gpu_tensor(in.a, kDLFloat, 32, 2, in.dims);
+  ck_assert_int_eq(aicc_rt_session_set_input(session, 0, &a, &error), AICC_RT_OK);
+  run_ok();
+  ck_assert(gpu_y_is_right(session, &in));
+}
+END_TEST
+
 START_TEST(outputs_may_be_the_callers) {
   make_session(NULL);
   float host[6 * 4], zeros[6 * 4 + 4] = {0};
@@ -410,6 +432,7 @@ static Suite *suite(void) {
   tcase_add_test(t, equal_runs_are_repeated_from_a_recording);
   tcase_add_test(t, a_changed_address_is_another_run);
   tcase_add_test(t, device_tensors_are_used_in_place);
+  tcase_add_test(t, kept_inputs_are_read_where_they_were_uploaded);
   tcase_add_test(t, outputs_may_be_the_callers);
   tcase_add_test(t, runs_may_be_asynchronous_on_the_callers_stream);
   tcase_add_test(t, the_caller_may_supply_the_arena);

@@ -352,7 +352,7 @@ def networks(args, tools):
         options = [x for symbol, size in sizes.items() for x in ("--dim", f"{symbol}={size}")]
         try:
             model = filled(tools, name)
-            report, seconds = bench(tools, args, model, options, seconds=1.0)
+            report, seconds = bench(tools, args, model, options, ["--on-device"], seconds=1.0)
             peer = compiled_peer(spec) if torch and spec else None
             row = row_of(name, report["latency_ms"]["median"], "compile", peer, 0, "")
             row["compile_s"], row["device_ms"] = seconds, device_ms(report)

@@ -227,6 +227,13 @@ AICC_RT_API aicc_rt_status aicc_rt_session_set_input_named(aicc_rt_session *sess
                                                            const char *name, const DLTensor *tensor,
                                                            aicc_rt_error *error);
 
+// Uploads what is set as input |index| now, to memory of the session on its device: runs read it there,
+// whatever becomes of the caller's, until another tensor is set. For inputs that stay as they are from
+// run to run. Where the device reads the caller's tensor in place ("cpu", tensors on the device), and for
+// sequences, nothing changes.
+AICC_RT_API aicc_rt_status aicc_rt_session_keep_input(aicc_rt_session *session, uint32_t index,
+                                                      aicc_rt_error *error);
+
 // A sequence: |count| compact tensors, data borrowed as above.
 AICC_RT_API aicc_rt_status aicc_rt_session_set_input_sequence(aicc_rt_session *session,
                                                               uint32_t index, const DLTensor *items,
