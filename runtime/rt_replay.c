@@ -103,6 +103,8 @@ static void save_outputs(const aicc_rt_session *session, aicc_rt_replay_entry *e
                           .absent = from->absent};
     memcpy(to->dims, from->dims, sizeof to->dims);
   }
+  entry->memory = (aicc_rt_memory){0};
+  aicc_rt_arena_memory(&session->arena, &entry->memory);
 }
 
 static void restore_outputs(aicc_rt_session *session, const aicc_rt_replay_entry *entry) {
@@ -164,6 +166,7 @@ aicc_rt_status aicc_rt_replay_run(aicc_rt_session *session) {
   }
   if (entry != NULL && entry->replay != NULL) {
     restore_outputs(session, entry);
+    replays->last = entry;
     return session->ops->replay(session->device, entry->replay, session->error);
   }
   const aicc_rt_status status = call(session);

@@ -17,6 +17,7 @@ typedef struct aicc_rt_replay_entry {
   aicc_rt_replay *replay;  // NULL: noted
   bool refused;            // cannot be recorded
   struct aicc_rt_replay_output *outputs;
+  aicc_rt_memory memory;   // planned for it: arena_bytes and live_bytes
 } aicc_rt_replay_entry;
 
 typedef struct aicc_rt_replays {
@@ -24,6 +25,7 @@ typedef struct aicc_rt_replays {
   size_t words;
   uint64_t clock;
   aicc_rt_replay_entry entries[AICC_RT_REPLAYS];
+  const aicc_rt_replay_entry *last;  // what the last run repeated; NULL: it called the model
 } aicc_rt_replays;
 
 struct aicc_rt_session;

@@ -71,6 +71,7 @@ static aicc_rt_status prepare_input(aicc_rt_session *session, uint32_t index) {
 void aicc_rt_session_reset(aicc_rt_session *session) {
   session->status = AICC_RT_OK;
   session->depends = false;
+  session->replays.last = NULL;
   aicc_rt_arena_begin(&session->arena);
   aicc_rt_blocks_reset(&session->blocks);
   if (session->remote) {

@@ -193,6 +193,11 @@ uint32_t aicc_rt_session_threads(const aicc_rt_session *session) {
 void aicc_rt_session_memory(const aicc_rt_session *session, aicc_rt_memory *out) {
   *out = (aicc_rt_memory){0};
   aicc_rt_arena_memory(&session->arena, out);
+  const aicc_rt_replay_entry *repeated = session->replays.last;
+  if (repeated != NULL) {
+    out->arena_bytes = repeated->memory.arena_bytes;
+    out->live_bytes = repeated->memory.live_bytes;
+  }
   out->dynamic_bytes = session->home.data->total;
   for (uint32_t i = 0; i < session->model->info.input_count; i++) {
     out->dynamic_bytes += (uint64_t)session->inputs[i].room;

@@ -219,6 +219,20 @@ START_TEST(equal_runs_are_repeated_from_a_recording) {
 }
 END_TEST
 
+START_TEST(memory_is_that_of_the_last_run) {
+  make_session(NULL);
+  uint64_t live[2] = {0, 0};
+  for (int i = 0; i < 8; i++) {
+    run_rows(i % 2 ? 3 : 60, (float)i);  // in turn: noted, recorded, repeated
+    aicc_rt_memory memory;
+    aicc_rt_session_memory(session, &memory);
+    live[i % 2] = i < 2 ? memory.live_bytes : live[i % 2];
+    ck_assert_uint_eq(memory.live_bytes, live[i % 2]);
+  }
+  ck_assert_uint_lt(live[1], live[0]);
+}
+END_TEST
+
 START_TEST(a_changed_address_is_another_run) {
   make_session(NULL);
   const int before = model_runs();
@@ -430,6 +444,7 @@ static Suite *suite(void) {
   tcase_add_test(t, sequences_hold_device_tensors);
   tcase_add_test(t, strings_take_their_bytes_along);
   tcase_add_test(t, equal_runs_are_repeated_from_a_recording);
+  tcase_add_test(t, memory_is_that_of_the_last_run);
   tcase_add_test(t, a_changed_address_is_another_run);
   tcase_add_test(t, device_tensors_are_used_in_place);
   tcase_add_test(t, kept_inputs_are_read_where_they_were_uploaded);
