@@ -18,6 +18,7 @@
 #include "eval/case_data.h"
 #include "frontend/onnx_import.h"
 #include "passes/pass.h"
+#include "time_limit.h"
 
 enum { MAX_VALUES = 128, REASON_SIZE = 240, CASE_SECONDS = 120 };
 enum { CASE_PASSES, CASE_FAILS, CASE_UNSUPPORTED };  // exit codes of a case's process
@@ -159,7 +160,7 @@ static bool run_case(run *r) {
 static void child(const options *o, const char *folder, int out) {
   char reason[REASON_SIZE] = "";
   run r = {.options = o, .folder = folder, .reason = reason};
-  alarm(CASE_SECONDS);
+  limit_time(CASE_SECONDS);
   aicc_diags_init(&r.diags);
   read_facts(&r);
   const bool good = run_case(&r);

@@ -14,6 +14,7 @@
 #include "passes/lower.h"
 #include "passes/pass.h"
 #include "random/program.h"
+#include "time_limit.h"
 
 enum { JUDGE_SECONDS = 60 };
 
@@ -409,7 +410,7 @@ void rp_judge(const char *text, rp_stage last, rp_verdict *verdict) {
   const pid_t child = fork();
   AICC_ASSERT(child >= 0);
   if (child == 0) {
-    alarm(JUDGE_SECONDS);
+    limit_time(JUDGE_SECONDS);
     judge_here(text, last, shared);
     _exit(0);
   }
@@ -417,7 +418,7 @@ void rp_judge(const char *text, rp_stage last, rp_verdict *verdict) {
   waitpid(child, &status, 0);
   if (status != 0) {
     shared->outcome = RP_CRASHED;
-  shared->target = verdict->target;
+    shared->target = verdict->target;
     snprintf(shared->text, RP_TEXT, WIFSIGNALED(status) ? "killed by signal %d" : "exit code %d",
              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     char path[64];
