@@ -3,27 +3,6 @@
 // reference). Floats out of an integer's range give what aicc_scalar_to_int states.
 #include "codegen/cg.h"
 
-typedef struct small_float {
-  int exponent_bits, mantissa_bits, bias;
-  bool has_inf, has_nan, fnuz;
-} small_float;
-
-static const small_float *small_float_of(aicc_dtype t) {
-  static const small_float e4m3fn = {4, 3, 7, false, true, false};
-  static const small_float e4m3fnuz = {4, 3, 8, false, true, true};
-  static const small_float e5m2 = {5, 2, 15, true, true, false};
-  static const small_float e5m2fnuz = {5, 2, 16, false, true, true};
-  static const small_float e2m1 = {2, 1, 1, false, false, false};
-  switch (t) {
-    case AICC_F8E4M3FN: return &e4m3fn;
-    case AICC_F8E4M3FNUZ: return &e4m3fnuz;
-    case AICC_F8E5M2: return &e5m2;
-    case AICC_F8E5M2FNUZ: return &e5m2fnuz;
-    case AICC_F4E2M1: return &e2m1;
-    default: return NULL;
-  }
-}
-
 // --- shorthand ------------------------------------------------------------------------------------
 
 typedef struct caster {
@@ -77,7 +56,7 @@ static LLVMValueRef decode_e8m0(const caster *s, LLVMValueRef bits) {
 
 // The exponent and mantissa, moved to those of f32, are the value up to a power of two: subnormals
 // included.
-static LLVMValueRef decode_small(const caster *s, const small_float *f, LLVMValueRef bits) {
+static LLVMValueRef decode_small(const caster *s, const aicc_small_float *f, LLVMValueRef bits) {
   const int width = f->exponent_bits + f->mantissa_bits;
   const uint32_t sign_bit = 1u << width, all = sign_bit - 1;
   const uint32_t infinity = ((1u << f->exponent_bits) - 1) << f->mantissa_bits;
@@ -109,7 +88,7 @@ static LLVMValueRef to_f32(const caster *s, LLVMValueRef x, aicc_dtype from) {
     return bits_float(s, shl32(s, bits, 16));
   }
   return from == AICC_F8E8M0 ? decode_e8m0(s, bits)
-                             : decode_small(s, small_float_of(from), bits);
+                             : decode_small(s, aicc_small_float_of(from), bits);
 }
 
 // --- f32 to small floats --------------------------------------------------------------------------
@@ -136,7 +115,7 @@ static LLVMValueRef encode_e8m0(const caster *s, LLVMValueRef x, bool saturate) 
   return LLVMBuildTrunc(s->b, pick(s, bad, k32(s, 0xFF), biased), s->i8, "");
 }
 
-static LLVMValueRef encode_small(const caster *s, const small_float *f, LLVMValueRef x,
+static LLVMValueRef encode_small(const caster *s, const aicc_small_float *f, LLVMValueRef x,
                                  bool saturate) {
   const int m = f->mantissa_bits, cut = 23 - m, width = f->exponent_bits + m;
   const uint32_t sign_bit = 1u << width, all = sign_bit - 1;
@@ -180,7 +159,7 @@ static LLVMValueRef from_f32(const caster *s, LLVMValueRef x, aicc_dtype to, boo
     return encode_bf16(s, x);
   }
   return to == AICC_F8E8M0 ? encode_e8m0(s, x, saturate)
-                           : encode_small(s, small_float_of(to), x, saturate);
+                           : encode_small(s, aicc_small_float_of(to), x, saturate);
 }
 
 // f64 -> f32 rounded to odd: a second rounding, to f16, is then right.

@@ -31,21 +31,13 @@ bool aicc_dtype_from_onnx(int data_type, aicc_dtype *out) {
   return false;
 }
 
-// A small binary float: sign, exponent and mantissa widths, and how it spells its specials.
-typedef struct small_float {
-  int exponent_bits, mantissa_bits, bias;
-  bool has_inf;      // all-ones exponent means infinity or NaN (IEEE)
-  bool has_nan;
-  bool fnuz;         // no infinities, no negative zero, NaN is 0x80
-} small_float;
-
-static const small_float *small_float_of(aicc_dtype t) {
-  static const small_float f16 = {5, 10, 15, true, true, false};
-  static const small_float e4m3fn = {4, 3, 7, false, true, false};
-  static const small_float e4m3fnuz = {4, 3, 8, false, true, true};
-  static const small_float e5m2 = {5, 2, 15, true, true, false};
-  static const small_float e5m2fnuz = {5, 2, 16, false, true, true};
-  static const small_float e2m1 = {2, 1, 1, false, false, false};
+const aicc_small_float *aicc_small_float_of(aicc_dtype t) {
+  static const aicc_small_float f16 = {5, 10, 15, true, true, false};
+  static const aicc_small_float e4m3fn = {4, 3, 7, false, true, false};
+  static const aicc_small_float e4m3fnuz = {4, 3, 8, false, true, true};
+  static const aicc_small_float e5m2 = {5, 2, 15, true, true, false};
+  static const aicc_small_float e5m2fnuz = {5, 2, 16, false, true, true};
+  static const aicc_small_float e2m1 = {2, 1, 1, false, false, false};
   switch (t) {
     case AICC_F16: return &f16;
     case AICC_F8E4M3FN: return &e4m3fn;
@@ -57,7 +49,7 @@ static const small_float *small_float_of(aicc_dtype t) {
   }
 }
 
-static double small_decode(const small_float *f, unsigned bits) {
+static double small_decode(const aicc_small_float *f, unsigned bits) {
   const int width = 1 + f->exponent_bits + f->mantissa_bits;
   const unsigned sign = bits >> (width - 1) & 1;
   const unsigned exponent = bits >> f->mantissa_bits & ((1u << f->exponent_bits) - 1);
@@ -79,7 +71,7 @@ static double small_decode(const small_float *f, unsigned bits) {
   return sign ? -value : value;
 }
 
-static unsigned small_nan(const small_float *f) {
+static unsigned small_nan(const aicc_small_float *f) {
   const unsigned magnitude = (1u << (f->exponent_bits + f->mantissa_bits)) - 1;
   if (f->fnuz) {
     return magnitude + 1;
@@ -91,7 +83,7 @@ static unsigned small_nan(const small_float *f) {
 }
 
 // The largest finite magnitude's bits.
-static unsigned small_max(const small_float *f) {
+static unsigned small_max(const aicc_small_float *f) {
   const unsigned magnitude = (1u << (f->exponent_bits + f->mantissa_bits)) - 1;
   if (f->has_inf) {
     return ((((1u << f->exponent_bits) - 1) << f->mantissa_bits)) - 1;
@@ -99,7 +91,7 @@ static unsigned small_max(const small_float *f) {
   return f->has_nan && !f->fnuz ? magnitude - 1 : magnitude;
 }
 
-static unsigned small_encode(const small_float *f, double value, bool saturate) {
+static unsigned small_encode(const aicc_small_float *f, double value, bool saturate) {
   const unsigned sign_bit = 1u << (f->exponent_bits + f->mantissa_bits);
   const unsigned sign = signbit(value) ? sign_bit : 0;
   if (isnan(value)) {
@@ -151,10 +143,10 @@ float aicc_f16_to_f32(uint16_t bits) {
   if ((bits & 0x7C00) == 0x7C00 && (bits & 0x3FF)) {
     return float_of((uint32_t)(bits & 0x8000) << 16 | 0x7FC00000u | (uint32_t)(bits & 0x3FF) << 13);
   }
-  return (float)small_decode(small_float_of(AICC_F16), bits);
+  return (float)small_decode(aicc_small_float_of(AICC_F16), bits);
 }
 uint16_t aicc_f64_to_f16(double value) {
-  return (uint16_t)small_encode(small_float_of(AICC_F16), value, false);
+  return (uint16_t)small_encode(aicc_small_float_of(AICC_F16), value, false);
 }
 uint16_t aicc_f32_to_f16(float value) { return aicc_f64_to_f16((double)value); }
 
@@ -171,7 +163,7 @@ float aicc_f8_to_f32(aicc_dtype t, uint8_t bits) {
   if (t == AICC_F8E8M0) {
     return bits == 0xFF ? NAN : (float)ldexp(1.0, (int)bits - 127);
   }
-  return (float)small_decode(small_float_of(t), bits);
+  return (float)small_decode(aicc_small_float_of(t), bits);
 }
 
 // E8M0 holds powers of two alone: the next one that is not smaller (ONNX Cast's round_mode "up").
@@ -192,7 +184,7 @@ uint8_t aicc_f32_to_f8(aicc_dtype t, float value, bool saturate) {
   if (t == AICC_F8E8M0) {
     return f8e8m0_encode(value, saturate);
   }
-  return (uint8_t)small_encode(small_float_of(t), (double)value, saturate);
+  return (uint8_t)small_encode(aicc_small_float_of(t), (double)value, saturate);
 }
 
 // Rows for reading and writing each plain C type.

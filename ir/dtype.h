@@ -58,6 +58,17 @@ int64_t aicc_get_i64(aicc_dtype t, const void *data, size_t index);
 void aicc_set_f64(aicc_dtype t, void *data, size_t index, double value);
 void aicc_set_i64(aicc_dtype t, void *data, size_t index, int64_t value);
 
+// A small binary float: sign, exponent and mantissa widths, and how it spells its specials.
+typedef struct aicc_small_float {
+  int exponent_bits, mantissa_bits, bias;
+  bool has_inf;  // all-ones exponent means infinity or NaN (IEEE)
+  bool has_nan;
+  bool fnuz;     // no infinities, no negative zero, NaN is 0x80
+} aicc_small_float;
+
+// f16, the 8-bit floats but E8M0, and E2M1; NULL for others.
+const aicc_small_float *aicc_small_float_of(aicc_dtype t);
+
 // Single conversions. f32 -> f8 follow the ONNX Cast operator with |saturate|.
 float aicc_f16_to_f32(uint16_t bits);
 uint16_t aicc_f32_to_f16(float value);   // nearest even

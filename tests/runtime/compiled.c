@@ -15,33 +15,10 @@
 
 enum { THREADS = 16, RUNS = 3 };
 
+#ifdef RT_COMPILED_TSAN
 static _Atomic uint64_t allocations;
-
-#ifndef RT_COMPILED_TSAN
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *pointer, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
-
-void *malloc(size_t size) {
-  atomic_fetch_add(&allocations, 1);
-  return __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size) {
-  atomic_fetch_add(&allocations, 1);
-  return __libc_calloc(count, size);
-}
-
-void *realloc(void *pointer, size_t size) {
-  atomic_fetch_add(&allocations, 1);
-  return __libc_realloc(pointer, size);
-}
-
-void *aligned_alloc(size_t alignment, size_t size) {
-  atomic_fetch_add(&allocations, 1);
-  return __libc_memalign(alignment, size);
-}
+#else
+#include "count_allocations.h"
 #endif
 
 typedef struct job {

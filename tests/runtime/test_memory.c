@@ -1,42 +1,7 @@
 // Memory: no allocation after the first run of a shape; every allocation that fails is survived.
-// malloc and its kin are replaced in this program, to count what anyone allocates.
-#include <errno.h>
-#include <stdatomic.h>
-#include <stdlib.h>
-
 #include "check_main.h"
+#include "count_allocations.h"
 #include "demo.h"
-
-// ---- counting libc's allocations
-// -----------------------------------------------------------------
-
-static _Atomic uint64_t allocations;
-
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *pointer, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
-
-void *malloc(size_t size) {
-  atomic_fetch_add(&allocations, 1);
-  return __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size) {
-  atomic_fetch_add(&allocations, 1);
-  return __libc_calloc(count, size);
-}
-
-void *realloc(void *pointer, size_t size) {
-  atomic_fetch_add(&allocations, 1);
-  return __libc_realloc(pointer, size);
-}
-
-int posix_memalign(void **out, size_t alignment, size_t size) {
-  atomic_fetch_add(&allocations, 1);
-  *out = __libc_memalign(alignment, size);
-  return *out != NULL ? 0 : ENOMEM;
-}
 
 static demo_inputs in;
 
