@@ -48,12 +48,17 @@ static double reflect(double x, double low, double high) {
   return from_low ? low + rest : high - rest;
 }
 
-// Where a grid value in [-1, 1] lies on axis |d|, brought inside where the padding says so.
+// Where a grid value in [-1, 1] lies on axis |d|, brought inside where the padding says so. Cubic
+// taps keep the weights of the place outside and are brought to the border one by one, as PyTorch
+// and ONNX Runtime have it.
 static double position_of(const sampler *s, int d, double grid) {
   const double size = (double)s->sizes[d];
   double x = s->align_corners ? (grid + 1) / 2 * (size - 1) : ((grid + 1) * size - 1) / 2;
   x = s->mode == MODE_NEAREST ? rint(x) : x;
   if (x >= low_border(s) && x <= high_border(s, d)) {
+    return x;
+  }
+  if (s->padding == PADDING_BORDER && s->mode == MODE_CUBIC) {
     return x;
   }
   return s->padding == PADDING_BORDER       ? fmin(fmax(x, 0), size - 1)

@@ -62,7 +62,7 @@ static kir_val reflected(sampler *s, int d, kir_val x) {
   return kir_select(b, single, low, kir_select(b, out, folded, x));
 }
 
-// Where grid value |g| in [-1, 1] lies on axis |d|.
+// Where grid value |g| in [-1, 1] lies on axis |d|. Cubic taps go to the border one by one.
 static kir_val position_of(sampler *s, int d, kir_val g) {
   kir_builder *b = &s->lk.b;
   lower_kernel *lk = &s->lk;
@@ -71,7 +71,7 @@ static kir_val position_of(sampler *s, int d, kir_val g) {
                   ? kir_mul(b, kir_mul(b, shifted, half), kir_sub(b, s->fsize[d], one))
                   : kir_mul(b, kir_sub(b, kir_mul(b, shifted, s->fsize[d]), one), half);
   x = s->mode == MODE_NEAREST ? scalar1(lk, AICC_OP_ROUND, x) : x;
-  if (s->padding == PADDING_ZEROS) {
+  if (s->padding == PADDING_ZEROS || (s->padding == PADDING_BORDER && s->mode == MODE_CUBIC)) {
     return x;
   }
   const kir_val inside =
