@@ -63,16 +63,23 @@ static aicc_value *row_softmax(aicc_builder *b, aicc_value *scores, const aicc_a
   }
   const int64_t axes[] = {scores->type.rank - 1};
   aicc_value *x = aicc_b_cast(b, scores, a->precision);
-  if (!a->may_hide_row) {
+  if (!a->may_hide_row && !a->sink) {
     return aicc_softmax(b, x, (int)axes[0]);
   }
   aicc_value *zero = aicc_b_scalar_like(b, x, 0);
+  aicc_value *sink = a->sink ? aicc_b_cast(b, a->sink, a->precision) : NULL;
   aicc_value *most = aicc_b_reduce(b, AICC_OP_REDUCE_MAX, x, axes, 1, true);
-  aicc_value *hidden =
-      aicc_b_binary(b, AICC_OP_EQ, most, aicc_b_scalar_like(b, x, -(double)INFINITY));
-  aicc_value *shift = aicc_b_select(b, hidden, zero, most);
+  most = sink ? aicc_max(b, most, sink) : most;
+  aicc_value *hidden = sink ? NULL
+                            : aicc_b_binary(b, AICC_OP_EQ, most,
+                                            aicc_b_scalar_like(b, x, -(double)INFINITY));
+  aicc_value *shift = hidden ? aicc_b_select(b, hidden, zero, most) : most;
   aicc_value *e = aicc_b_unary(b, AICC_OP_EXP, aicc_sub(b, x, shift));
   aicc_value *sum = aicc_b_reduce(b, AICC_OP_REDUCE_SUM, e, axes, 1, true);
+  if (sink) {
+    aicc_value *share = aicc_b_unary(b, AICC_OP_EXP, aicc_sub(b, sink, shift));
+    return aicc_div(b, e, aicc_add(b, sum, share));
+  }
   return aicc_b_select(b, hidden, zero, aicc_div(b, e, sum));
 }
 

@@ -66,6 +66,16 @@ static aicc_value *rotate_part(aicc_builder *b, aicc_value *x, int64_t size, aic
                        x->type.rank - 1);
 }
 
+aicc_value *aicc_rotate_heads(aicc_builder *b, aicc_value *x, aicc_value *cosine, aicc_value *sine,
+                              aicc_value *ids, bool interleaved) {
+  int64_t half;
+  if (!x || !aicc_dim_is_const(b->module->dims, cosine->type.dims[1], &half)) {
+    return NULL;
+  }
+  return rotate_part(b, x, 2 * half, angles(b, cosine, ids, true), angles(b, sine, ids, true),
+                     interleaved);
+}
+
 // Payload: 1 for Microsoft's, whose second operand are the position ids.
 aicc_status import_rotary_embedding(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   aicc_builder *b = &im->b;
@@ -107,8 +117,37 @@ aicc_status import_rotary_embedding(aicc_importer *im, const aicc_onnx_node *n, 
 
 // --- caches --------------------------------------------------------------------------------------
 
-// Position (write + s) of the cache gets position s of the update, as a gather: cache position p
-// reads update position p - write where that is in range, else the cache.
+aicc_written aicc_write_rows(aicc_builder *b, aicc_value *update, aicc_value *start,
+                             const aicc_dim *dims, int axis, bool circular) {
+  aicc_written r = {.rows = NULL};
+  if (!update) {
+    return r;
+  }
+  const int rank = update->type.rank;
+  aicc_dim along[AICC_MAX_RANK];
+  for (int i = 0; i < rank; i++) {
+    along[i] = i == axis ? dims[axis] : aicc_dim_const(b->module->dims, 1);
+  }
+  aicc_value *from = aicc_b_iota(b, AICC_I64, along, rank, axis);
+  from = start ? aicc_sub(b, from, start) : from;
+  if (circular) {
+    from = aicc_b_binary(b, AICC_OP_MOD, from, aicc_size_number(b, AICC_I64, dims[axis]));
+  }
+  aicc_value *zero = aicc_b_scalar_i64(b, AICC_I64, 0);
+  aicc_value *end = aicc_size_number(b, AICC_I64, update->type.dims[axis]);
+  r.written = aicc_both(b, aicc_b_binary(b, AICC_OP_GE, from, zero),
+                        aicc_b_binary(b, AICC_OP_LT, from, end));
+  aicc_value *index = aicc_b_broadcast(b, aicc_b_select(b, r.written, from, zero), dims, rank);
+  if (!index) {
+    return r;
+  }
+  aicc_value *const in[] = {update, index};
+  aicc_node *node = aicc_node_create(b->module, AICC_OP_GATHER_ELEMENTS, in, 2, 1);
+  aicc_set_int(b->module, node, AICC_ATTR_AXIS, axis);
+  r.rows = aicc_b_finish(b, node);
+  return r;
+}
+
 aicc_status import_tensor_scatter(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   aicc_builder *b = &im->b;
@@ -120,33 +159,10 @@ aicc_status import_tensor_scatter(aicc_importer *im, const aicc_onnx_node *n, in
   if (update->type.rank != rank || axis == 0) {
     return aicc_invalid(im, n, "cache and update differ in rank, or the axis is the batch");
   }
-  const bool circular = strcmp(mode, "circular") == 0;
-  const aicc_dim size = cache->type.dims[axis], length = update->type.dims[axis];
-  aicc_dim dims[AICC_MAX_RANK];
-  for (int i = 0; i < rank; i++) {
-    dims[i] = i == axis ? size : aicc_dim_const(im->dims, 1);
-  }
-  aicc_value *from = aicc_b_iota(b, AICC_I64, dims, rank, axis);
-  if (write) {
-    from = aicc_sub(b, from, aicc_along(b, aicc_b_cast(b, write, AICC_I64), rank, 0));
-  }
-  if (circular) {
-    from = aicc_b_binary(b, AICC_OP_MOD, from, aicc_size_number(b, AICC_I64, size));
-  }
-  aicc_value *zero = aicc_b_scalar_i64(b, AICC_I64, 0);
-  aicc_value *end = aicc_size_number(b, AICC_I64, length);
-  aicc_value *written = aicc_both(b, aicc_b_binary(b, AICC_OP_GE, from, zero),
-                                  aicc_b_binary(b, AICC_OP_LT, from, end));
-  aicc_value *index = aicc_b_broadcast(b, aicc_b_select(b, written, from, zero), cache->type.dims,
-                                       rank);
-  if (!index) {
-    return AICC_INVALID;
-  }
-  aicc_value *const in[] = {update, index};
-  aicc_node *node = aicc_node_create(im->module, AICC_OP_GATHER_ELEMENTS, in, 2, 1);
-  aicc_set_int(im->module, node, AICC_ATTR_AXIS, axis);
-  aicc_value *news = aicc_b_finish(b, node);
-  return aicc_set_out(im, n, 0, aicc_b_select(b, written, news, cache));
+  aicc_value *start = write ? aicc_along(b, aicc_b_cast(b, write, AICC_I64), rank, 0) : NULL;
+  const aicc_written w = aicc_write_rows(b, update, start, cache->type.dims, axis,
+                                         strcmp(mode, "circular") == 0);
+  return aicc_set_out(im, n, 0, aicc_b_select(b, w.written, w.rows, cache));
 }
 
 // --- causal convolutions -------------------------------------------------------------------------

@@ -236,6 +236,88 @@ def attention_unidirectional(random):
             [attend(q, k, v, 3, causal=True)])
 
 
+def rotate(x, angles):
+    """Pairs (i, i + half) of x[batch, heads, positions, width] by angles[batch, positions, half]."""
+    half = angles.shape[-1]
+    c, s = np.cos(angles)[:, None], np.sin(angles)[:, None]
+    a, b, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
+    return np.concatenate([a * c - b * s, a * s + b * c, rest], axis=-1)
+
+
+def group_attend(q, k, v, past_key, past_value, lengths, total, window=None, cap=0, sinks=None,
+                 angles=None):
+    """q[B,H,S,D], k and v[B,G,S,D], pasts [B,G,P,D], the last key of each row: y and both presents."""
+    batch, heads, new, width = q.shape
+    before = np.maximum(lengths + 1 - new, 0)
+    positions = before[:, None] + np.arange(new)
+    if angles is not None:
+        q, k = rotate(q, angles[positions]), rotate(k, angles[positions])
+    presents = []
+    for past, news in ((past_key, k), (past_value, v)):
+        present = np.zeros((*past.shape[:2], max(past.shape[2], total), width), np.float32)
+        for row in range(batch):
+            at = before[row]
+            present[row, :, :at] = past[row, :, :at]
+            present[row, :, at : at + new] = news[row]
+        presents.append(present)
+    key, value = (np.repeat(x, heads // x.shape[1], axis=1) for x in presents)
+    scores = np.matmul(q, key.transpose(0, 1, 3, 2)) / np.float32(math.sqrt(width))
+    scores = np.float32(cap) * np.tanh(scores / np.float32(cap)) if cap else scores
+    at = np.arange(key.shape[2])
+    shown = at <= np.minimum(positions, lengths[:, None])[..., None]
+    if window is not None:
+        shown &= at > positions[..., None] - window
+    scores = np.where(shown[:, None], scores, np.float32(-np.inf))
+    if sinks is not None:  # a key without a value
+        sink = np.broadcast_to(sinks[:, None, None], (*scores.shape[:3], 1))
+        weights = softmax(np.concatenate([scores, sink], axis=-1))[..., :-1]
+    else:
+        weights = softmax(scores)
+    y = np.matmul(weights, value).transpose(0, 2, 1, 3).reshape(batch, new, -1)
+    return [y.astype(np.float32), *presents]
+
+
+def row_lengths(*last):
+    return np.array(last, np.int32)
+
+
+@case("GroupQueryAttention")
+def group_query_attention(random):
+    q, k, v = normal(random, 2, 5, 32), normal(random, 2, 5, 16), normal(random, 2, 5, 16)
+    empty, last = np.zeros((2, 2, 0, 8), np.float32), row_lengths(4, 2)  # the second row is padded
+    angles = normal(random, 16, 4)
+    expected = group_attend(heads_of(q, 4), heads_of(k, 2), heads_of(v, 2), empty, empty, last, 5,
+                            angles=angles, window=3)
+    return (node("GroupQueryAttention", q, k, v, empty, empty, last, np.array(5, np.int32),
+                 Weight(np.cos(angles)), Weight(np.sin(angles)), num_heads=4, kv_num_heads=2,
+                 do_rotary=1, local_window_size=3), expected)
+
+
+@case("GroupQueryAttentionStep")
+def group_query_attention_step(random):
+    # Rows of different lengths in a buffer that has room; q, k and v in one operand.
+    packed = normal(random, 2, 1, 64)
+    q, k, v = packed[..., :32], packed[..., 32:48], packed[..., 48:]
+    past_key, past_value = normal(random, 2, 2, 9, 8), normal(random, 2, 2, 9, 8)
+    last, angles = row_lengths(6, 3), normal(random, 16, 3)  # the last pair is not rotated
+    expected = group_attend(heads_of(q, 4), heads_of(k, 2), heads_of(v, 2), past_key, past_value,
+                            last, 7, angles=angles, cap=2)
+    return (node("GroupQueryAttention", packed, None, None, past_key, past_value, last,
+                 np.array(7, np.int32), Weight(np.cos(angles)), Weight(np.sin(angles)), num_heads=4,
+                 kv_num_heads=2, do_rotary=1, softcap=2.0), expected)
+
+
+@case("GroupQueryAttentionSinks")
+def group_query_attention_sinks(random):
+    q, k, v = normal(random, 2, 3, 32), normal(random, 2, 3, 16), normal(random, 2, 3, 16)
+    past_key, past_value = normal(random, 2, 2, 4, 8), normal(random, 2, 2, 4, 8)
+    last, sinks = row_lengths(6, 6), normal(random, 4)
+    expected = group_attend(heads_of(q, 4), heads_of(k, 2), heads_of(v, 2), past_key, past_value,
+                            last, 7, sinks=sinks)
+    return (node("GroupQueryAttention", q, k, v, past_key, past_value, last, np.array(7, np.int32),
+                 None, None, None, None, Weight(sinks), num_heads=4, kv_num_heads=2), expected)
+
+
 @case("RotaryEmbedding")
 def rotary_embedding(random):
     x = normal(random, 2, 3, 4, 8)  # batch, heads, positions, width

@@ -1,6 +1,6 @@
 // Resize and grid_sample of a 4 x 4 image of 1 .. 16. Expected numbers come from the ONNX reference
-// evaluator; those of cubic samples with the border as padding, where it disagrees with ONNX Runtime,
-// from PyTorch.
+// evaluator; those of cubic samples with the border as padding, where it disagrees with ONNX
+// Runtime, from PyTorch.
 #include "eval_help.h"
 
 static void image_in(bench *b) {
