@@ -1,7 +1,8 @@
-// com.microsoft Attention and MultiHeadAttention.
+// com.microsoft Attention, QAttention and MultiHeadAttention.
 #include <math.h>
 
 #include "frontend/import_attention.h"
+#include "frontend/import_quant.h"
 
 typedef struct reading {
   aicc_importer *im;
@@ -116,14 +117,18 @@ static aicc_status packed_widths(aicc_importer *im, const aicc_onnx_node *n, int
              : aicc_invalid(im, n, "the weights do not split into q, k and v");
 }
 
-// Projects the input and splits it; |parts| are [B,heads,S,size].
-static aicc_status project(aicc_importer *im, const aicc_onnx_node *n, int64_t heads,
-                           aicc_value **parts) {
+// The operands behind the projection of the input.
+typedef struct packed_operands {
+  aicc_value *all;  // q, k and v, side by side
+  aicc_value *mask, *past, *bias;
+} packed_operands;
+
+// Splits the projected input; |parts| are [B,heads,S,size].
+static aicc_status split_parts(aicc_importer *im, const aicc_onnx_node *n, aicc_value *all,
+                               int64_t heads, aicc_value **parts) {
   aicc_builder *b = &im->b;
   int64_t widths[3], start = 0;
   AICC_TRY(packed_widths(im, n, widths));
-  aicc_value *all = aicc_b_matmul(b, aicc_in(n, 0), aicc_in(n, 1));
-  all = aicc_in(n, 2) ? aicc_add(b, all, aicc_in(n, 2)) : all;
   for (int i = 0; i < 3; i++) {
     if (widths[i] % heads) {
       return aicc_invalid(im, n, "%lld columns do not split into %lld heads",
@@ -152,31 +157,55 @@ static aicc_value *stack_present(aicc_builder *b, const reading *r) {
       b, (aicc_value *[]){aicc_b_unsqueeze(b, r->a.k, 0), aicc_b_unsqueeze(b, r->a.v, 0)}, 2, 0);
 }
 
-aicc_status import_attention_ms(aicc_importer *im, const aicc_onnx_node *n, int payload) {
-  (void)payload;
-  aicc_value *past = aicc_in(n, 4), *parts[3];
+static aicc_status attend_packed(aicc_importer *im, const aicc_onnx_node *n,
+                                 const packed_operands *p) {
+  aicc_value *past = p->past, *parts[3];
   const int64_t heads = aicc_onnx_int(n, "num_heads", 0);
-  if (heads < 1 || aicc_in(n, 0)->type.rank != 3) {
-    return aicc_invalid(im, n, "num_heads is missing, or the input has not 3 dimensions");
-  }
-  if (aicc_onnx_int(n, "do_rotary", 0) || aicc_onnx_int(n, "past_present_share_buffer", 0) ||
-      aicc_in(n, 6)) {
+  if (aicc_onnx_int(n, "do_rotary", 0) || aicc_onnx_int(n, "past_present_share_buffer", 0)) {
     return aicc_unsupported(im, n, "do_rotary, or a buffer that past and present share");
   }
   aicc_onnx_int(n, "rotary_embedding_dim", 0);  // goes with do_rotary
+  if (heads < 1 || aicc_in(n, 0)->type.rank != 3) {
+    return aicc_invalid(im, n, "num_heads is missing, or the input has not 3 dimensions");
+  }
   if (past && past->type.rank != 5) {
     return aicc_invalid(im, n, "the past has %d dimensions, not 5", past->type.rank);
   }
-  AICC_TRY(project(im, n, heads, parts));
+  AICC_TRY(split_parts(im, n, p->all, heads, parts));
   reading r = {.im = im, .n = n, .a = {.q = parts[0], .k = parts[1], .v = parts[2]}};
   if (past) {
     join_past(&im->b, past, &r);
   }
-  AICC_TRY(read_common(&r, aicc_in(n, 3), aicc_in(n, 5),
+  AICC_TRY(read_common(&r, p->mask, p->bias,
                        past ? past->type.dims[3] : aicc_dim_const(im->dims, 0)));
   const aicc_attended done = aicc_build_attention(&im->b, &r.a);
   AICC_TRY(aicc_set_out(im, n, 0, aicc_join_heads(&im->b, done.y)));
   return aicc_wants_out(n, 1) ? aicc_set_out(im, n, 1, stack_present(&im->b, &r)) : AICC_OK;
+}
+
+aicc_status import_attention_ms(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  aicc_value *all = aicc_b_matmul(&im->b, aicc_in(n, 0), aicc_in(n, 1));
+  if (aicc_in(n, 6)) {
+    return aicc_unsupported(im, n, "past_sequence_length, of a buffer that past and present share");
+  }
+  const packed_operands p = {.all = aicc_in(n, 2) ? aicc_add(&im->b, all, aicc_in(n, 2)) : all,
+                             .mask = aicc_in(n, 3), .past = aicc_in(n, 4), .bias = aicc_in(n, 5)};
+  return attend_packed(im, n, &p);
+}
+
+// The projection is of bytes; what follows is in floats.
+aicc_status import_qattention(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  aicc_value *x = aicc_in(n, 0), *weight = aicc_in(n, 1);
+  if (x->type.rank != 3 || weight->type.rank != 2) {
+    return aicc_invalid(im, n, "the input has not 3 dimensions, or the weights not 2");
+  }
+  const packed_operands p = {
+      .all = aicc_scaled_product(&im->b, x, aicc_in(n, 6), weight, aicc_in(n, 7), aicc_in(n, 3),
+                                 aicc_in(n, 4), aicc_in(n, 2)),
+      .mask = aicc_in(n, 5), .past = aicc_in(n, 8)};
+  return attend_packed(im, n, &p);
 }
 
 // --- MultiHeadAttention --------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // Matrix products: MatMul, Gemm, their integer and Microsoft forms.
-#include "frontend/import_math.h"
+#include "frontend/import_quant.h"
 
 // NumPy's rule for vectors: a row on the left, a column on the right, which the result does not
 // keep.
@@ -106,14 +106,14 @@ aicc_status import_matmul_nbits(aicc_importer *im, const aicc_onnx_node *n, int 
   if (aicc_onnx_int(n, "weight_prepacked", 0)) {
     return aicc_unsupported(im, n, "weights that are packed for another runtime");
   }
-  if (aicc_in(n, 4)) {
-    return aicc_unsupported(im, n, "g_idx, a permutation of the groups");
-  }
   if (bits != 2 && bits != 4 && bits != 8) {
     return aicc_unsupported(im, n, "weights of %lld bits; 2, 4 and 8 are", (long long)bits);
   }
   if (x->type.rank < 1 || k <= 0 || columns <= 0 || block < 16 || (block & (block - 1))) {
     return aicc_invalid(im, n, "K, N or block_size is out of range");
+  }
+  if (aicc_in(n, 4)) {
+    return aicc_matmul_grouped(im, n, k, columns, bits, block);
   }
   aicc_dim dims[AICC_MAX_RANK];
   for (int i = 0; i < x->type.rank; i++) {

@@ -69,8 +69,7 @@ aicc_quantised aicc_quantise_dynamic(aicc_builder *b, aicc_value *x) {
 
 typedef struct blocks {
   int axis;
-  int64_t size;   // 0: not blocked
-  aicc_dim count; // blocks along the axis
+  int64_t size;  // 0: not blocked
 } blocks;
 
 static aicc_status read_blocks(aicc_importer *im, const aicc_onnx_node *n, const aicc_value *x,
@@ -93,34 +92,32 @@ static aicc_status read_blocks(aicc_importer *im, const aicc_onnx_node *n, const
     return aicc_invalid(im, n, "a scale of %d dimensions with block_size %lld", scale->type.rank,
                         (long long)out->size);
   }
-  out->count = scale->type.dims[out->axis];
   return AICC_OK;
 }
 
-// [.., blocks, ..] -> [.., size of x, ..]: each element once for each of its block.
-static aicc_value *repeat_blocks(aicc_builder *b, aicc_value *p, const aicc_value *x,
-                                 const blocks *k) {
+aicc_value *aicc_quant_repeat(aicc_builder *b, aicc_value *p, const aicc_value *x, int axis,
+                              int64_t block) {
   if (!p) {
     return NULL;
   }
   aicc_dims *dims = b->module->dims;
   aicc_dim shape[AICC_MAX_RANK + 1];
   const int rank = p->type.rank;
+  const aicc_dim size = aicc_dim_const(dims, block), count = p->type.dims[axis];
   for (int i = 0; i <= rank; i++) {
-    shape[i] = i <= k->axis ? p->type.dims[i] : i == k->axis + 1 ? aicc_dim_const(dims, k->size)
-                                                                 : p->type.dims[i - 1];
+    shape[i] = i <= axis ? p->type.dims[i] : i == axis + 1 ? size : p->type.dims[i - 1];
   }
-  p = aicc_b_broadcast(b, aicc_b_unsqueeze(b, p, k->axis + 1), shape, rank + 1);
+  p = aicc_b_broadcast(b, aicc_b_unsqueeze(b, p, axis + 1), shape, rank + 1);
   for (int i = 0; p && i < rank; i++) {
-    shape[i] = i == k->axis ? aicc_dim_mul(dims, k->count, aicc_dim_const(dims, k->size))
-                            : x->type.dims[i];
+    shape[i] = i == axis ? aicc_dim_mul(dims, count, size) : x->type.dims[i];
   }
   p = aicc_b_reshape(b, p, shape, rank);
-  return p ? aicc_b_slice(b, p, k->axis, aicc_dim_const(dims, 0), x->type.dims[k->axis], 1) : NULL;
+  return p ? aicc_b_slice(b, p, axis, aicc_dim_const(dims, 0), x->type.dims[axis], 1) : NULL;
 }
 
 static aicc_value *spread(aicc_builder *b, aicc_value *p, const aicc_value *x, const blocks *k) {
-  return k->size ? repeat_blocks(b, p, x, k) : aicc_quant_spread(b, p, x->type.rank, k->axis);
+  return k->size ? aicc_quant_repeat(b, p, x, k->axis, k->size)
+                 : aicc_quant_spread(b, p, x->type.rank, k->axis);
 }
 
 // --- operators -----------------------------------------------------------------------------------

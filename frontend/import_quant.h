@@ -11,6 +11,11 @@
 // one element, along |axis| where it has one dimension, else as it is.
 aicc_value *aicc_quant_spread(aicc_builder *b, aicc_value *p, int rank, int axis);
 
+// |p| [.., blocks, ..] as [.., size of x along |axis|, ..]: each element once for each of its
+// |block|.
+aicc_value *aicc_quant_repeat(aicc_builder *b, aicc_value *p, const aicc_value *x, int axis,
+                              int64_t block);
+
 // (x - zero) * scale in f32. |zero| may be NULL; both broadcast to x.
 aicc_value *aicc_dequantise(aicc_builder *b, aicc_value *x, aicc_value *scale, aicc_value *zero);
 
@@ -28,5 +33,17 @@ typedef struct aicc_quantised {
   aicc_value *y, *scale, *zero;
 } aicc_quantised;
 aicc_quantised aicc_quantise_dynamic(aicc_builder *b, aicc_value *x);
+
+// The i32 product of quantised x and y, as f32 with both scales and the bias, which may be NULL.
+aicc_value *aicc_scaled_product(aicc_builder *b, aicc_value *x, aicc_value *x_zero, aicc_value *y,
+                                aicc_value *y_zero, aicc_value *x_scale, aicc_value *y_scale,
+                                aicc_value *bias);
+
+// Bytes u8[.., n] as fields of |bits| (1, 2, 4 or 8) u8[.., n * 8 / bits], low bits first.
+aicc_value *aicc_unpack_bytes(aicc_builder *b, aicc_value *x, int64_t bits);
+
+// MatMulNBits with g_idx: each k of the inner dimension has the scale and zero point of a group.
+AICC_MUST_USE aicc_status aicc_matmul_grouped(aicc_importer *im, const aicc_onnx_node *n, int64_t k,
+                                              int64_t columns, int64_t bits, int64_t block);
 
 #endif

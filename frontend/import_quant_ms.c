@@ -111,10 +111,9 @@ aicc_status import_qgemm(aicc_importer *im, const aicc_onnx_node *n, int payload
   return aicc_in(n, 7) ? set_quantised(im, n, 7, z) : aicc_set_out(im, n, 0, z);
 }
 
-// The i32 product of quantised a and b, as f32 with both scales and the bias.
-static aicc_value *scaled_product(aicc_builder *b, aicc_value *x, aicc_value *x_zero, aicc_value *y,
-                                  aicc_value *y_zero, aicc_value *x_scale, aicc_value *y_scale,
-                                  aicc_value *bias) {
+aicc_value *aicc_scaled_product(aicc_builder *b, aicc_value *x, aicc_value *x_zero, aicc_value *y,
+                                aicc_value *y_zero, aicc_value *x_scale, aicc_value *y_scale,
+                                aicc_value *bias) {
   if (!x || !y) {
     return NULL;
   }
@@ -141,16 +140,16 @@ aicc_status import_dynamic_quantize_matmul(aicc_importer *im, const aicc_onnx_no
   (void)payload;
   AICC_TRY(need_matrices(im, n));
   const aicc_quantised q = aicc_quantise_dynamic(&im->b, aicc_in(n, 0));
-  return aicc_set_out(im, n, 0,
-                      scaled_product(&im->b, q.y, q.zero, aicc_in(n, 1), aicc_in(n, 3), q.scale,
-                                     aicc_in(n, 2), aicc_in(n, 4)));
+  aicc_value *y = aicc_scaled_product(&im->b, q.y, q.zero, aicc_in(n, 1), aicc_in(n, 3), q.scale,
+                                      aicc_in(n, 2), aicc_in(n, 4));
+  return aicc_set_out(im, n, 0, y);
 }
 
 aicc_status import_matmul_integer_to_float(aicc_importer *im, const aicc_onnx_node *n,
                                            int payload) {
   (void)payload;
   AICC_TRY(need_matrices(im, n));
-  return aicc_set_out(im, n, 0,
-                      scaled_product(&im->b, aicc_in(n, 0), aicc_in(n, 4), aicc_in(n, 1),
-                                     aicc_in(n, 5), aicc_in(n, 2), aicc_in(n, 3), aicc_in(n, 6)));
+  aicc_value *y = aicc_scaled_product(&im->b, aicc_in(n, 0), aicc_in(n, 4), aicc_in(n, 1),
+                                      aicc_in(n, 5), aicc_in(n, 2), aicc_in(n, 3), aicc_in(n, 6));
+  return aicc_set_out(im, n, 0, y);
 }

@@ -198,6 +198,19 @@ def embed_layer_normalization(random):
             [y, mask.sum(axis=1, dtype=np.int32)])
 
 
+@case("QEmbedLayerNormalization")
+def q_embed_layer_normalization(random):
+    words, segments = random.integers(0, 30, (2, 5)), random.integers(0, 2, (2, 5))
+    tables = [bytes_of(random, *shape) for shape in ((30, 12), (8, 12), (2, 12), (12,), (12,))]
+    scales, zeros = [f32(0.01 * (i + 1)) for i in range(5)], [u8(120 + i) for i in range(5)]
+    mask = (np.arange(5) < [[3], [5]]).astype(np.int32)
+    w, p, s, scale, shift = (dequantize(t, a, z) for t, a, z in zip(tables, scales, zeros))
+    y = layer_norm(w[words] + p[:5] + s[segments], scale, shift, 1e-3)
+    return (node("QEmbedLayerNormalization", words.astype(np.int32), segments.astype(np.int32),
+                 *map(Weight, tables), mask, *map(Weight, scales + zeros), epsilon=1e-3),
+            [y, mask.sum(axis=1, dtype=np.int32)])
+
+
 # --- attention ------------------------------------------------------------------------------------
 
 
@@ -206,11 +219,13 @@ def heads_of(x, heads):
     return x.reshape(batch, length, heads, width // heads).transpose(0, 2, 1, 3)
 
 
-def attend(q, k, v, heads, causal=False):
+def attend(q, k, v, heads, causal=False, mask=None):
     q, k, v = (heads_of(x, heads) for x in (q, k, v))
     scores = np.matmul(q, k.transpose(0, 1, 3, 2)) / np.float32(math.sqrt(q.shape[-1]))
     if causal:
         scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, np.float32(-np.inf))
+    if mask is not None:
+        scores = scores + np.float32(-10000) * (1 - mask[:, None, None]).astype(np.float32)
     y = np.matmul(softmax(scores), v).transpose(0, 2, 1, 3)
     return y.reshape(y.shape[0], y.shape[1], -1)
 
@@ -226,6 +241,17 @@ def attention(random):
     x, w, b = normal(random, 2, 5, 12), normal(random, 12, 36), normal(random, 36)
     q, k, v = np.split(x @ w + b, 3, axis=-1)
     return node("Attention", x, Weight(w), Weight(b), num_heads=3), [attend(q, k, v, 3)]
+
+
+@case("QAttention")
+def q_attention(random):
+    x, w, b = bytes_of(random, 2, 5, 12), bytes_of(random, 12, 36), normal(random, 36)
+    mask = (np.arange(5) < [[3], [5]]).astype(np.int32)
+    all = dequantize(x, f32(0.02), 120) @ dequantize(w, f32(0.005), 130) + b
+    q, k, v = np.split(all, 3, axis=-1)
+    y = attend(q, k, v, 3, mask=mask)
+    return (node("QAttention", x, Weight(w), Weight(b), Weight(f32(0.02)), Weight(f32(0.005)), mask,
+                 Weight(u8(120)), Weight(u8(130)), num_heads=3), [y])
 
 
 @case("AttentionUnidirectional")
@@ -431,3 +457,72 @@ def matmul_nbits(random):
     b = ((values.astype(np.float32) - 8) * scales[:, :, None]).reshape(columns, inner)
     inputs = [a, Weight(packed), Weight(scales.reshape(-1))]
     return node("MatMulNBits", *inputs, K=inner, N=columns, bits=4, block_size=block), [a @ b.T]
+
+
+def nibbles(packed):
+    """The two halves of each byte of the last dimension, low ones first."""
+    return np.stack([packed & 15, packed >> 4], axis=-1).reshape(*packed.shape[:-1], -1)
+
+
+@case("MatMulNBitsGroups")
+def matmul_nbits_groups(random):
+    a, packed = normal(random, 3, 32), bytes_of(random, 5, 2, 8)
+    scales, zeros = np.abs(normal(random, 5, 2)) + np.float32(0.1), bytes_of(random, 5, 1)
+    groups = random.permutation(np.arange(32) // 16).astype(np.int32)
+    q, zero = nibbles(packed.reshape(5, 16)), nibbles(zeros)[:, groups]
+    b = (q.astype(np.float32) - zero) * scales[:, groups]
+    return (node("MatMulNBits", a, Weight(packed), Weight(scales.reshape(-1)), Weight(zeros),
+                 Weight(groups), K=32, N=5, bits=4, block_size=16), [a @ b.T])
+
+
+@case("MatMulBnb4")
+def matmul_bnb4(random):
+    table = f32([-1, -0.6961928, -0.52507305, -0.3949175, -0.28444138, -0.18477343, -0.09105004, 0,
+                 0.0795803, 0.1609302, 0.2461123, 0.33791524, 0.44070983, 0.562617, 0.72295684, 1])
+    a, packed = normal(random, 3, 32), bytes_of(random, 5 * 32 // 2)
+    most = np.abs(normal(random, 5 * 32 // 16))
+    codes = np.stack([packed >> 4, packed & 15], axis=-1).reshape(-1)
+    b = (table[codes] * np.repeat(most, 16)).reshape(5, 32)
+    return (node("MatMulBnb4", a, Weight(packed), Weight(most), K=32, N=5, block_size=16,
+                 quant_type=1), [a @ b.T])
+
+
+@case("GatherBlockQuantized")
+def gather_block_quantized(random):
+    table, zeros = bytes_of(random, 9, 16), bytes_of(random, 9, 1)
+    scales, at = np.abs(normal(random, 9, 2)), random.integers(0, 9, (2, 3))
+    q = nibbles(table).astype(np.float32) - np.repeat(nibbles(zeros), 16, axis=1)
+    return (node("GatherBlockQuantized", Weight(table), at, Weight(scales), Weight(zeros),
+                 gather_axis=0, quantize_axis=1, block_size=16, bits=4),
+            [(q * np.repeat(scales, 16, axis=1))[at]])
+
+
+@case("GatherBlockQuantizedBytes")
+def gather_block_quantized_bytes(random):
+    table, scales = bytes_of(random, 9, 32), np.abs(normal(random, 9, 2))
+    at = random.integers(0, 9, (2, 3))
+    y = ((table.astype(np.float32) - 128) * np.repeat(scales, 16, axis=1))[at]
+    return (node("GatherBlockQuantized", Weight(table), at, Weight(scales), quantize_axis=1,
+                 block_size=16, bits=8), [y])
+
+
+# --- moves ----------------------------------------------------------------------------------------
+
+
+@case("GatherND")
+def gather_nd(random):
+    x, at = normal(random, 4, 5, 3), np.array([[0, 1], [3, 4]])
+    return node("GatherND", x, at), [x[at[:, 0], at[:, 1]]]
+
+
+@case("Pad")
+def pad(random):
+    x = normal(random, 4, 5)
+    y = np.pad(x, ((1, 0), (0, 2)), constant_values=2)
+    return node("Pad", x, Weight(np.array([1, 0, 0, 2])), Weight(f32([2])), mode="constant"), [y]
+
+
+@case("Trilu")
+def trilu(random):
+    x = normal(random, 4, 5)
+    return node("Trilu", x, Weight(np.array(1)), upper=0), [np.tril(x, 1)]
