@@ -139,15 +139,42 @@ aicc_status import_slice_attr(aicc_importer *im, const aicc_onnx_node *n, int pa
                   given ? const_dims(im, axes, count) : NULL, NULL, count);
 }
 
+// Without axes, starts, ends and steps may have any length up to the rank, and it is data that
+// decides it where they are slices themselves.
+static bool is_open(aicc_importer *im, const aicc_onnx_node *n) {
+  static const int inputs[] = {1, 2, 4};
+  bool open = false;
+  for (int k = 0; k < 3 && !aicc_in(n, 3); k++) {
+    const aicc_value *x = aicc_in(n, inputs[k]);
+    int64_t length;
+    open |= x && x->type.rank == 1 && !aicc_dim_is_const(im->dims, x->type.dims[0], &length);
+  }
+  return open;
+}
+
+// Input |i|, continued by |filler| up to one element for each dimension where lengths are open.
+static aicc_status read_bounds(aicc_importer *im, const aicc_onnx_node *n, int i, int64_t filler,
+                               const aicc_dim **out, int *count) {
+  aicc_builder *b = &im->b;
+  aicc_value *x = aicc_in(n, i);
+  if (!x || x->type.rank != 1 || !is_open(im, n)) {
+    return aicc_in_dims(im, n, i, out, count);
+  }
+  const aicc_dim rank = aicc_const_dim(im, aicc_in(n, 0)->type.rank), zero = aicc_const_dim(im, 0);
+  const aicc_dim missing = aicc_dim_sub(im->dims, rank, x->type.dims[0]);
+  x = aicc_b_pad(b, x, aicc_b_scalar_i64(b, x->type.dtype, filler), &zero, &missing, "constant");
+  return aicc_b_as_dims(b, aicc_b_reshape(b, x, &rank, 1), out, count) ? AICC_OK : AICC_INVALID;
+}
+
 aicc_status import_slice(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   AICC_TRY(aicc_need_tensors(im, n));
   int count = 0, end_count = 0, axis_count = 0, step_count = 0;
   const aicc_dim *starts = NULL, *ends = NULL, *axes = NULL, *steps = NULL;
-  AICC_TRY(aicc_in_dims(im, n, 1, &starts, &count));
-  AICC_TRY(aicc_in_dims(im, n, 2, &ends, &end_count));
+  AICC_TRY(read_bounds(im, n, 1, 0, &starts, &count));
+  AICC_TRY(read_bounds(im, n, 2, FAR, &ends, &end_count));
   AICC_TRY(aicc_in_axes_dims(im, n, 3, aicc_in(n, 0)->type.rank, &axes, &axis_count));
-  AICC_TRY(aicc_in_dims(im, n, 4, &steps, &step_count));
+  AICC_TRY(read_bounds(im, n, 4, 1, &steps, &step_count));
   if (end_count != count || (axes && axis_count != count) || (steps && step_count != count)) {
     return aicc_invalid(im, n, "starts, ends, axes and steps differ in length");
   }

@@ -75,6 +75,27 @@ graph("nested", """g (float[a,b] x) => (float[a,b] y) {
       cjo = Identity(cj) e0 = Gather<axis=0>(r, j) s2 = Add(s, e0) e = Identity(s2) }> }> }""",
       expect=lambda x: [np.cumsum(x, axis=1)], x=(3, 5))
 
+# Rows from one place of a list to the next, as PyTorch writes EmbeddingBag: the bounds are slices of the
+# list, whose lengths nothing states.
+graph("bags", """g (float[n,3] x, int64[k] offsets) => (float[b,3] y) {
+  c = Constant<value=bool {1}>() one = Constant<value_ints=[1]>() zero = Constant<value_ints=[0]>()
+  sz = Size(offsets) i1 = Constant<value=int64 {1}>() bags = Sub(sz, i1) s = SequenceEmpty()
+  seq = Loop(bags, c, s) <body = l (int64 i, bool ci, seq(float[1,3]) s0)
+      => (bool co, seq(float[1,3]) s1) {
+    co = Identity(ci) at = Reshape(i, one) next = Add(at, one) last = Add(next, one)
+    from = Slice(offsets, at, next) to = Slice(offsets, next, last) rows = Slice(x, from, to)
+    sum = ReduceSum<keepdims=1>(rows, zero) s1 = SequenceInsert(s0, sum) }>
+  y = ConcatFromSequence<axis=0>(seq) }""",
+      expect=lambda x, offsets: [np.stack([x[a:b].sum(axis=0)
+                                           for a, b in zip(offsets[:-1], offsets[1:])])],
+      x=(7, 3), offsets=[0, 2, 3, 7])
+
+# Starts and ends for as many dimensions as data says, the ends of a length that is known.
+graph("slice_open", """g (float[n,m] x, int64 k) => (float[a,b] y) {
+  z = Constant<value_ints=[0]>() one = Constant<value_ints=[1]>() s = Constant<value_ints=[1,2]>()
+  count = Reshape(k, one) from = Slice(s, z, count) to = Constant<value_ints=[3]>()
+  y = Slice(x, from, to) }""", expect=lambda x, k: [x[1:3]], x=(4, 5), k=1)
+
 # Branches that yield different ranks, chosen by data: what comes behind is there for both.
 RANKS = """g (float[n,m] x, int64 k) => (float[a,b] y, float z) {
   two = Constant<value=int64 {2}>() big = Greater(k, two)
