@@ -91,6 +91,22 @@ aicc_dims *aicc_dims_create(void) {
   return dims;
 }
 
+aicc_dims *aicc_dims_clone(const aicc_dims *dims) {
+  aicc_arena arena;
+  aicc_arena_init(&arena);
+  aicc_dims *clone = AICC_NEW(&arena, aicc_dims);
+  *clone = (aicc_dims){.arena = arena, .slot_count = dims->slot_count,
+                       .next_fresh = dims->next_fresh};
+  for (size_t d = 0; d < dims->count; d++) {
+    dim_entry entry = dims->entries[d];
+    entry.name = entry.name ? aicc_arena_strdup(&clone->arena, entry.name) : NULL;
+    AICC_PUSH(&clone->arena, clone->entries, clone->count, clone->capacity, entry);
+  }
+  clone->slots =
+      aicc_arena_memdup(&clone->arena, dims->slots, dims->slot_count * sizeof *dims->slots);
+  return clone;
+}
+
 void aicc_dims_destroy(aicc_dims *dims) {
   if (dims) {
     aicc_arena arena = dims->arena;  // the table lies in it

@@ -31,6 +31,7 @@ typedef enum aicc_dim_kind {
 typedef struct aicc_dims aicc_dims;  // the table
 
 aicc_dims *aicc_dims_create(void);
+aicc_dims *aicc_dims_clone(const aicc_dims *dims);  // the same expressions under the same ids
 void aicc_dims_destroy(aicc_dims *dims);
 
 aicc_dim aicc_dim_const(aicc_dims *dims, int64_t value);

@@ -9,6 +9,7 @@
 //                                      some place) has this error, whose text contains TEXT
 //   ; passes: canon,cse                these run before the module is printed, verified after each;
 //                                      the interpreter must find the same results as before
+//   ; target: sm_80                    ... for this machine
 //   ; origins                          print which ONNX nodes each node came from
 //
 // A file without expectations fails. Errors that are not expected fail.
@@ -17,6 +18,7 @@
 
 #include "check_main.h"
 #include "air/eval_compare.h"
+#include "codegen/target.h"
 #include "filecheck.h"
 #include "ir/text.h"
 #include "passes/pass.h"
@@ -198,15 +200,56 @@ static void check_fixed_point(const char *path, const aicc_module *module) {
   aicc_diags_deinit(&diags);
 }
 
+static aicc_status run_list(const char *path, const text *test, const char *list,
+                            aicc_module *module, aicc_diags *diags) {
+  char *name = header(test->data, "target:");
+  const cg_target *target = name ? cg_target_find(name) : NULL;
+  ck_assert_msg(!name || target, "%s: there is no target '%s'", path, name);
+  free(name);
+  const aicc_pass_options options = {.machine = target ? &target->machine : NULL, .check = true};
+  return aicc_run_passes(module, list, &options, diags);
+}
+
+// A copy prints the same, and passes make the same of it without a change to what it was copied from.
+static void check_clone(const char *path, const text *test, const char *list,
+                        const aicc_module *module, const text *after) {
+  aicc_diags diags;
+  aicc_diags_init(&diags);
+  aicc_module *original = aicc_module_parse(test->data, test->size, path, &diags);
+  aicc_module *copy = aicc_module_clone(original);
+  text before = print_module(original, true), copied = print_module(copy, true);
+  ck_assert_msg(strcmp(before.data, copied.data) == 0, "%s: the copy prints as\n%s", path,
+                copied.data);
+  ck_assert_int_eq(run_list(path, test, list, copy, &diags), AICC_OK);
+  text unchanged = print_module(original, true), changed = print_module(copy, true);
+  ck_assert_msg(strcmp(before.data, unchanged.data) == 0, "%s: passes over a copy made of it\n%s",
+                path, unchanged.data);
+  ck_assert_msg(strcmp(after->data, changed.data) == 0, "%s: passes made of the copy\n%s", path,
+                changed.data);
+  ck_assert_uint_eq(copy->value_count, module->value_count);
+  ck_assert_uint_eq(aicc_dim_count(copy->dims), aicc_dim_count(module->dims));
+  text *const texts[] = {&before, &copied, &unchanged, &changed};
+  for (int i = 0; i < 4; i++) {
+    free(texts[i]->data);
+  }
+  aicc_module_destroy(copy);
+  aicc_module_destroy(original);
+  aicc_diags_deinit(&diags);
+}
+
 // Runs the passes that the header names, and compares with the module as it was parsed.
 static aicc_status run_passes(const char *path, const text *test, aicc_module *module,
                               aicc_diags *diags) {
   char *list = header(test->data, "passes:");
-  if (!list) {
-    return AICC_OK;
+  const aicc_status status = run_list(path, test, list ? list : "", module, diags);
+  if (status == AICC_OK) {
+    text after = print_module(module, true);
+    check_clone(path, test, list ? list : "", module, &after);
+    free(after.data);
   }
-  const aicc_pass_options options = {.check = true};
-  const aicc_status status = aicc_run_passes(module, list, &options, diags);
+  if (!list) {
+    return status;
+  }
   free(list);
   if (status == AICC_OK) {
     aicc_module *before = aicc_module_parse(test->data, test->size, path, diags);
