@@ -13,7 +13,7 @@
 
 enum { MOST_KERNELS_PER_JOB = 8, LEAST_JOBS = 8 };
 
-// A plan and what is derived from it, for all machines of its number of lanes.
+// A plan and what is derived from it, for all machines that share it.
 typedef struct plan_code {
   const aicc_plan *plan;
   uint64_t *offsets;      // of constants
@@ -55,16 +55,17 @@ static aicc_view view_of(const aicc_tensor *tensor, uint64_t bytes) {
   return (aicc_view){.buf = tensor->buf, .offset = (size_t)(data - base), .size = bytes};
 }
 
-// What is read for a packed constant.
-static aicc_view source_of(const aicc_tensor *tensor) {
-  if (tensor->buf == NULL) {
-    return (aicc_view){0};
-  }
+static uint64_t tensor_bytes(const aicc_tensor *tensor) {
   uint64_t bytes = aicc_dtype_size(tensor->dtype);
   for (int i = 0; i < tensor->rank; i++) {
     bytes *= (uint64_t)tensor->shape[i];
   }
-  return view_of(tensor, bytes);
+  return bytes;
+}
+
+// What is read for a packed constant.
+static aicc_view source_of(const aicc_tensor *tensor) {
+  return tensor->buf == NULL ? (aicc_view){0} : view_of(tensor, tensor_bytes(tensor));
 }
 
 static bool same_pack(const aicc_pack *a, const aicc_pack *b) {
@@ -80,14 +81,43 @@ static bool same_pack(const aicc_pack *a, const aicc_pack *b) {
   return same;
 }
 
+// In pieces, of which those of a file leave memory behind them.
+static bool same_bytes(const aicc_tensor *a, const aicc_tensor *b, uint64_t size) {
+  const unsigned char *x = a->data, *y = b->data;
+  bool same = true;
+  for (uint64_t at = 0; at < size && same; at += CG_WEIGHTS_CHUNK) {
+    const size_t piece = (size_t)(size - at < CG_WEIGHTS_CHUNK ? size - at : CG_WEIGHTS_CHUNK);
+    same = memcmp(x + at, y + at, piece) == 0;
+    const aicc_tensor *const both[] = {a, b};
+    for (int i = 0; i < 2; i++) {
+      if (both[i]->buf != NULL) {
+        aicc_view read = view_of(both[i], piece);
+        read.offset += (size_t)at;
+        aicc_view_forget(read);
+      }
+    }
+  }
+  return same;
+}
+
+// Graphs of several machines may each have computed what is the same constant.
+static bool same_tensor(const aicc_tensor *a, const aicc_tensor *b) {
+  if (a == b) {
+    return true;
+  }
+  const uint64_t size = tensor_bytes(a);
+  return a->dtype == b->dtype && size == tensor_bytes(b) &&
+         (a->data == b->data || same_bytes(a, b, size));
+}
+
 // A constant of an earlier plan that is stored just like it.
 static bool find_stored(const compile *job, size_t plan, const aicc_plan_const *constant,
                         uint64_t *offset) {
   for (size_t p = 0; p < plan; p++) {
     const aicc_plan *other = job->plans[p].plan;
     for (size_t i = 0; i < other->const_count; i++) {
-      if (other->consts[i].tensor == constant->tensor &&
-          same_pack(other->consts[i].pack, constant->pack)) {
+      if (same_pack(other->consts[i].pack, constant->pack) &&
+          same_tensor(other->consts[i].tensor, constant->tensor)) {
         *offset = job->plans[p].offsets[i];
         return true;
       }
@@ -157,14 +187,15 @@ static aicc_status dump_module(cg *c, const char *folder, const char *name) {
   return status;
 }
 
-static aicc_status dump_kernel(const char *folder, const kir_kernel *kernel, aicc_diags *diags) {
+static aicc_status dump_kernel(const char *folder, const char *name, const kir_kernel *kernel,
+                               aicc_diags *diags) {
   char *text = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
   AICC_ASSERT(out != NULL);
   kir_print(kernel, out);
   fclose(out);
-  const aicc_status status = write_text(folder, kernel->name, "kir", text, size, diags);
+  const aicc_status status = write_text(folder, name, "kir", text, size, diags);
   free(text);
   return status;
 }
@@ -215,18 +246,29 @@ static const char *unit_name(const compile *job, const unit *u) {
   return u->count == 0 ? "host program" : job->plans[u->plan].plan->kernels[u->first]->name;
 }
 
-// Kernels of GPUs are dumped under the names of their targets too.
+// What a kernel is dumped as: "matmul_8", the second of that name (for few rows, say) "matmul_8-2"; where
+// a model has kernels for several machines the name of its target stands behind it.
+static const char *name_in_dump(const compile *job, const unit *u, aicc_arena *arena) {
+  const aicc_plan *plan = job->plans[u->plan].plan;
+  const char *name = plan->kernels[u->first]->name;
+  size_t same = 1;
+  for (size_t i = 0; i < u->first; i++) {
+    same += strcmp(plan->kernels[i]->name, name) == 0;
+  }
+  const char *number = same > 1 ? aicc_arena_printf(arena, "-%zu", same) : "";
+  const bool several = job->options->gpu_count > 0;
+  return aicc_arena_printf(arena, "%s%s%s%s", name, number, several ? "." : "",
+                           several ? u->target->machine.name : "");
+}
+
 static aicc_status kernel_module(const compile *job, const unit *u, cg *c, cg_reply *reply) {
   const plan_code *code = &job->plans[u->plan];
+  const char *name = job->options->dump_dir != NULL ? name_in_dump(job, u, c->arena) : NULL;
   for (size_t i = u->first; i < u->first + u->count; i++) {
-    if (job->options->dump_dir != NULL) {
-      AICC_TRY(dump_kernel(job->options->dump_dir, code->plan->kernels[i], c->diags));
+    if (name != NULL) {  // one kernel a module then
+      AICC_TRY(dump_kernel(job->options->dump_dir, name, code->plan->kernels[i], c->diags));
     }
     AICC_TRY(cg_emit_kernel(c, code->plan->kernels[i], code->symbols[i]));
-  }
-  const char *name = unit_name(job, u);
-  if (job->options->gpu_count > 0) {
-    name = aicc_arena_printf(c->arena, "%s.%s", name, u->target->machine.name);
   }
   return finish_module(c, u, name, job->options->dump_dir, reply);
 }

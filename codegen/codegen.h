@@ -4,8 +4,9 @@
 // renamed into place: a failed compile leaves nothing behind. Equal inputs give equal bytes, whatever
 // the number of processes. Thread-compatible; the caller has no other threads (workers are forked).
 //
-// A model may hold code for several machines: one plan for each number of lanes, constants that
-// plans store alike once, host code for each plan, and images of each GPU target.
+// A model may hold code for several machines: one plan for all that passes and lowering cannot tell
+// apart, constants that plans store alike once (also where each graph computed them), host code for
+// each plan, and images of each GPU target.
 #ifndef AICC_CODEGEN_CODEGEN_H
 #define AICC_CODEGEN_CODEGEN_H
 
@@ -30,7 +31,8 @@ typedef struct aicc_codegen_options {
   bool host_only;            // no kernels for the CPU, just host code: the plan is that of a GPU
   const char *path;          // "model.so"
   const char *weights_path;  // a file of their own, in the same folder; NULL: within the model
-  const char *dump_dir;      // writes NAME.kir, NAME.ll and NAME.s of each kernel there; NULL: no
+  const char *dump_dir;      // writes NAME.kir, NAME.ll and NAME.s of each kernel there; where there
+                             // are GPUs, NAME.TARGET.kir and so on; NULL: no
   unsigned processes;        // 0: one per CPU
   int opt_level;             // 0..3, of LLVM's code generator
   bool unhashed;             // leaves out the hash of the weights

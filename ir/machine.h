@@ -15,14 +15,14 @@ typedef struct aicc_machine {
   int64_t l1_bytes, l2_bytes;  // per core
   double flops_per_ns;     // of one core, f32: for cost estimates
   double bytes_per_ns;     // of one core from memory
-  // GPUs alone. Machines that agree in everything that lowering reads share a plan.
+  // GPUs alone. Machines that agree in everything that passes and lowering read share a plan.
   int64_t shared_bytes;    // of shared memory that one task may use
   int warps_max;           // warps of one task, at most
   bool async_copy;         // copies global memory to shared memory while it computes (copy_async)
   uint32_t mma;            // 1u << kir_mma for each matrix instruction that it has
 } aicc_machine;
 
-// Whether lowering cannot tell them apart: then one plan serves both.
+// Whether passes and lowering cannot tell them apart: then one graph and one plan serve both.
 static inline bool aicc_machine_alike(const aicc_machine *a, const aicc_machine *b) {
   return a->kind == b->kind && a->width == b->width && a->registers == b->registers &&
          a->shared_bytes == b->shared_bytes && a->warps_max == b->warps_max &&

@@ -7,8 +7,9 @@
 #include <time.h>
 
 const aicc_pass aicc_pass_table[] = {
-#define AICC_PASS(name, needs, makes, breaks, doc) \
-  {#name, doc, AICC_FACT_##needs, AICC_FACT_##makes, AICC_FACT_##breaks, aicc_pass_##name},
+#define AICC_PASS(name, machine, needs, makes, breaks, doc)                                      \
+  {#name, doc, AICC_MACHINE_##machine, AICC_FACT_##needs, AICC_FACT_##makes, AICC_FACT_##breaks, \
+   aicc_pass_##name},
 #include "passes/passes.def"
 #undef AICC_PASS
 };
@@ -49,6 +50,27 @@ static const aicc_pass *find(const char *name, size_t length) {
   return NULL;
 }
 
+// A walk over the passes of a list. |pass| is NULL where there is none of that name.
+typedef struct walk {
+  const char *rest, *name;
+  size_t length;
+  const aicc_pass *pass;
+  bool own;  // in the second part
+} walk;
+
+static bool step(walk *w) {
+  if (!next_name(&w->rest, &w->name, &w->length)) {
+    return false;
+  }
+  w->pass = find(w->name, w->length);
+  w->own = w->own || (w->pass && w->pass->own);
+  return true;
+}
+
+static bool in_part(const walk *w, aicc_pass_part part) {
+  return part == AICC_PASSES_ALL || w->own == (part == AICC_PASSES_OWN);
+}
+
 static const char *fact_list(unsigned facts, aicc_arena *arena) {
   const char *text = "";
   for (size_t i = 0; i < sizeof fact_names / sizeof *fact_names; i++) {
@@ -62,13 +84,12 @@ static const char *fact_list(unsigned facts, aicc_arena *arena) {
 // Every name is known and every need met, before anything runs.
 static aicc_status check_list(const char *list, aicc_diags *diags) {
   const aicc_loc loc = {0};
-  const char *name;
-  size_t length;
   unsigned facts = 0;
-  while (next_name(&list, &name, &length)) {
-    const aicc_pass *pass = find(name, length);
+  for (walk w = {.rest = list}; step(&w);) {
+    const aicc_pass *pass = w.pass;
     if (!pass) {
-      AICC_EMIT(diags, E0002, &loc, aicc_arena_printf(&diags->arena, "%.*s", (int)length, name));
+      AICC_EMIT(diags, E0002, &loc,
+                aicc_arena_printf(&diags->arena, "%.*s", (int)w.length, w.name));
       return AICC_INVALID;
     }
     if (pass->needs & ~facts) {
@@ -86,24 +107,25 @@ static double now_ms(void) {
   return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static void dump(const aicc_module *module, const aicc_pass *pass,
-                 const aicc_pass_options *options) {
-  const char *wanted = options->dump_after;
+static void dump(const aicc_module *module, const walk *w, const aicc_pass_options *options) {
+  const char *wanted = options->dump_after, *names = w->own ? options->machine_names : NULL;
   if (wanted && options->dump &&
-      (strcmp(wanted, "all") == 0 || strcmp(wanted, pass->name) == 0)) {
-    fprintf(options->dump, "; after %s\n", pass->name);
+      (strcmp(wanted, "all") == 0 || strcmp(wanted, w->pass->name) == 0)) {
+    fprintf(options->dump, "; after %s%s%s\n", w->pass->name, names ? " for " : "",
+            names ? names : "");
     aicc_module_print(module, options->dump);
   }
 }
 
-static aicc_status run_one(aicc_module *module, const aicc_pass *pass,
-                           const aicc_pass_options *options, aicc_diags *diags) {
+static aicc_status run_one(aicc_module *module, const walk *w, const aicc_pass_options *options,
+                           aicc_diags *diags) {
+  const aicc_pass *pass = w->pass;
   aicc_arena scratch;
   aicc_arena_init(&scratch);
   aicc_pass_context context = {.module = module,
                                .scratch = &scratch,
                                .diags = diags,
-                               .machine = options->machine,
+                               .machine = pass->own ? options->machine : NULL,
                                .report = options->report};
   const double start = now_ms();
   aicc_status status = pass->run(&context);
@@ -116,20 +138,24 @@ static aicc_status run_one(aicc_module *module, const aicc_pass *pass,
     AICC_EMIT(diags, E0901, &loc, pass->name);
     status = AICC_INTERNAL;
   }
-  dump(module, pass, options);
+  dump(module, w, options);
   return status;
 }
 
 aicc_status aicc_run_passes(aicc_module *module, const char *comma_list,
                             const aicc_pass_options *options, aicc_diags *diags) {
   AICC_TRY(check_list(comma_list, diags));
+  if (options->part == AICC_PASSES_OWN) {
+    aicc_print_machines(options->machine_names, options->report);
+    aicc_print_machines(options->machine_names,
+                        options->times == options->report ? NULL : options->times);
+  }
   const double start = now_ms();
-  const char *name;
-  size_t length;
-  while (next_name(&comma_list, &name, &length)) {
-    const aicc_pass *pass = find(name, length);
-    AICC_TRY(run_one(module, pass, options, diags));
-    if (options->stop_after && strcmp(options->stop_after, pass->name) == 0) {
+  for (walk w = {.rest = comma_list}; step(&w);) {
+    if (in_part(&w, options->part)) {
+      AICC_TRY(run_one(module, &w, options, diags));
+    }
+    if (options->stop_after && strcmp(options->stop_after, w.pass->name) == 0) {
       break;
     }
   }
@@ -139,24 +165,31 @@ aicc_status aicc_run_passes(aicc_module *module, const char *comma_list,
   return AICC_OK;
 }
 
+void aicc_print_machines(const char *names, FILE *out) {
+  if (names && out) {
+    fprintf(out, "for %s:\n", names);
+  }
+}
+
 void aicc_list_passes(FILE *out) {
   aicc_arena arena;
   aicc_arena_init(&arena);
-  fprintf(out, "%-12s %-8s %-8s %-8s %s\n", "pass", "needs", "makes", "breaks", "what it does");
+  const char *const row = "%-12s %-8s %-8s %-8s %-8s %s\n";
+  fprintf(out, row, "pass", "machine", "needs", "makes", "breaks", "what it does");
   for (int i = 0; i < aicc_pass_count; i++) {
     const aicc_pass *pass = &aicc_pass_table[i];
-    fprintf(out, "%-12s %-8s %-8s %-8s %s\n", pass->name, fact_list(pass->needs, &arena),
+    fprintf(out, row, pass->name, pass->own ? "own" : "any", fact_list(pass->needs, &arena),
             fact_list(pass->makes, &arena), fact_list(pass->breaks, &arena), pass->doc);
   }
   aicc_arena_deinit(&arena);
 }
 
-void aicc_print_pipeline(const char *comma_list, FILE *out) {
-  const char *name;
-  size_t length;
-  while (next_name(&comma_list, &name, &length)) {
-    const aicc_pass *pass = find(name, length);
-    fprintf(out, "%-12.*s %s\n", (int)length, name, pass ? pass->doc : "(no such pass)");
+void aicc_print_pipeline(const char *comma_list, aicc_pass_part part, FILE *out) {
+  for (walk w = {.rest = comma_list}; step(&w);) {
+    if (in_part(&w, part)) {
+      fprintf(out, "%-12.*s %s\n", (int)w.length, w.name,
+              w.pass ? w.pass->doc : "(no such pass)");
+    }
   }
 }
 

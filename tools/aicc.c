@@ -186,6 +186,16 @@ static const cg_target *host_target(void) {
   return found;
 }
 
+// In the order of the table, whatever the order they are named in: the file does not depend on that.
+static void add_gpu(const cg_target *target, bool portable_only, aicc_codegen_options *out,
+                    aicc_codegen_gpu *gpus) {
+  size_t at = out->gpu_count++;
+  for (; at > 0 && gpus[at - 1].target > target; at--) {
+    gpus[at] = gpus[at - 1];
+  }
+  gpus[at] = (aicc_codegen_gpu){.target = target, .portable_only = portable_only};
+}
+
 static bool add_target(const char *name, aicc_codegen_options *out, aicc_codegen_gpu *gpus) {
   const cg_target *target = cg_target_find(name);
   if (!target) {
@@ -206,7 +216,7 @@ static bool add_target(const char *name, aicc_codegen_options *out, aicc_codegen
       return true;
     }
   }
-  gpus[out->gpu_count++].target = target;
+  add_gpu(target, false, out, gpus);
   return true;
 }
 
@@ -221,7 +231,7 @@ static void add_portable(aicc_codegen_options *out, aicc_codegen_gpu *gpus) {
     missing = portable != target && (!missing || portable < missing) ? portable : missing;
   }
   if (missing) {
-    gpus[out->gpu_count++] = (aicc_codegen_gpu){.target = missing, .portable_only = true};
+    add_gpu(missing, true, out, gpus);
   }
 }
 
@@ -257,21 +267,91 @@ static bool stops_after(const compile *c, const char *what) {
   return strcmp(args_get(&c->a, "--stop-after", ""), what) == 0;
 }
 
-static aicc_status run_passes(compile *c, aicc_module *module, const aicc_machine *machine) {
-  aicc_pass_options o = {.machine = machine,
+// A graph and a plan for all machines that passes and lowering cannot tell apart.
+typedef struct graph {
+  const aicc_machine *machine;
+  const char *names;    // of all of them
+  aicc_module *module;  // a copy of the model's, where there are several graphs
+  aicc_plan *plan;
+} graph;
+
+typedef struct graphs {
+  graph items[MOST_TARGETS + 1];
+  int count;
+} graphs;
+
+static graph *graph_for(graphs *all, const aicc_machine *machine) {
+  for (int i = 0; i < all->count; i++) {
+    if (aicc_machine_alike(all->items[i].machine, machine)) {
+      return &all->items[i];
+    }
+  }
+  return NULL;
+}
+
+static void add_machine(compile *c, graphs *all, const aicc_machine *machine) {
+  graph *found = graph_for(all, machine);
+  if (found) {
+    found->names = aicc_arena_printf(&c->arena, "%s, %s", found->names, machine->name);
+  } else {
+    all->items[all->count++] = (graph){.machine = machine, .names = machine->name};
+  }
+}
+
+// The host of a model for GPUs alone runs no kernels.
+static void add_machines(compile *c, const aicc_codegen_options *o, graphs *all) {
+  if (!o->host_only) {
+    add_machine(c, all, &o->target->machine);
+  }
+  for (size_t i = 0; i < o->gpu_count; i++) {
+    add_machine(c, all, &o->gpus[i].target->machine);
+  }
+}
+
+static void destroy_graphs(graphs *all, const aicc_module *module) {
+  for (int i = 0; i < all->count; i++) {
+    aicc_plan_destroy(all->items[i].plan);
+    if (all->items[i].module != module) {
+      aicc_module_destroy(all->items[i].module);
+    }
+  }
+}
+
+static const char *pass_list(const compile *c) {
+  return args_get(&c->a, "--passes", aicc_pipeline_default);
+}
+
+// What all machines share is done once, and then what depends on them, for each.
+static aicc_status run_passes(compile *c, aicc_module *module, graphs *all) {
+  aicc_pass_options o = {.part = AICC_PASSES_COMMON,
                          .report = args_has(&c->a, "--opt-report") ? stderr : NULL,
                          .times = c->times ? stderr : NULL,
                          .dump_after = args_get(&c->a, "--dump-after", NULL),
                          .dump = stdout,
                          .stop_after = args_get(&c->a, "--stop-after", NULL),
                          .check = args_has(&c->a, "--check")};
-  return aicc_run_passes(module, args_get(&c->a, "--passes", aicc_pipeline_default), &o, &c->diags);
+  AICC_TRY(aicc_run_passes(module, pass_list(c), &o, &c->diags));
+  o.part = AICC_PASSES_OWN;
+  for (int i = 0; i < all->count; i++) {
+    graph *g = &all->items[i];
+    g->module = all->count > 1 ? aicc_module_clone(module) : module;
+    g->module->tf32 = args_has(&c->a, "--tf32");
+    o.machine = g->machine;
+    o.machine_names = g->names;
+    AICC_TRY(aicc_run_passes(g->module, pass_list(c), &o, &c->diags));
+  }
+  return AICC_OK;
 }
 
-static aicc_status force_schedules(compile *c, aicc_module *module) {
+// A kernel that takes the schedule may be in one graph and not in another.
+static aicc_status force_schedules(compile *c, graphs *all) {
   const char *item;
   for (int i = 0; (item = args_nth(&c->a, "--schedule", i)); i++) {
-    const int found = aicc_schedule_force(module, item);
+    int found = 0;
+    for (int g = 0; g < all->count && found >= 0; g++) {
+      const int here = aicc_schedule_force(all->items[g].module, item);
+      found = here < 0 ? here : found + here;
+    }
     if (found < 0) {
       fprintf(stderr, "aicc: '--schedule %s': expected KIND=SCHEDULE or NODE=SCHEDULE with one of the "
               "forms of aicc(1), such as contract=6x4, 'map=vector 4' or 'row=warps 8'\n", item);
@@ -285,65 +365,56 @@ static aicc_status force_schedules(compile *c, aicc_module *module) {
   return AICC_OK;
 }
 
-// One plan for all machines that lowering cannot tell apart.
-typedef struct plans {
-  aicc_plan *items[MOST_TARGETS + 1];
-  const aicc_machine *machines[MOST_TARGETS + 1];
-  int count;
-} plans;
-
-static const aicc_plan *lower_for(compile *c, aicc_module *module, const aicc_machine *machine,
-                                  plans *all) {
+static aicc_status lower_all(compile *c, graphs *all) {
+  FILE *report = args_has(&c->a, "--opt-report") ? stderr : NULL;
   for (int i = 0; i < all->count; i++) {
-    if (aicc_machine_alike(all->machines[i], machine)) {
-      return all->items[i];
+    graph *g = &all->items[i];
+    aicc_print_machines(g->names, report);
+    g->plan = aicc_lower_module(g->module, g->machine, report, &c->diags);
+    if (!g->plan) {
+      return AICC_UNSUPPORTED;
     }
-  }
-  aicc_plan *plan = aicc_lower_module(
-      module, machine, args_has(&c->a, "--opt-report") ? stderr : NULL, &c->diags);
-  if (plan) {
-    all->machines[all->count] = machine;
-    all->items[all->count++] = plan;
     if (wants_dump(c, "plan")) {
-      aicc_plan_print(plan, stdout);
+      printf("; plan for %s\n", g->names);
+      aicc_plan_print(g->plan, stdout);
     }
   }
-  return plan;
+  return AICC_OK;
 }
 
-static bool lower_all(compile *c, aicc_module *module, const aicc_codegen_options *o,
-                      aicc_codegen_gpu *gpus, plans *all) {
-  if (!o->host_only && !lower_for(c, module, &o->target->machine, all)) {
-    return false;
-  }
-  for (size_t i = 0; i < o->gpu_count; i++) {
-    gpus[i] = o->gpus[i];
-    gpus[i].plan = lower_for(c, module, &gpus[i].target->machine, all);
-    if (!gpus[i].plan) {
-      return false;
-    }
-  }
-  return true;
-}
-
-static aicc_status generate(compile *c, aicc_module *module, const aicc_codegen_options *wanted) {
+static aicc_status generate(compile *c, graphs *all, const aicc_codegen_options *wanted) {
   aicc_codegen_options o = *wanted;
   aicc_codegen_gpu gpus[MOST_TARGETS];
-  plans all = {.count = 0};
   stage(c, "lowering");
-  aicc_status status = lower_all(c, module, wanted, gpus, &all) ? AICC_OK : AICC_UNSUPPORTED;
+  aicc_status status = lower_all(c, all);
   stage_done(c, "lowering");
+  if (status != AICC_OK || stops_after(c, "plan")) {
+    return status;
+  }
+  for (size_t i = 0; i < o.gpu_count; i++) {
+    gpus[i] = wanted->gpus[i];
+    gpus[i].plan = graph_for(all, &gpus[i].target->machine)->plan;
+  }
   o.gpus = gpus;
   o.report = args_has(&c->a, "--quiet") ? NULL : stderr;
-  if (status == AICC_OK && !stops_after(c, "plan")) {
-    stage(c, "generating code");
-    status = aicc_codegen(all.items[0], &o, &c->diags);
-    stage_done(c, "code generation");
-  }
-  for (int i = 0; i < all.count; i++) {
-    aicc_plan_destroy(all.items[i]);
-  }
+  stage(c, "generating code");
+  status = aicc_codegen(all->items[0].plan, &o, &c->diags);
+  stage_done(c, "code generation");
   return status;
+}
+
+static aicc_status compile_graphs(compile *c, aicc_module *module, graphs *all,
+                                  const aicc_codegen_options *o) {
+  stage(c, "optimising");
+  const aicc_status status = run_passes(c, module, all);
+  stage_done(c, "passes");
+  AICC_TRY(status);
+  const char *stop = args_get(&c->a, "--stop-after", "plan");
+  if (strcmp(stop, "plan") != 0) {
+    return AICC_OK;
+  }
+  AICC_TRY(force_schedules(c, all));
+  return generate(c, all, o);
 }
 
 static aicc_status compile_model(compile *c, const char *model, const aicc_import_options *import,
@@ -357,22 +428,33 @@ static aicc_status compile_model(compile *c, const char *model, const aicc_impor
   }
   aicc_status status = AICC_OK;
   if (!stops_after(c, "import")) {
-    stage(c, "optimising");
-    // The host of a model for GPUs alone runs no kernels.
-    const cg_target *runs = o->host_only ? o->gpus[0].target : o->target;
-    status = run_passes(c, module, &runs->machine);
-    stage_done(c, "passes");
-  }
-  if (status == AICC_OK && !stops_after(c, "import")) {
-    module->tf32 = args_has(&c->a, "--tf32");
-    status = force_schedules(c, module);
-  }
-  const char *stop = args_get(&c->a, "--stop-after", "plan");
-  if (status == AICC_OK && strcmp(stop, "plan") == 0) {
-    status = generate(c, module, o);
+    graphs all = {.count = 0};
+    add_machines(c, o, &all);
+    status = compile_graphs(c, module, &all, o);
+    destroy_graphs(&all, module);
   }
   aicc_module_destroy(module);
   return status;
+}
+
+// The passes for all targets, then those whose graph depends on the machine.
+static int print_pipeline(compile *c) {
+  aicc_codegen_options o = {0};
+  aicc_codegen_gpu gpus[MOST_TARGETS] = {0};
+  graphs all = {.count = 0};
+  if (!parse_targets(c, &o, gpus)) {
+    return AICC_INVALID;
+  }
+  add_machines(c, &o, &all);
+  aicc_print_machines("all targets", stdout);
+  aicc_print_pipeline(pass_list(c), AICC_PASSES_COMMON, stdout);
+  const char *names = all.items[0].names;
+  for (int i = 1; i < all.count; i++) {
+    names = aicc_arena_printf(&c->arena, "%s; for %s", names, all.items[i].names);
+  }
+  aicc_print_machines(names, stdout);
+  aicc_print_pipeline(pass_list(c), AICC_PASSES_OWN, stdout);
+  return AICC_OK;
 }
 
 static int list_targets(void) {
@@ -384,6 +466,9 @@ static int list_targets(void) {
 }
 
 static int run(compile *c) {
+  if (args_has(&c->a, "--print-pipeline")) {
+    return print_pipeline(c);
+  }
   aicc_import_options import = {0};
   aicc_codegen_options o = {0};
   aicc_codegen_gpu gpus[MOST_TARGETS] = {0};
@@ -435,10 +520,6 @@ int main(int argc, char **argv) {
   }
   if (args_has(&c.a, "--list-passes")) {
     aicc_list_passes(stdout);
-    return 0;
-  }
-  if (args_has(&c.a, "--print-pipeline")) {
-    aicc_print_pipeline(args_get(&c.a, "--passes", aicc_pipeline_default), stdout);
     return 0;
   }
   if (args_has(&c.a, "--list-ops")) {

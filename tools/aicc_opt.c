@@ -88,6 +88,7 @@ static aicc_status optimise(const args *a, aicc_module *module, aicc_diags *diag
     return AICC_INVALID;
   }
   const aicc_pass_options o = {.machine = &target->machine,
+                               .machine_names = target->machine.name,
                                .report = args_has(a, "--opt-report") ? stderr : NULL,
                                .times = args_has(a, "--time-passes") ? stderr : NULL,
                                .dump_after = args_get(a, "--dump-after", NULL),

@@ -12,3 +12,10 @@ add_test(NAME tools/programs
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_BINARY_DIR} ${tools}/run_tools.py
                  ${CMAKE_BINARY_DIR})
 set_tests_properties(tools/programs PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+
+if(TARGET aicc AND TARGET aicc-run)
+  add_test(NAME tools/targets
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_BINARY_DIR} ${tools}/run_targets.py
+                   ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR}/models)
+  set_tests_properties(tools/targets PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+endif()

@@ -100,6 +100,43 @@ START_TEST(dumps_times_and_reports_go_where_asked) {
 }
 END_TEST
 
+// What a machine decides comes after what it does not; both parts together are the whole list.
+START_TEST(a_list_has_a_part_for_all_machines_and_one_for_each) {
+  static const struct {
+    aicc_pass_part part;
+    const char *stop_after, *dumped;
+  } cases[] = {
+      {AICC_PASSES_ALL, NULL, "canon,dce,layout for m,dce for m,"},
+      {AICC_PASSES_COMMON, NULL, "canon,dce,"},
+      {AICC_PASSES_OWN, NULL, "layout for m,dce for m,"},
+      {AICC_PASSES_COMMON, "layout", "canon,dce,"},
+      {AICC_PASSES_OWN, "layout", "layout for m,"},
+      {AICC_PASSES_COMMON, "dce", "canon,dce,"},
+      {AICC_PASSES_OWN, "dce", ""},  // it stopped before
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    fixture f;
+    fixture_init(&f);
+    char *dump = NULL, got[256] = "";
+    size_t size;
+    const aicc_pass_options options = {.part = cases[i].part, .stop_after = cases[i].stop_after,
+                                       .dump_after = "all", .machine_names = "m",
+                                       .dump = open_memstream(&dump, &size)};
+    ck_assert_int_eq(aicc_run_passes(f.module, "canon,dce,layout,dce", &options, &f.diags),
+                     AICC_OK);
+    fclose(options.dump);
+    for (const char *at = dump; (at = strstr(at, "; after ")) != NULL;) {
+      at += strlen("; after ");
+      strncat(got, at, strcspn(at, "\n"));
+      strcat(got, ",");
+    }
+    ck_assert_str_eq(got, cases[i].dumped);
+    free(dump);
+    fixture_deinit(&f);
+  }
+}
+END_TEST
+
 START_TEST(the_lists_name_every_pass) {
   char *list = NULL, *pipeline = NULL;
   size_t size;
@@ -111,7 +148,7 @@ START_TEST(the_lists_name_every_pass) {
     ck_assert_ptr_nonnull(strstr(list, aicc_pass_table[i].doc));
   }
   out = open_memstream(&pipeline, &size);
-  aicc_print_pipeline(aicc_pipeline_default, out);
+  aicc_print_pipeline(aicc_pipeline_default, AICC_PASSES_ALL, out);
   fclose(out);
   ck_assert_ptr_nonnull(strstr(pipeline, "fuse"));
   ck_assert_ptr_null(strstr(pipeline, "no such pass"));
@@ -141,6 +178,7 @@ static Suite *make_suite(void) {
   tcase_add_test(tcase, a_need_that_is_not_met_is_refused);
   tcase_add_test(tcase, passes_run_in_order_and_stop_where_told);
   tcase_add_test(tcase, dumps_times_and_reports_go_where_asked);
+  tcase_add_test(tcase, a_list_has_a_part_for_all_machines_and_one_for_each);
   tcase_add_test(tcase, the_lists_name_every_pass);
   tcase_add_test(tcase, the_pipeline_runs);
   suite_add_tcase(suite, tcase);

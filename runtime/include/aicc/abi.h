@@ -222,8 +222,8 @@ struct aicc_abi_host {
   int32_t (*strings)(void *session, const void *table, int64_t count, const void **address);
 };
 
-// What differs between kinds of machines: kernels are scheduled for a number of lanes, and the
-// host code launches them as scheduled. Inputs, outputs and constants are the model's.
+// What differs between kinds of machines: each has a graph and kernels as it wants them, and host code
+// that launches these. Inputs and outputs are the model's; constants are listed once for all plans.
 typedef struct aicc_abi_plan {
   uint32_t size;   // sizeof(aicc_abi_plan)
   uint32_t width;  // lanes of a warp: threads on a GPU
