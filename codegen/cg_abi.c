@@ -226,14 +226,16 @@ static LLVMValueRef constant_table(cg *c, const cg_tables *tables, size_t *count
 
 // --- plans for other machines ---------------------------------------------------------------------
 
-// Sets the span of the weights in which the constants of a plan lie.
-static void span_of(const cg_plan_table *table, uint64_t *begin, uint64_t *end) {
+// Sets the span of the weights in which the constants of a plan lie. |offsets| NULL: the plan's.
+static void span_of(const aicc_plan *plan, const uint64_t *offsets, uint64_t *begin,
+                    uint64_t *end) {
   *begin = UINT64_MAX;
   *end = 0;
-  for (size_t i = 0; i < table->plan->const_count; i++) {
-    const aicc_plan_const *constant = &table->plan->consts[i];
+  for (size_t i = 0; i < plan->const_count; i++) {
+    const aicc_plan_const *constant = &plan->consts[i];
     if (constant->tensor->dtype != AICC_STR && constant->size > 0) {
-      const uint64_t first = table->offsets[i], last = first + (uint64_t)constant->size;
+      const uint64_t first = offsets != NULL ? offsets[i] : constant->offset;
+      const uint64_t last = first + (uint64_t)constant->size;
       *begin = first < *begin ? first : *begin;
       *end = last > *end ? last : *end;
     }
@@ -247,7 +249,7 @@ static LLVMValueRef plan_table(cg *c, const cg_tables *tables) {
     const cg_plan_table *other = &tables->others[i];
     size_t buffer_count = 0;
     uint64_t begin, end;
-    span_of(other, &begin, &end);
+    span_of(other->plan, other->offsets, &begin, &end);
     LLVMValueRef buffers = buffer_table(c, other->plan, &buffer_count);
     LLVMValueRef members[] = {u32(c, sizeof(aicc_abi_plan)),
                               u32(c, other->width),
@@ -281,6 +283,8 @@ static LLVMValueRef model_record(cg *c, const cg_tables *tables, LLVMValueRef ru
   const aicc_plan *plan = tables->plan;
   const aicc_region *body = plan->module->body;
   size_t buffer_count = 0, constant_count = 0;
+  uint64_t begin, end;
+  span_of(plan, tables->offsets, &begin, &end);
   LLVMValueRef buffers = buffer_table(c, plan, &buffer_count);
   LLVMValueRef constants = constant_table(c, tables, &constant_count);
   LLVMValueRef weights[] = {u64(c, tables->weights_size), text_or_null(c, tables->weights_file)};
@@ -307,7 +311,9 @@ static LLVMValueRef model_record(cg *c, const cg_tables *tables, LLVMValueRef ru
                             feature_table(c),
                             u32(c, tables->other_count),
                             u32(c, tables->width),
-                            plan_table(c, tables)};
+                            plan_table(c, tables),
+                            u64(c, begin),
+                            u64(c, end)};
   return record(c, members, sizeof members / sizeof members[0], sizeof(aicc_abi_model));
 }
 

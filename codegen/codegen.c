@@ -110,15 +110,18 @@ static bool same_tensor(const aicc_tensor *a, const aicc_tensor *b) {
          (a->data == b->data || same_bytes(a, b, size));
 }
 
-// A constant of an earlier plan that is stored just like it.
-static bool find_stored(const compile *job, size_t plan, const aicc_plan_const *constant,
-                        uint64_t *offset) {
-  for (size_t p = 0; p < plan; p++) {
+// A constant of plans [first, end) that is stored just like this one. |offset|: NULL, or set to
+// its place.
+static bool find_stored(const compile *job, size_t first, size_t end,
+                        const aicc_plan_const *constant, uint64_t *offset) {
+  for (size_t p = first; p < end; p++) {
     const aicc_plan *other = job->plans[p].plan;
     for (size_t i = 0; i < other->const_count; i++) {
       if (same_pack(other->consts[i].pack, constant->pack) &&
           same_tensor(other->consts[i].tensor, constant->tensor)) {
-        *offset = job->plans[p].offsets[i];
+        if (offset != NULL) {
+          *offset = job->plans[p].offsets[i];
+        }
         return true;
       }
     }
@@ -126,34 +129,39 @@ static bool find_stored(const compile *job, size_t plan, const aicc_plan_const *
   return false;
 }
 
-static void add_weights_where(compile *job, size_t index, bool packed) {
+static uint64_t add_weight(compile *job, aicc_plan_const *constant) {
+  const aicc_tensor *tensor = constant->tensor;
+  if (constant->pack != NULL) {
+    return cg_weights_add_made(&job->weights, constant->size, fill_packed, constant,
+                               source_of(tensor));
+  }
+  return tensor->buf == NULL
+             ? cg_weights_add(&job->weights, tensor->data, constant->size)
+             : cg_weights_add_view(&job->weights, view_of(tensor, constant->size));
+}
+
+// |shared|: those that later plans read too.
+static void add_weights_where(compile *job, size_t index, bool shared) {
   const aicc_plan *plan = job->plans[index].plan;
   uint64_t *offsets = job->plans[index].offsets;
   for (size_t i = 0; i < plan->const_count; i++) {
     aicc_plan_const *constant = &plan->consts[i];
-    if ((constant->pack != NULL) != packed) {
-      continue;
-    }
     if (constant->tensor->dtype == AICC_STR) {
       offsets[i] = 0;  // in the shared object itself
-    } else if (find_stored(job, index, constant, &offsets[i])) {
-      continue;
-    } else if (constant->pack == NULL && constant->tensor->buf == NULL) {
-      offsets[i] = cg_weights_add(&job->weights, constant->tensor->data, constant->size);
-    } else if (constant->pack == NULL) {
-      offsets[i] = cg_weights_add_view(&job->weights, view_of(constant->tensor, constant->size));
-    } else {
-      offsets[i] = cg_weights_add_made(&job->weights, constant->size, fill_packed, constant,
-                                       source_of(constant->tensor));
+    } else if (find_stored(job, index + 1, job->plan_count, constant, NULL) == shared &&
+               !find_stored(job, 0, index, constant, &offsets[i])) {
+      offsets[i] = add_weight(job, constant);
     }
   }
 }
 
-// What is packed is for one kind of machine alone: it comes first, outside of what later plans share, so
-// that the constants of each plan lie together (aicc_abi_plan.weights_begin).
-static void add_weights(compile *job, size_t index) {
-  add_weights_where(job, index, true);
-  add_weights_where(job, index, false);
+// What is a plan's alone comes before what later ones read, too, so that the constants of each lie
+// together (aicc_abi_plan.weights_begin): a device is given no more than that.
+static void add_weights(compile *job) {
+  for (size_t i = 0; i < job->plan_count; i++) {
+    add_weights_where(job, i, false);
+    add_weights_where(job, i, true);
+  }
 }
 
 // --- jobs -----------------------------------------------------------------------------------------
@@ -246,8 +254,8 @@ static const char *unit_name(const compile *job, const unit *u) {
   return u->count == 0 ? "host program" : job->plans[u->plan].plan->kernels[u->first]->name;
 }
 
-// What a kernel is dumped as: "matmul_8", the second of that name (for few rows, say) "matmul_8-2"; where
-// a model has kernels for several machines the name of its target stands behind it.
+// What a kernel is dumped as: "matmul_8", the second of that name (for few rows, say) "matmul_8-2";
+// where a model has kernels for several machines the name of its target stands behind it.
 static const char *name_in_dump(const compile *job, const unit *u, aicc_arena *arena) {
   const aicc_plan *plan = job->plans[u->plan].plan;
   const char *name = plan->kernels[u->first]->name;
@@ -418,7 +426,6 @@ static size_t add_plan(compile *job, aicc_arena *arena, const aicc_plan *plan,
     code->infos[i] = cg_kernel_info_of(target, plan->kernels[i]);
     code->symbols[i] = aicc_arena_printf(arena, "k%zu_%s", i, plan->kernels[i]->name);
   }
-  add_weights(job, index);
   return index;
 }
 
@@ -500,6 +507,7 @@ static aicc_status generate(const aicc_plan *plan, const aicc_codegen_options *o
   for (size_t i = 0; i < options->gpu_count; i++) {
     add_gpu_units(&job, arena, i);
   }
+  add_weights(&job);
   cg_model_file file = {.weights = &job.weights, .path = options->path,
                         .weights_path = options->weights_path, .unhashed = options->unhashed};
   cg_object *objects = NULL;

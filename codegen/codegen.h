@@ -31,8 +31,8 @@ typedef struct aicc_codegen_options {
   bool host_only;            // no kernels for the CPU, just host code: the plan is that of a GPU
   const char *path;          // "model.so"
   const char *weights_path;  // a file of their own, in the same folder; NULL: within the model
-  const char *dump_dir;      // writes NAME.kir, NAME.ll and NAME.s of each kernel there; where there
-                             // are GPUs, NAME.TARGET.kir and so on; NULL: no
+  const char *dump_dir;      // writes NAME.kir, NAME.ll and NAME.s of each kernel there, or, where
+                             // there are GPUs, NAME.TARGET.kir and so on; NULL: no
   unsigned processes;        // 0: one per CPU
   int opt_level;             // 0..3, of LLVM's code generator
   bool unhashed;             // leaves out the hash of the weights

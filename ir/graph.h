@@ -183,9 +183,9 @@ bool aicc_attr_key_from_name(const char *name, size_t length, aicc_attr_key *out
 
 aicc_module *aicc_module_create(const char *name);
 void aicc_module_destroy(aicc_module *module);
-// An equal module: same ids of values, nodes and dims, so that passes and lowering do with it what they
-// would do with |module|. Each may be changed without the other; what never changes (names, strings,
-// types, origins, tensors) is shared: |module| must outlive it.
+// An equal module: same ids of values, nodes and dims, so that passes and lowering do with it what
+// they would do with |module|. Each may be changed without the other; what never changes (names,
+// strings, types, origins, tensors) is shared: |module| must outlive it.
 aicc_module *aicc_module_clone(const aicc_module *module);
 void aicc_module_keep_buf(aicc_module *module, aicc_buf *buf);  // retains, once per buffer
 

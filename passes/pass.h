@@ -40,8 +40,8 @@ extern const int aicc_pass_count;
 #include "passes/passes.def"
 #undef AICC_PASS
 
-// A list of passes has two parts: up to the first that reads the machine all targets share one graph, from
-// there on each has its own.
+// A list of passes has two parts: up to the first that reads the machine all targets share one
+// graph, from there on each has its own.
 typedef enum aicc_pass_part { AICC_PASSES_ALL, AICC_PASSES_COMMON, AICC_PASSES_OWN } aicc_pass_part;
 
 typedef struct aicc_pass_options {
@@ -52,7 +52,7 @@ typedef struct aicc_pass_options {
   FILE *times;                   // --time-passes: one line per pass and the sum; NULL: off
   const char *dump_after;        // --dump-after: a pass's name, or "all"; NULL: off
   FILE *dump;                    // where dumps go
-  const char *stop_after;        // --stop-after: a pass's name, of either part; NULL: run to the end
+  const char *stop_after;        // --stop-after: a pass's name, of either part; NULL: to the end
   bool check;                    // verify the graph after every pass (E0901 names the culprit)
 } aicc_pass_options;
 
@@ -64,8 +64,8 @@ AICC_MUST_USE aicc_status aicc_run_passes(aicc_module *module, const char *comma
 // The optimising pipeline, as a list for aicc_run_passes, up to and with groups.
 extern const char *const aicc_pipeline_default;
 
-// --list-passes: name, machine, needs, makes, breaks, doc. --print-pipeline: the passes of a part of a
-// list, one a line, with doc.
+// --list-passes: name, machine, needs, makes, breaks, doc. --print-pipeline: the passes of a part
+// of a list, one a line, with doc.
 void aicc_list_passes(FILE *out);
 void aicc_print_pipeline(const char *comma_list, aicc_pass_part part, FILE *out);
 

@@ -29,7 +29,7 @@ void aicc_rt_text_add(aicc_rt_text *text, const char *format, ...) {
 
 const char *aicc_rt_status_name(aicc_rt_status status) {
   static const char *const names[] = {"ok",          "invalid argument", "wrong input",
-                                      "i/o error",   "bad model",        "newer runtime needed",
+                                      "i/o error",   "bad model",        "another version",
                                       "unavailable", "out of memory",    "run failed"};
   const size_t index = (size_t)status;
   return index < sizeof names / sizeof names[0] ? names[index] : "unknown";

@@ -137,8 +137,15 @@ static aicc_rt_status check_footer(const aicc_rt_file *file, const char *path,
   }
   if (footer->version > AICC_ABI_VERSION) {
     return aicc_rt_fail(error, AICC_RT_VERSION,
-                        "%s: made for version %u of the model ABI; this runtime knows %u", path,
+                        "%s: made for version %u of the model ABI, newer than this runtime, which "
+                        "knows %u: use the runtime of the aicc that made it", path,
                         footer->version, AICC_ABI_VERSION);
+  }
+  if (footer->version < AICC_ABI_OLDEST) {
+    return aicc_rt_fail(error, AICC_RT_VERSION,
+                        "%s: made for version %u of the model ABI, older than %u, the oldest that "
+                        "this runtime reads: compile the model again", path, footer->version,
+                        AICC_ABI_OLDEST);
   }
   if (footer->size != sizeof *footer ||
       footer->hash != aicc_abi_hash(footer, offsetof(aicc_abi_footer, hash))) {

@@ -27,7 +27,8 @@ aicc_abi_plan aicc_rt_model_plan(const aicc_abi_model *m, uint32_t index) {
                          .kernels = m->kernels,
                          .buffers = m->buffers,
                          .run = m->run,
-                         .weights_end = m->weights != NULL ? m->weights->size : 0};
+                         .weights_begin = m->weights_begin,
+                         .weights_end = m->weights_end};
 }
 
 // ---- the table of the model --------------------------------------------------------------------
@@ -70,7 +71,8 @@ static bool image_is_sane(const aicc_abi_model *m, const aicc_abi_image *image) 
 
 static aicc_rt_status check_table(const aicc_rt_model *model, aicc_rt_error *error) {
   const aicc_abi_model *m = model->abi;
-  if (m->size < sizeof *m || m->version == 0 || m->version > AICC_ABI_VERSION || m->run == NULL) {
+  if (m->size < sizeof *m || m->version < AICC_ABI_OLDEST || m->version > AICC_ABI_VERSION ||
+      m->run == NULL) {
     return bad(model, error, "version, size or entry point");
   }
   if ((m->input_count > 0 && m->inputs == NULL) || (m->output_count > 0 && m->outputs == NULL) ||

@@ -186,7 +186,7 @@ static const cg_target *host_target(void) {
   return found;
 }
 
-// In the order of the table, whatever the order they are named in: the file does not depend on that.
+// In the order of the table, however they are named: the file does not depend on that.
 static void add_gpu(const cg_target *target, bool portable_only, aicc_codegen_options *out,
                     aicc_codegen_gpu *gpus) {
   size_t at = out->gpu_count++;

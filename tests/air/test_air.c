@@ -210,7 +210,7 @@ static aicc_status run_list(const char *path, const text *test, const char *list
   return aicc_run_passes(module, list, &options, diags);
 }
 
-// A copy prints the same, and passes make the same of it without a change to what it was copied from.
+// A copy prints the same, and passes make the same of it without a change to its original.
 static void check_clone(const char *path, const text *test, const char *list,
                         const aicc_module *module, const text *after) {
   aicc_diags diags;

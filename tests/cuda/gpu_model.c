@@ -179,6 +179,7 @@ static const aicc_abi_model model = {
     .weights = &weights,
     .run = run,
     .width = 32,
+    .weights_end = WIDTH * 4,
 };
 
 __attribute__((visibility("default"))) const aicc_abi_model *aicc_model_query(uint32_t version);

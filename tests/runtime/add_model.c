@@ -36,7 +36,7 @@ static const aicc_abi_kernel kernels[] = {
     {"add", "map", origins, 1, sizeof(add_args), 0, 0, 0, 0, 0, add, NULL}};
 #ifdef ADD_WEIGHTS_BYTES
 static const aicc_abi_weights weights = {ADD_WEIGHTS_BYTES, NULL};
-#define WEIGHTS &weights
+#define WEIGHTS &weights, .weights_end = ADD_WEIGHTS_BYTES
 #else
 #define WEIGHTS NULL
 #endif

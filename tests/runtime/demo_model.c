@@ -265,6 +265,7 @@ static const aicc_abi_model model = {
     .weights = &weights,
     .run = run,
     .cpu_features = features,
+    .weights_end = WIDTH * 8,
 };
 
 #ifdef DEMO_NO_SYMBOL

@@ -135,6 +135,30 @@ START_TEST(a_flipped_bit_is_noticed) {
 }
 END_TEST
 
+// Version 1's tables were shorter: they are not looked at.
+START_TEST(models_of_other_versions_are_refused_with_the_way_out) {
+  static const struct {
+    uint32_t version;
+    const char *text;
+  } cases[] = {{AICC_ABI_OLDEST - 1, "the oldest that this runtime reads: compile the model again"},
+               {AICC_ABI_VERSION + 1, "newer than this runtime, which knows 2: use the runtime"}};
+  size_t size = 0;
+  unsigned char *data = read_model(DEMO("demo.so"), &size);
+  for (int i = 0; i < 2; i++) {
+    aicc_abi_footer footer;
+    unsigned char *at = data + size - sizeof footer;
+    memcpy(&footer, at, sizeof footer);
+    footer.version = cases[i].version;
+    footer.hash = aicc_abi_hash(&footer, offsetof(aicc_abi_footer, hash));
+    memcpy(at, &footer, sizeof footer);
+    aicc_rt_error error;
+    ck_assert_int_eq(open_bytes(data, size, &error), AICC_RT_VERSION);
+    ck_assert_msg(strstr(error.text, cases[i].text) != NULL, "%s", error.text);
+  }
+  free(data);
+}
+END_TEST
+
 START_TEST(foreign_files_are_refused) {
   static const char text[] = "This is no model at all, but a text of some length.\n";
   aicc_rt_error error;
@@ -209,6 +233,7 @@ static Suite *suite(void) {
   tcase_add_test(t, weights_are_found_beside_the_file_that_a_link_leads_to);
   tcase_add_test(t, a_truncated_model_is_refused);
   tcase_add_test(t, a_flipped_bit_is_noticed);
+  tcase_add_test(t, models_of_other_versions_are_refused_with_the_way_out);
   tcase_add_test(t, foreign_files_are_refused);
   tcase_add_test(t, other_shared_objects_and_machines_are_refused);
   tcase_add_test(t, half_a_gigabyte_loads_at_once);

@@ -5,6 +5,7 @@ usage: run_targets.py BUILD MODELS
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -129,6 +130,25 @@ def runs_right(model, inputs, outputs, work):
         assert said.count("equal to") == 3, said
 
 
+def uploads_its_own(model, inputs, work):
+    """A device is given what its graph reads, not what the graphs of others do."""
+    if not os.path.exists(os.path.join(EMULATOR, "libcuda.so.1")):
+        return
+    given = [x for n in inputs for x in ("--input", f"{n}=@{work}/{n}.npy")]
+
+    def copied(targets, sm):
+        so = os.path.join(work, "u.so")
+        run(AICC, model, "--target", targets, "-o", so)
+        said = run(RUN, so, "--device", "cuda", *given, LD_LIBRARY_PATH=EMULATOR, AICC_EMU_SM=sm,
+                   AICC_EMU_STATS="1")
+        return int(re.search(r"copied (\d+) bytes", said)[1])
+
+    # The filters are both graphs'; of the bytes one reads 512, the other as i32 2048.
+    for sm in ("75", "80"):
+        alone, beside = copied("sm_" + sm, sm), copied("sm_75,sm_80", sm)
+        assert alone <= beside < alone + 512, (sm, alone, beside)
+
+
 def says_for_whom(model, work):
     so = os.path.join(work, "s.so")
     targets = ["--target", "sm_75,sm_80,sm_90", "-o", so]
@@ -148,7 +168,8 @@ def says_for_whom(model, work):
     assert "narrow: 1 contractions" in report.split("for sm_80, sm_90:\n")[1], report
     assert "narrow: " not in report.split("for sm_80, sm_90:\n")[0], report
     text = run(AICC, *targets, "--print-pipeline")
-    assert text.startswith("for all targets:\n") and "\nfor sm_75; for sm_80, sm_90:\nnarrow" in text
+    assert text.startswith("for all targets:\n"), text
+    assert "\nfor sm_75; for sm_80, sm_90:\nnarrow" in text, text
 
 
 def shares_constants(work):
@@ -167,6 +188,7 @@ with tempfile.TemporaryDirectory() as folder:
     same_kernels(path, folder)
     order_is_nothing(path, folder)
     runs_right(path, given, expected, folder)
+    uploads_its_own(path, given, folder)
     says_for_whom(path, folder)
     shares_constants(folder)
 print("all as expected")

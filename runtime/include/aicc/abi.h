@@ -2,8 +2,9 @@
 // runtime. It stands alone.
 //
 // A model exports one symbol, AICC_ABI_QUERY_SYMBOL, of type aicc_abi_query_fn. It returns a const
-// table, or NULL where the model needs a newer runtime than |max_version|. Every table starts with
-// its size, so that a newer runtime reads an older model: members beyond |size| are absent.
+// table, or NULL where the model needs a newer runtime than |max_version|. Whatever changes here
+// raises AICC_ABI_VERSION; a runtime reads models from AICC_ABI_OLDEST on, and refuses others with
+// the way out.
 // Models never call libc; they reach memory, devices and threads through aicc_abi_host alone.
 //
 // A model file is, in this order: the ELF image as the linker made it; zeros up to a multiple of
@@ -21,7 +22,8 @@
 extern "C" {
 #endif
 
-#define AICC_ABI_VERSION 1u
+#define AICC_ABI_VERSION 2u
+#define AICC_ABI_OLDEST 2u  // version 1 had no blocks of warps, plans and spans of weights
 #define AICC_ABI_QUERY_SYMBOL "aicc_model_query"
 
 // Element types; the numbers are those of ONNX TensorProto.DataType. Sub-byte types take one byte
@@ -222,8 +224,8 @@ struct aicc_abi_host {
   int32_t (*strings)(void *session, const void *table, int64_t count, const void **address);
 };
 
-// What differs between kinds of machines: each has a graph and kernels as it wants them, and host code
-// that launches these. Inputs and outputs are the model's; constants are listed once for all plans.
+// What differs between kinds of machines: each has a graph and kernels as it wants them, and host
+// code that launches these. Inputs and outputs are the model's; constants are listed once for all.
 typedef struct aicc_abi_plan {
   uint32_t size;   // sizeof(aicc_abi_plan)
   uint32_t width;  // lanes of a warp: threads on a GPU
@@ -254,6 +256,7 @@ typedef struct aicc_abi_model {
   uint32_t plan_count;              // more plans
   uint32_t width;                   // of the first plan
   const aicc_abi_plan *plans;
+  uint64_t weights_begin, weights_end;  // of the first plan
 } aicc_abi_model;
 
 typedef const aicc_abi_model *(*aicc_abi_query_fn)(uint32_t max_version);

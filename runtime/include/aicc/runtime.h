@@ -43,7 +43,7 @@ typedef enum aicc_rt_status {
   AICC_RT_INPUT = 2,        // a tensor of wrong type or shape: mend the data
   AICC_RT_IO = 3,           // the file could not be read
   AICC_RT_BAD_MODEL = 4,    // no model, or a damaged one: compile it again
-  AICC_RT_VERSION = 5,      // the model needs a newer runtime
+  AICC_RT_VERSION = 5,      // the model needs another runtime, or is to be compiled again
   AICC_RT_UNAVAILABLE = 6,  // no such device here, or the CPU lacks instructions: may skip
   AICC_RT_MEMORY = 7,       // out of memory, or the arena handed in is too small
   AICC_RT_FAILED = 8  // the model found its input data impossible (an index out of range, ...)
