@@ -1,15 +1,22 @@
 // Every kernel of a list of models as GPU code: accepted by ptxas or ld.lld, without spills.
 //
-// usage: gpu_kernels nvidia|amd [--exceptions FILE] [--targets NAME,...] [--verbose] [--jobs N] FOLDER...
+// usage: gpu_kernels nvidia|amd [--exceptions FILE] [--targets NAME,...] [--texts NAME,...]
+//                    [--verbose] [--jobs N] FOLDER...
 //
 // For all targets of the family, or for those named. The models are all files model.onnx below the
-// folders, and graphs NAME.air with lines that force schedules, "; MACHINE: WHICH=SCHEDULE" (MACHINE
-// may have '*'). They are lowered here; kernels that several
-// of them have are compiled once, in worker processes. Where a kernel needs registers beyond the
-// target's, uses a stack, or ptxas warns of it, the test fails, but for what the exceptions name. A
-// line of that file: TARGET KIND OPERATORS MOST REASON..., where OPERATORS are those of the kernel's
-// ONNX nodes with '+' between them, '*' stands for anything, and MOST is how much may be spilled
-// (bytes; for AMD, registers: no stack is allowed then).
+// folders, and graphs NAME.air with lines that force schedules, "; TARGET: WHICH=SCHEDULE" (TARGET
+// may have '*'; targets that share its plan are forced too). They are lowered here; kernels that
+// several of them have are compiled once, in worker processes. Where a kernel needs registers
+// beyond the target's, uses a stack, or ptxas warns of it, the test fails, but for what the
+// exceptions name.
+//
+// LLVM takes half as long for a kernel as ptxas does for one target. With --texts it writes PTX for
+// the targets named there alone; ptxas is given the same text for those behind them in the table
+// that share the plan, as aicc gives it to all NVIDIA targets of a plan.
+//
+// A line of the exceptions: TARGET KIND OPERATORS MOST REASON..., where OPERATORS are those of the
+// kernel's ONNX nodes with '+' between them, '*' stands for anything, and MOST is how much may be
+// spilled (bytes; for AMD, registers: no stack is allowed then).
 // Exit: 0 all is well, 1 not, 77 there is no ptxas.
 #include <dirent.h>
 #include <errno.h>
@@ -32,7 +39,7 @@
 #include "passes/pass.h"
 #include "passes/schedule.h"
 
-enum { CHUNK = 8, MOST_PLANS = 16, MOST_EXCEPTIONS = 256 };
+enum { CHUNK = 8, MOST_PLANS = 16, MOST_TARGETS = 16, MOST_EXCEPTIONS = 256 };
 
 typedef struct entry {
   const kir_kernel *kernel;
@@ -51,8 +58,10 @@ typedef struct use {
   uint32_t registers, stack, spills;  // 32-bit registers a thread; bytes; bytes or registers
 } use;
 
+// Kernels of a list, and the targets that have the text of the first of them.
 typedef struct unit {
-  const cg_target *target;
+  const cg_target *targets[MOST_TARGETS];
+  size_t target_count;
   const kernel_list *list;
   size_t first, count;
 } unit;
@@ -72,8 +81,24 @@ typedef struct state {
   int exception_count;
   int models, refused, unforced, verbose;
   unsigned jobs;
+  cg_family family;
   const char *targets;  // "sm_75,sm_90"; NULL: all
+  const char *texts;    // likewise: those for which LLVM writes code
 } state;
+
+static bool named(const char *list, const char *name) {
+  bool found = list == NULL;
+  for (const char *at = list; at && *at && !found;) {
+    const size_t length = strcspn(at, ",");
+    found = strncmp(at, name, length) == 0 && name[length] == 0;
+    at += length + (at[length] == ',');
+  }
+  return found;
+}
+
+static bool wanted(const state *s, const cg_target *target) {
+  return target->family == s->family && named(s->targets, target->machine.name);
+}
 
 // --- kernels -------------------------------------------------------------------------------------
 
@@ -89,26 +114,51 @@ static void add_kernel(state *s, kernel_list *list, const kir_kernel *kernel, co
 
 static aicc_status lower_for(state *s, kernel_list *list, aicc_module *module, const char *path,
                              aicc_diags *diags) {
-  const aicc_plan *plan = aicc_lower_module(module, list->machine, NULL, diags);
+  const aicc_plan *plan =
+      module ? aicc_lower_module(module, list->machine, NULL, diags) : NULL;
   for (size_t k = 0; plan && k < plan->kernel_count; k++) {
     add_kernel(s, list, plan->kernels[k], path);
   }
   return plan ? AICC_OK : AICC_UNSUPPORTED;
 }
 
-// What is forced here has to run here.
-static void add_forced(state *s, aicc_module *module, char *line, const char *path,
+// The graph that a list's machine wants, of what all machines share; NULL: refused.
+static aicc_module *graph_for(const kernel_list *list, const aicc_module *common,
+                              aicc_diags *diags) {
+  aicc_module *module = aicc_module_clone(common);
+  const aicc_pass_options own = {.part = AICC_PASSES_OWN, .machine = list->machine};
+  return aicc_run_passes(module, aicc_pipeline_default, &own, diags) == AICC_OK ? module : NULL;
+}
+
+static aicc_status run_common(aicc_module *module, aicc_diags *diags) {
+  const aicc_pass_options common = {.part = AICC_PASSES_COMMON};
+  return aicc_run_passes(module, aicc_pipeline_default, &common, diags);
+}
+
+// Whether |pattern| is for a target whose kernels are in the list.
+static bool is_for(const state *s, const kernel_list *list, const char *pattern) {
+  const cg_target *target;
+  bool found = false;
+  for (size_t i = 0; (target = cg_target_at(i)) != NULL && !found; i++) {
+    found = target->family == s->family && aicc_machine_alike(list->machine, &target->machine) &&
+            fnmatch(pattern, target->machine.name, 0) == 0;
+  }
+  return found;
+}
+
+// What is forced here has to run here. |graphs|: per list.
+static void add_forced(state *s, aicc_module *const *graphs, char *line, const char *path,
                        aicc_diags *diags) {
   char *item = strstr(line, ": ");
   AICC_ASSERT(strncmp(line, "; ", 2) == 0 && item);
   *item = 0;
   item += 2;
   for (int i = 0; i < s->list_count; i++) {
-    if (fnmatch(line + 2, s->lists[i].machine->name, 0) != 0) {
+    if (!is_for(s, &s->lists[i], line + 2)) {
       continue;
     }
-    const int found = aicc_schedule_force(module, item);
-    if (found < 1 || lower_for(s, &s->lists[i], module, path, diags) != AICC_OK) {
+    const int found = aicc_schedule_force(graphs[i], item);
+    if (found < 1 || lower_for(s, &s->lists[i], graphs[i], path, diags) != AICC_OK) {
       printf("FAIL %s: '%s' is not forced for %s\n", path, item, s->lists[i].machine->name);
       aicc_diags_print(diags, stdout);
       s->unforced++;
@@ -124,15 +174,20 @@ static void add_graph(state *s, const char *path) {
   aicc_diags diags;
   aicc_diags_init(&diags);
   aicc_module *module = aicc_module_parse(text, strlen(text), path, &diags);
-  const aicc_pass_options passes = {.machine = s->lists[0].machine};
-  if (!module || aicc_run_passes(module, aicc_pipeline_default, &passes, &diags) != AICC_OK) {
+  aicc_module *graphs[MOST_PLANS];
+  bool good = module && run_common(module, &diags) == AICC_OK;
+  for (int i = 0; i < s->list_count && good; i++) {
+    graphs[i] = graph_for(&s->lists[i], module, &diags);
+    good = graphs[i] != NULL;
+  }
+  if (!good) {
     aicc_diags_print(&diags, stdout);
     s->unforced++;
     return;
   }
   s->models++;
   for (char *line = strtok(text, "\n"); line && *line == ';'; line = strtok(NULL, "\n")) {
-    add_forced(s, module, line, path, &diags);
+    add_forced(s, graphs, line, path, &diags);
   }
 }
 
@@ -143,12 +198,12 @@ static void add_model(state *s, const char *path) {
   aicc_diags_init(&diags);
   aicc_module *module = NULL;
   aicc_status status = aicc_import_path(path, &options, &diags, &module);
-  const aicc_pass_options passes = {.machine = s->lists[0].machine};
   if (status == AICC_OK) {
-    status = aicc_run_passes(module, aicc_pipeline_default, &passes, &diags);
+    status = run_common(module, &diags);
   }
   for (int i = 0; i < s->list_count && status == AICC_OK; i++) {
-    status = lower_for(s, &s->lists[i], module, path, &diags);
+    kernel_list *list = &s->lists[i];
+    status = lower_for(s, list, graph_for(list, module, &diags), path, &diags);
   }
   s->models++;
   s->refused += status != AICC_OK;
@@ -224,43 +279,48 @@ static bool read_ptxas(char *text, use *uses, size_t count) {
   return clean;
 }
 
-static aicc_status assemble(cg *c, use *uses, size_t count) {
-  LLVMMemoryBufferRef text = NULL;
-  AICC_TRY(cg_emit(c, true, &text));
+// |text| for |target|; what is wrong is reported with the kernel's name.
+static void assemble(const char *text, const cg_target *target, use *uses, size_t count,
+                     aicc_arena *arena) {
   const int ptx = memfd_create("ptx", 0), cubin = memfd_create("cubin", 0);
   const int log = memfd_create("log", 0);
   AICC_ASSERT(ptx >= 0 && cubin >= 0 && log >= 0);
-  const bool written = cg_write_all(ptx, LLVMGetBufferStart(text), LLVMGetBufferSize(text));
-  LLVMDisposeMemoryBuffer(text);
+  const bool written = cg_write_all(ptx, text, strlen(text));
   const char *chosen = getenv("AICC_PTXAS");
   const char *const args[] = {chosen ? chosen : "ptxas", "-v",
-                              aicc_arena_printf(c->arena, "-arch=%s", c->target->cpu), "-o",
-                              aicc_arena_printf(c->arena, "/proc/self/fd/%d", cubin),
-                              aicc_arena_printf(c->arena, "/proc/self/fd/%d", ptx), NULL};
+                              aicc_arena_printf(arena, "-arch=%s", target->cpu), "-o",
+                              aicc_arena_printf(arena, "/proc/self/fd/%d", cubin),
+                              aicc_arena_printf(arena, "/proc/self/fd/%d", ptx), NULL};
   int status = 1;
   const int error = cg_tool_run(args, log, log, &status);
-  char *said = cg_read_text(log, c->arena);
+  char *said = cg_read_text(log, arena);
   if (!written || error != 0 || status != 0) {
-    fprintf(stderr, "ptxas %s: %s\n", error ? strerror(error) : cg_tool_end(status, c->arena),
-            said);
-    abort();  // reported with the kernel's name
+    fprintf(stderr, "ptxas for %s %s: %s\n", target->machine.name,
+            error ? strerror(error) : cg_tool_end(status, arena), said);
+    abort();
   }
   const bool clean = read_ptxas(said, uses, count);
   close(ptx);
   close(cubin);
   close(log);
   if (!clean) {
+    fprintf(stderr, "that was for %s\n", target->machine.name);
     abort();
   }
-  return AICC_OK;
+}
+
+static char *emit_text(cg *c) {
+  LLVMMemoryBufferRef buffer = NULL;
+  const aicc_status status = cg_emit(c, true, &buffer);
+  AICC_ASSERT(status == AICC_OK);
+  char *text = strndup(LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
+  LLVMDisposeMemoryBuffer(buffer);
+  return text;
 }
 
 // The kernels' metadata, as text in the assembly; then the object, linked.
 static aicc_status link_amd(cg *c, use *uses, size_t count) {
-  LLVMMemoryBufferRef buffer = NULL;
-  AICC_TRY(cg_emit(c, true, &buffer));
-  char *text = strndup(LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
-  LLVMDisposeMemoryBuffer(buffer);
+  char *text = emit_text(c);
   char *line = strstr(text, "amdhsa.kernels:");
   use *now = uses;
   for (line = strtok(line, "\n"); line; line = strtok(NULL, "\n")) {
@@ -281,26 +341,37 @@ static aicc_status link_amd(cg *c, use *uses, size_t count) {
   return status;
 }
 
+// Opens |c| and makes the kernels of a unit for |target|, named k0, k1, ...
+static aicc_status open_unit(cg *c, const unit *u, const cg_target *target, aicc_arena *arena,
+                             aicc_diags *diags) {
+  AICC_TRY(cg_open(c, target, "kernels", 2, arena, diags));
+  for (size_t i = 0; i < u->count; i++) {
+    char symbol[32];
+    snprintf(symbol, sizeof symbol, "k%zu", i);
+    AICC_TRY(cg_emit_kernel(c, u->list->items[u->first + i].kernel, symbol));
+  }
+  return cg_optimize(c);
+}
+
 static aicc_status run_unit(void *user, size_t index, cg_reply *reply, aicc_diags *diags) {
   const state *s = user;
   const unit *u = &s->units[index];
   aicc_arena arena;
   aicc_arena_init(&arena);
   cg c;
-  AICC_TRY(cg_open(&c, u->target, "kernels", 2, &arena, diags));
+  AICC_TRY(open_unit(&c, u, u->targets[0], &arena, diags));
+  use *uses = AICC_NEW_ARRAY(&arena, use, u->target_count * u->count);
   aicc_status status = AICC_OK;
-  for (size_t i = 0; i < u->count && status == AICC_OK; i++) {
-    char symbol[32];
-    snprintf(symbol, sizeof symbol, "k%zu", i);
-    status = cg_emit_kernel(&c, u->list->items[u->first + i].kernel, symbol);
+  if (s->family == CG_FAMILY_NVPTX) {
+    char *text = emit_text(&c);
+    for (size_t i = 0; i < u->target_count; i++) {
+      assemble(text, u->targets[i], uses + i * u->count, u->count, &arena);
+    }
+    free(text);
+  } else {
+    status = link_amd(&c, uses, u->count);
   }
-  use *uses = AICC_NEW_ARRAY(&arena, use, u->count);
-  status = status == AICC_OK ? cg_optimize(&c) : status;
-  if (status == AICC_OK) {
-    status = u->target->family == CG_FAMILY_NVPTX ? assemble(&c, uses, u->count)
-                                                  : link_amd(&c, uses, u->count);
-  }
-  cg_reply_add(reply, uses, u->count * sizeof *uses);
+  cg_reply_add(reply, uses, u->target_count * u->count * sizeof *uses);
   cg_close(&c);
   aicc_arena_deinit(&arena);
   return status;
@@ -336,22 +407,32 @@ typedef struct totals {
   uint32_t most_registers;
 } totals;
 
-static void judge(const state *s, const unit *u, const use *uses, totals *t) {
-  for (size_t i = 0; i < u->count; i++) {
-    const entry *e = &u->list->items[u->first + i];
-    const use *n = &uses[i];
-    char ops[512];
-    t->kernels++;
-    t->most_registers = n->registers > t->most_registers ? n->registers : t->most_registers;
-    const bool spills = n->stack > 0 || n->spills > 0;
-    const bool known = spills && excepted(s, u->target, e->kernel, n);
-    t->excepted += known;
-    t->bad += spills && !known;
-    if (s->verbose || (spills && !known)) {
-      printf("%s %s %s %s: %u registers, %u bytes of stack, %u spilled (%s of %s)\n",
-             spills && !known ? "FAIL" : "    ", u->target->machine.name, e->kernel->kind,
-             ops_of(e->kernel, ops, sizeof ops), n->registers, n->stack, n->spills,
-             e->kernel->name, e->model);
+typedef struct all_totals {
+  totals of[MOST_TARGETS];  // rows of the table of targets
+} all_totals;
+
+static void judge_one(const state *s, const cg_target *target, const entry *e, const use *n,
+                      totals *t) {
+  char ops[512];
+  t->kernels++;
+  t->most_registers = n->registers > t->most_registers ? n->registers : t->most_registers;
+  const bool spills = n->stack > 0 || n->spills > 0;
+  const bool known = spills && excepted(s, target, e->kernel, n);
+  t->excepted += known;
+  t->bad += spills && !known;
+  if (s->verbose || (spills && !known)) {
+    printf("%s %s %s %s: %u registers, %u bytes of stack, %u spilled (%s of %s)\n",
+           spills && !known ? "FAIL" : "    ", target->machine.name, e->kernel->kind,
+           ops_of(e->kernel, ops, sizeof ops), n->registers, n->stack, n->spills,
+           e->kernel->name, e->model);
+  }
+}
+
+static void judge(const state *s, const unit *u, const use *uses, all_totals *all) {
+  for (size_t i = 0; i < u->target_count; i++) {
+    totals *t = &all->of[u->targets[i] - cg_target_at(0)];
+    for (size_t k = 0; k < u->count; k++) {
+      judge_one(s, u->targets[i], &u->list->items[u->first + k], &uses[i * u->count + k], t);
     }
   }
 }
@@ -373,64 +454,77 @@ static void read_exceptions(state *s, const char *path) {
   fclose(file);
 }
 
-static int report(const state *s, const totals *t) {
-  printf("%d models (%d refused); %zu kernels compiled: %zu fail, %zu excepted, at most %u "
-         "registers\n",
-         s->models, s->refused, t->kernels, t->bad, t->excepted, t->most_registers);
-  return t->bad > 0 || t->kernels == 0 || s->unforced > 0;
+// A line for each target. Each wanted one has to have seen kernels.
+static bool report(const state *s, const all_totals *all) {
+  bool good = s->unforced == 0;
+  printf("%d models (%d refused)\n", s->models, s->refused);
+  const cg_target *target;
+  for (size_t i = 0; (target = cg_target_at(i)); i++) {
+    const totals *t = &all->of[i];
+    if (wanted(s, target)) {
+      printf("%s: %zu kernels compiled, %zu fail, %zu excepted, at most %u registers\n",
+             target->machine.name, t->kernels, t->bad, t->excepted, t->most_registers);
+      good = good && t->bad == 0 && t->kernels > 0;
+    }
+  }
+  return good;
 }
 
 // --- the whole -----------------------------------------------------------------------------------
 
-static bool wanted(const state *s, const cg_target *target, cg_family family) {
-  const char *name = target->machine.name;
-  bool found = s->targets == NULL;
-  for (const char *at = s->targets; at && *at && !found;) {
-    const size_t length = strcspn(at, ",");
-    found = strncmp(at, name, length) == 0 && name[length] == 0;
-    at += length + (at[length] == ',');
-  }
-  return found && target->family == family;
-}
-
-static void add_targets(state *s, cg_family family) {
+static void add_targets(state *s) {
   const cg_target *target;
   for (size_t i = 0; (target = cg_target_at(i)); i++) {
     int at = 0;
     while (at < s->list_count && !aicc_machine_alike(s->lists[at].machine, &target->machine)) {
       at++;
     }
-    if (wanted(s, target, family) && at == s->list_count) {
+    if (wanted(s, target) && at == s->list_count) {
       AICC_ASSERT(at < MOST_PLANS);
       s->lists[s->list_count++].machine = &target->machine;
     }
   }
 }
 
-static void add_units(state *s, cg_family family) {
-  const cg_target *target;
-  for (size_t i = 0; (target = cg_target_at(i)); i++) {
-    for (int l = 0; l < s->list_count && wanted(s, target, family); l++) {
-      const kernel_list *list = &s->lists[l];
-      for (size_t k = 0; aicc_machine_alike(list->machine, &target->machine) && k < list->count;
-           k += CHUNK) {
-        const size_t rest = list->count - k;
-        const unit u = {.target = target, .list = list, .first = k,
-                        .count = rest < CHUNK ? rest : CHUNK};
-        AICC_PUSH(&s->arena, s->units, s->unit_count, s->unit_capacity, u);
-      }
-    }
+static void add_chunks(state *s, unit like) {
+  for (size_t k = 0; k < like.list->count && like.target_count > 0; k += CHUNK) {
+    const size_t rest = like.list->count - k;
+    like.first = k;
+    like.count = rest < CHUNK ? rest : CHUNK;
+    AICC_PUSH(&s->arena, s->units, s->unit_count, s->unit_capacity, like);
   }
 }
 
-static bool compile_all(state *s, totals *t) {
+// The targets of a list in the order of their table: one for which LLVM writes, and those that take
+// that.
+static void add_units(state *s) {
+  for (int l = 0; l < s->list_count; l++) {
+    unit u = {.list = &s->lists[l]};
+    const cg_target *target;
+    for (size_t i = 0; (target = cg_target_at(i)); i++) {
+      if (!wanted(s, target) || !aicc_machine_alike(u.list->machine, &target->machine)) {
+        continue;
+      }
+      if (named(s->texts, target->machine.name)) {
+        add_chunks(s, u);
+        u.target_count = 0;
+      }
+      AICC_ASSERT(u.target_count < MOST_TARGETS);
+      u.targets[u.target_count++] = target;
+    }
+    add_chunks(s, u);
+  }
+}
+
+static bool compile_all(state *s, all_totals *all) {
   const char **names = AICC_NEW_ARRAY(&s->arena, const char *, s->unit_count + 1);
   cg_result *results = AICC_NEW_ARRAY(&s->arena, cg_result, s->unit_count + 1);
   for (size_t i = 0; i < s->unit_count; i++) {
     const unit *u = &s->units[i];
     const entry *e = &u->list->items[u->first];
     names[i] = aicc_arena_printf(&s->arena, "%s and the %zu after it, for %s, of %s",
-                                 e->kernel->name, u->count - 1, u->target->machine.name, e->model);
+                                 e->kernel->name, u->count - 1, u->targets[0]->machine.name,
+                                 e->model);
   }
   const cg_jobs jobs = {.count = s->unit_count, .run = run_unit, .user = s, .names = names,
                         .processes = s->jobs};
@@ -439,7 +533,7 @@ static bool compile_all(state *s, totals *t) {
   const aicc_status status = cg_jobs_run(&jobs, results, &s->arena, &diags);
   for (size_t i = 0; i < s->unit_count; i++) {
     if (results[i].data) {
-      judge(s, &s->units[i], results[i].data, t);
+      judge(s, &s->units[i], results[i].data, all);
     }
   }
   aicc_diags_print(&diags, stdout);
@@ -458,8 +552,8 @@ static bool have_ptxas(void) {
 }
 
 static int usage(void) {
-  fputs("usage: gpu_kernels nvidia|amd [--exceptions FILE] [--targets NAME,...] [--verbose] [--jobs N] "
-        "FOLDER...\n",
+  fputs("usage: gpu_kernels nvidia|amd [--exceptions FILE] [--targets NAME,...] [--texts NAME,...] "
+        "[--verbose] [--jobs N] FOLDER...\n",
         stderr);
   return 2;
 }
@@ -473,6 +567,8 @@ static int read_options(state *s, int argc, char **argv) {
       read_exceptions(s, argv[++i]);
     } else if (strcmp(argv[i], "--targets") == 0 && more) {
       s->targets = argv[++i];
+    } else if (strcmp(argv[i], "--texts") == 0 && more) {
+      s->texts = argv[++i];
     } else if (strcmp(argv[i], "--jobs") == 0 && more) {
       s->jobs = (unsigned)strtoul(argv[++i], NULL, 10);
     } else if (strcmp(argv[i], "--verbose") == 0) {
@@ -489,7 +585,7 @@ int main(int argc, char **argv) {
   aicc_arena_init(&s.arena);
   const char *family_name = argc > 1 ? argv[1] : "";
   const bool nvidia = strcmp(family_name, "nvidia") == 0;
-  const cg_family family = nvidia ? CG_FAMILY_NVPTX : CG_FAMILY_AMDGPU;
+  s.family = nvidia ? CG_FAMILY_NVPTX : CG_FAMILY_AMDGPU;
   if (!nvidia && strcmp(family_name, "amd") != 0) {
     return usage();
   }
@@ -501,13 +597,13 @@ int main(int argc, char **argv) {
   if (first < 0) {
     return usage();
   }
-  add_targets(&s, family);
+  add_targets(&s);
   for (int i = first; i < argc && s.list_count > 0; i++) {
     add_folder(&s, argv[i]);
   }
-  add_units(&s, family);
-  totals t = {0};
-  const bool compiled = compile_all(&s, &t);
-  const int failed = report(&s, &t);
-  return compiled && !failed ? 0 : 1;
+  add_units(&s);
+  all_totals all = {0};
+  const bool compiled = compile_all(&s, &all);
+  const bool good = report(&s, &all);
+  return compiled && good ? 0 : 1;
 }
