@@ -47,7 +47,7 @@ if(TARGET aicc_codegen)
   function(aicc_gpu_codegen_test name family)
     add_test(NAME gpu-codegen/${name}
              COMMAND gpu_kernels ${family} --exceptions ${gpu_codegen}/exceptions.txt ${ARGN})
-    set_tests_properties(gpu-codegen/${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1800
+    set_tests_properties(gpu-codegen/${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 5400
                          PROCESSORS 2)
   endfunction()
   aicc_gpu_codegen_test(nvidia nvidia --texts sm_75,sm_80,sm_100 ${gpu_models})

@@ -188,20 +188,26 @@ static void compile_for_gpus(const char *text, bool host_only) {
   const cg_target *cpu = cg_target_find("native");
   aicc_codegen_gpu gpus[] = {{.target = cg_target_find("sm_80")},
                              {.target = cg_target_find("gfx942")}};
-  aicc_module *module = parse(text);
-  const aicc_pass_options passes = {.machine = &cpu->machine, .check = true};
+  aicc_module *module = parse(text), *own[3];
+  aicc_pass_options passes = {.part = AICC_PASSES_COMMON, .check = true};
   ok(aicc_run_passes(module, aicc_pipeline_default, &passes, &diags));
-  aicc_plan *plans[3] = {aicc_lower_module(module, &cpu->machine, NULL, &diags)};
-  for (int i = 0; i < 2; i++) {
-    plans[i + 1] = aicc_lower_module(module, &gpus[i].target->machine, NULL, &diags);
-    gpus[i].plan = plans[i + 1];
-    ck_assert_ptr_nonnull(gpus[i].plan);
+  passes.part = AICC_PASSES_OWN;
+  aicc_plan *plans[3];
+  for (int i = 0; i < 3; i++) {
+    passes.machine = i > 0 ? &gpus[i - 1].target->machine : &cpu->machine;
+    own[i] = aicc_module_clone(module);
+    ok(aicc_run_passes(own[i], aicc_pipeline_default, &passes, &diags));
+    plans[i] = aicc_lower_module(own[i], passes.machine, NULL, &diags);
+    ck_assert_ptr_nonnull(plans[i]);
   }
+  gpus[0].plan = plans[1];
+  gpus[1].plan = plans[2];
   const aicc_codegen_options options = {.target = cpu, .path = path, .opt_level = 2, .gpus = gpus,
                                         .gpu_count = 2, .host_only = host_only};
   ok(aicc_codegen(host_only ? gpus[0].plan : plans[0], &options, &diags));
   for (int i = 0; i < 3; i++) {
     aicc_plan_destroy(plans[i]);
+    aicc_module_destroy(own[i]);
   }
   aicc_module_destroy(module);
 }
