@@ -116,6 +116,7 @@ static void launch(own *o, const attend *read, const aicc_attention_schedule *sc
                             aicc_dim_ceildiv(dims, s, rows)};
   const aicc_dim work[] = {a->q->type.dims[0], own_const(o, a->heads * (a->d + a->e + 32)), s,
                            a->k->type.dims[2]};
+  a->lk.flops = attend_flops(a);
   lk_launch(&a->lk, aicc_dim_product(dims, tasks, 3),
             aicc_dim_floordiv(dims, aicc_dim_product(dims, work, 4), own_const(o, 24)));
 }

@@ -406,6 +406,7 @@ static void launch_parts(few *w, const plan *p, aicc_slot result) {
                             p->splits};
   const aicc_dim work[] = {a->q->type.dims[0], own_const(o, a->heads * (a->d + a->e + 32)), p->s,
                            a->k->type.dims[2]};
+  a->lk.flops = attend_flops(a);
   lk_launch(&a->lk, aicc_dim_product(o->dims, tasks, 4),
             aicc_dim_floordiv(o->dims, aicc_dim_product(o->dims, work, 4), own_const(o, 24)));
 }

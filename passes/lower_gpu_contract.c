@@ -160,6 +160,7 @@ static void launch(gc_emit *e, const grid *g) {
   const aicc_dim tasks[] = {g->places, c->groups, aicc_dim_const(dims, e->s->split), g->tiles_m,
                             g->tiles_n};
   const aicc_dim flops[] = {g->places, e->m, c->groups, c->b.n, e->b.ks};
+  e->lk.flops = aicc_dim_mul(dims, aicc_dim_product(dims, flops, 5), aicc_dim_const(dims, 2));
   gc_launch(e, &e->lk, aicc_dim_product(dims, tasks, 5),
             aicc_dim_floordiv(dims, aicc_dim_product(dims, flops, 5), aicc_dim_const(dims, 24)));
 }

@@ -49,6 +49,7 @@ typedef struct own_kernel {
   size_t binding_count, binding_capacity;
   own_arg *args;
   size_t arg_count, arg_capacity;
+  aicc_dim flops;  // as in lower_kernel
 } own_kernel;
 
 own_kernel own_begin(own *o, const char *name);  // passes/kernels/NAME.kir; binds W

@@ -234,6 +234,7 @@ static void launch_tiles(const nbits *m, int tile, aicc_dim from, aicc_dim to) {
   own_size(&k, "to", to);
   const aicc_dim rows = aicc_dim_sub(o->dims, to, from);
   const aicc_dim any = aicc_dim_min(o->dims, rows, own_const(o, 1));
+  k.flops = times(o, rows, own_const(o, 2 * m->inner * m->n));
   own_launch(&k, times(o, any, own_const(o, (m->n + COLUMNS - 1) / COLUMNS)),
              times(o, rows, own_const(o, m->inner * m->n / 24 + 1)));
 }

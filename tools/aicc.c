@@ -13,6 +13,7 @@
 #include "passes/lower.h"
 #include "passes/pass.h"
 #include "passes/schedule.h"
+#include "tools/roofline.h"
 
 #ifndef AICC_VERSION
 #define AICC_VERSION "0"
@@ -39,7 +40,8 @@ static const args_option options[] = {
     {"--check", NULL, ARGS_FLAG, NULL, "verify the graph after every pass"},
     {"--time-passes", NULL, ARGS_FLAG, NULL, "print the time of every stage"},
     {"--opt-report", NULL, ARGS_FLAG, NULL, "print what was fused, why not, and schedules"},
-    {"--json", NULL, ARGS_FLAG, NULL, "print diagnostics as JSON"},
+    {"--roofline", NULL, ARGS_VALUE, "DEVICE", "print what each kernel should take on a GPU: h100-sxm, a100-sxm, ..."},
+    {"--json", NULL, ARGS_FLAG, NULL, "print diagnostics, and the roofline, as JSON"},
     {"--quiet", "-q", ARGS_FLAG, NULL, "no progress"},
     {"--version", NULL, ARGS_FLAG, NULL, "print the version"},
     {"--help", "-h", ARGS_FLAG, NULL, "print this"},
@@ -326,6 +328,37 @@ static bool lower_all(compile *c, aicc_module *module, const aicc_codegen_option
   return true;
 }
 
+// The plan's kernels on the device of --roofline, whose target is one of those compiled for or is like one.
+static aicc_status show_roofline(const compile *c, const plans *all) {
+  const char *name = args_get(&c->a, "--roofline", NULL);
+  if (name == NULL) {
+    return AICC_OK;
+  }
+  const roofline_device *device = roofline_find(name);
+  if (device == NULL) {
+    fprintf(stderr, "aicc: '--roofline %s': known are", name);
+    for (size_t i = 0; (device = roofline_at(i)) != NULL; i++) {
+      fprintf(stderr, "%s %s", i > 0 ? "," : "", device->name);
+    }
+    fputc('\n', stderr);
+    return AICC_INVALID;
+  }
+  const cg_target *target = cg_target_find(device->target);
+  for (int i = 0; i < all->count; i++) {
+    if (aicc_machine_alike(all->machines[i], &target->machine)) {
+      aicc_arena arena;
+      aicc_arena_init(&arena);
+      roofline r;
+      roofline_make(all->items[i], target, device, &arena, &r);
+      (args_has(&c->a, "--json") ? roofline_json : roofline_print)(&r, stdout);
+      aicc_arena_deinit(&arena);
+      return AICC_OK;
+    }
+  }
+  fprintf(stderr, "aicc: '--roofline %s' needs --target %s\n", name, device->target);
+  return AICC_INVALID;
+}
+
 static aicc_status generate(compile *c, aicc_module *module, const aicc_codegen_options *wanted) {
   aicc_codegen_options o = *wanted;
   aicc_codegen_gpu gpus[MOST_TARGETS];
@@ -333,6 +366,7 @@ static aicc_status generate(compile *c, aicc_module *module, const aicc_codegen_
   stage(c, "lowering");
   aicc_status status = lower_all(c, module, wanted, gpus, &all) ? AICC_OK : AICC_UNSUPPORTED;
   stage_done(c, "lowering");
+  status = status == AICC_OK ? show_roofline(c, &all) : status;
   o.gpus = gpus;
   o.report = args_has(&c->a, "--quiet") ? NULL : stderr;
   if (status == AICC_OK && !stops_after(c, "plan")) {
