@@ -291,6 +291,8 @@ void gc_take_operands(gc_emit *e) {
     b->slot = aicc_lower_constant(lw, &constant);
   } else if (b->temporary) {
     b->slot = compute_b(e);
+  } else if (e->c->b.is_made) {
+    b->slot = e->c->b.made;
   } else if (!b->computed) {
     b->slot = aicc_lower_slot(lw, b->value);
   }

@@ -240,6 +240,9 @@ static void launch_tiles(const nbits *m, int tile, aicc_dim from, aicc_dim to) {
 }
 
 void own_lower_matmul_nbits(own *o) {
+  if (own_gpu_nbits(o)) {
+    return;
+  }
   const int rows_at_once = o->lw->machine->registers >= 32 ? 8 : 4;
   const aicc_type *a = own_type(o, 0);
   nbits m = {.o = o, .inner = own_int(o, 0, 0), .n = own_int(o, 1, 0), .bits = own_int(o, 2, 4),
