@@ -269,6 +269,11 @@ static const form_case form_cases[] = {
     {SOFTMAX("f32", "4000, 64", "1, 64", "0"), "warps 8 split", "@row_", "= reduce_"},
     // One row: lanes of several would store to one place.
     {SUM("f32", "10, 6", "1, 1", "0, 1"), "warps 1", "= reduce", "exchange"},
+    // One of several matrices is read where it lies.
+    {"dims n\ngraph @t(%x: f16[n, 256], %w: f16[8, 512, 256]) -> (%r) {\n"
+     "  %s = slice %w {starts = [6, 0, 0], steps = [1, 1, 1]} : f16[1, 512, 256]\n"
+     "  %m = reshape %s : f16[512, 256]\n"
+     "  %r = matmul %x, %m {trans_b = 1} : f16[n, 512]\n}\n", "rows 1", "@matmul", "@operand"},
     // A row that is held in registers is loaded once.
     {SOFTMAX("f32", "n, 128", "n, 1", "1"), "warps 1", "vstore", "lanes {"},
 };
