@@ -328,35 +328,64 @@ static bool lower_all(compile *c, aicc_module *module, const aicc_codegen_option
   return true;
 }
 
-// The plan's kernels on the device of --roofline, whose target is one of those compiled for or is like one.
-static aicc_status show_roofline(const compile *c, const plans *all) {
+// The device of --roofline; NULL: there is none, and |*status| says whether that is wrong.
+static const roofline_device *roofline_wanted(const compile *c, aicc_status *status) {
   const char *name = args_get(&c->a, "--roofline", NULL);
-  if (name == NULL) {
-    return AICC_OK;
-  }
-  const roofline_device *device = roofline_find(name);
-  if (device == NULL) {
+  const roofline_device *device = name != NULL ? roofline_find(name) : NULL;
+  *status = name == NULL || device != NULL ? AICC_OK : AICC_INVALID;
+  if (*status != AICC_OK) {
     fprintf(stderr, "aicc: '--roofline %s': known are", name);
     for (size_t i = 0; (device = roofline_at(i)) != NULL; i++) {
       fprintf(stderr, "%s %s", i > 0 ? "," : "", device->name);
     }
     fputc('\n', stderr);
-    return AICC_INVALID;
   }
+  return device;
+}
+
+// Of the targets that were compiled for, the one that |device| runs.
+static const aicc_codegen_gpu *roofline_gpu(const roofline_device *device,
+                                            const aicc_codegen_gpu *gpus, size_t count) {
   const cg_target *target = cg_target_find(device->target);
-  for (int i = 0; i < all->count; i++) {
-    if (aicc_machine_alike(all->machines[i], &target->machine)) {
-      aicc_arena arena;
-      aicc_arena_init(&arena);
-      roofline r;
-      roofline_make(all->items[i], target, device, &arena, &r);
-      (args_has(&c->a, "--json") ? roofline_json : roofline_print)(&r, stdout);
-      aicc_arena_deinit(&arena);
-      return AICC_OK;
+  for (size_t i = 0; i < count; i++) {
+    if (aicc_machine_alike(&gpus[i].target->machine, &target->machine)) {
+      return &gpus[i];
     }
   }
-  fprintf(stderr, "aicc: '--roofline %s' needs --target %s\n", name, device->target);
-  return AICC_INVALID;
+  fprintf(stderr, "aicc: '--roofline %s' needs --target %s\n", device->name, device->target);
+  return NULL;
+}
+
+static void show_roofline(const compile *c, const roofline_device *device,
+                          const aicc_codegen_gpu *gpu) {
+  aicc_arena arena;
+  aicc_arena_init(&arena);
+  roofline r;
+  roofline_make(gpu->plan, gpu->target, device, gpu->registers, &arena, &r);
+  (args_has(&c->a, "--json") ? roofline_json : roofline_print)(&r, stdout);
+  aicc_arena_deinit(&arena);
+}
+
+static aicc_status generate_code(compile *c, const aicc_codegen_options *o, aicc_codegen_gpu *gpus,
+                                 const plans *all) {
+  aicc_status status;
+  const roofline_device *device = roofline_wanted(c, &status);
+  const aicc_codegen_gpu *gpu = device ? roofline_gpu(device, gpus, o->gpu_count) : NULL;
+  if (status != AICC_OK || (device && !gpu)) {
+    return AICC_INVALID;
+  }
+  if (!stops_after(c, "plan")) {
+    stage(c, "generating code");
+    if (gpu) {
+      gpus[gpu - gpus].registers = AICC_NEW_ARRAY(&c->arena, uint32_t, gpu->plan->kernel_count + 1);
+    }
+    status = aicc_codegen(all->items[0], o, &c->diags);
+    stage_done(c, "code generation");
+  }
+  if (status == AICC_OK && gpu) {
+    show_roofline(c, device, gpu);
+  }
+  return status;
 }
 
 static aicc_status generate(compile *c, aicc_module *module, const aicc_codegen_options *wanted) {
@@ -366,14 +395,9 @@ static aicc_status generate(compile *c, aicc_module *module, const aicc_codegen_
   stage(c, "lowering");
   aicc_status status = lower_all(c, module, wanted, gpus, &all) ? AICC_OK : AICC_UNSUPPORTED;
   stage_done(c, "lowering");
-  status = status == AICC_OK ? show_roofline(c, &all) : status;
   o.gpus = gpus;
   o.report = args_has(&c->a, "--quiet") ? NULL : stderr;
-  if (status == AICC_OK && !stops_after(c, "plan")) {
-    stage(c, "generating code");
-    status = aicc_codegen(all.items[0], &o, &c->diags);
-    stage_done(c, "code generation");
-  }
+  status = status == AICC_OK ? generate_code(c, &o, gpus, &all) : status;
   for (int i = 0; i < all.count; i++) {
     aicc_plan_destroy(all.items[i]);
   }

@@ -1,5 +1,6 @@
 // The model. It knows nothing of the order in which blocks run, of data that stays in the second-level
-// cache from one kernel to the next, of divergence, nor of what ptxas does with registers.
+// cache from one kernel to the next, of divergence, nor of
+// registers before ptxas has run.
 #include "tools/roofline.h"
 
 #include <math.h>
@@ -73,6 +74,7 @@ typedef struct launch {
   const roofline_device *device;
   const aicc_step *step;
   const kir_kernel *kernel;
+  const uint32_t *registers;
   aicc_arena *arena;
 } launch;
 
@@ -136,7 +138,7 @@ static void consider(limit *most, double us, const char *name) {
   }
 }
 
-// Blocks that a processor holds at once. Registers: as many as codegen asks for room for.
+// Blocks that a processor holds at once.
 static double blocks_held(const launch *l, const roofline_row *row) {
   const double shared = (double)(row->shared + (row->shared > 0 ? SHARED_RESERVED : 0));
   double held = floor((double)l->device->threads / (double)row->threads);
@@ -146,7 +148,7 @@ static double blocks_held(const launch *l, const roofline_row *row) {
   for (int i = 0; i < KIR_MMA_COUNT; i++) {
     sums += row->task.mma[i];
   }
-  const double registers = sums > 0 ? 200 : 64;
+  const double registers = row->registers > 0 ? row->registers : sums > 0 ? 200 : 64;
   return fmax(1, fmin(held, floor(REGISTERS / (registers * (double)row->threads))));
 }
 
@@ -190,6 +192,7 @@ static roofline_row row_of(const launch *l, int64_t tasks) {
   const cg_kernel_info info = cg_kernel_info_of(l->target, l->kernel);
   roofline_row row = {.kernel = l->kernel, .launches = 1, .tasks = tasks,
                       .schedule = l->step->text,
+                      .registers = l->registers != NULL ? l->registers[l->step->kernel] : 0,
                       .threads = info.block_threads,
                       .shared = (int64_t)info.shared_bytes + info.dynamic_shared_bytes};
   kir_traffic *traffic = AICC_NEW_ARRAY(l->arena, kir_traffic, l->kernel->param_count + 1);
@@ -270,9 +273,10 @@ static int by_lost(const void *a, const void *b) {
 }
 
 void roofline_make(const aicc_plan *plan, const cg_target *target, const roofline_device *device,
-                   aicc_arena *arena, roofline *out) {
+                   const uint32_t *registers, aicc_arena *arena, roofline *out) {
   *out = (roofline){.device = device};
-  collect c = {.l = {.plan = plan, .target = target, .device = device, .arena = arena}, .out = out};
+  collect c = {.l = {.plan = plan, .target = target, .device = device,
+                     .registers = registers, .arena = arena}, .out = out};
   add_steps(&c, &plan->steps);
   for (size_t i = 0; i < out->count; i++) {
     out->roof += out->rows[i].launches * out->rows[i].roof;

@@ -33,6 +33,7 @@ typedef struct roofline_row {
   const char *schedule;
   int launches;
   int64_t tasks, threads, shared;  // threads and bytes of a block
+  uint32_t registers;              // of a thread; 0: not known
   double flops, read, written;
   double roof, predicted;
   const char *bound;               // what the prediction waits for
@@ -47,10 +48,11 @@ typedef struct roofline {
   double roof, predicted;
 } roofline;
 
-// Sizes that the plan leaves open are taken as 64. Kernels without tasks are left out, both sides of
+// |registers|: of each of the plan's kernels, 0 where not known; NULL: of none. Sizes that the plan leaves
+// open are taken as 64. Kernels without tasks are left out, both sides of
 // an `if` and one round of a loop are counted.
 void roofline_make(const aicc_plan *plan, const cg_target *target, const roofline_device *device,
-                   aicc_arena *arena, roofline *out);
+                   const uint32_t *registers, aicc_arena *arena, roofline *out);
 void roofline_print(const roofline *r, FILE *out);
 void roofline_json(const roofline *r, FILE *out);
 

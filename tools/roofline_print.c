@@ -14,8 +14,8 @@ static void print_number(FILE *out, double value) {
 void roofline_print(const roofline *r, FILE *out) {
   fprintf(out, "%s: %d launches, %d values read by the host; microseconds: roofline %.1f, predicted %.1f\n",
           r->device->name, r->launches, r->reads, r->roof, r->predicted);
-  fprintf(out, "%9s %5s %9s %9s %-10s %7s %7s %7s %7s %7s %7s %6s  %s\n", "lost", "x", "roofline",
-          "predicted", "bound", "tasks", "FLOP", "read", "written", "thr", "shared", "waits", "kernel");
+  fprintf(out, "%9s %5s %9s %9s %-10s %7s %7s %7s %7s %7s %7s %5s %6s  %s\n", "lost", "x", "roofline",
+          "predicted", "bound", "tasks", "FLOP", "read", "written", "thr", "shared", "regs", "waits", "kernel");
   for (size_t i = 0; i < r->count; i++) {
     const roofline_row *row = &r->rows[i];
     fprintf(out, "%9.1f %5d %9.2f %9.2f %-10s %7lld", row->launches * (row->predicted - row->roof),
@@ -23,8 +23,8 @@ void roofline_print(const roofline *r, FILE *out) {
     print_number(out, row->flops);
     print_number(out, row->read);
     print_number(out, row->written);
-    fprintf(out, " %7lld %7lld %6.0f  %s", (long long)row->threads, (long long)row->shared,
-            row->task.rounds, row->kernel->name);
+    fprintf(out, " %7lld %7lld %5u %6.0f  %s", (long long)row->threads, (long long)row->shared,
+            row->registers, row->task.rounds, row->kernel->name);
     fprintf(out, "%s%s%s", row->schedule ? " (" : "", row->schedule ? row->schedule : "",
             row->schedule ? ")" : "");
     for (int k = 0; k < row->kernel->origin_count && k < 3; k++) {
@@ -52,6 +52,7 @@ static void json_row(FILE *out, const roofline_row *row) {
   field(out, "tasks", (double)row->tasks);
   field(out, "block_threads", (double)row->threads);
   field(out, "shared_bytes", (double)row->shared);
+  field(out, "registers", row->registers);
   field(out, "flop", row->flops);
   field(out, "read_bytes", row->read);
   field(out, "written_bytes", row->written);

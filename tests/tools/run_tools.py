@@ -3,6 +3,7 @@ test data of every kind. Exit status 77 where numpy or onnx are missing."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -163,7 +164,7 @@ def inspection():
         assert run(program, "--version").split()[0] == os.path.basename(program)
 
 
-def roofline():
+def roofline(work):
     """Gemm, Relu, Gemm of 16, 32 and 8 columns over a batch of 64."""
     model = os.path.join(MODELS, "external_weights", "model.onnx")
     plan = [AICC, model, "--dim", "batch=64", "--stop-after", "plan", "--target", "sm_90"]
@@ -179,6 +180,11 @@ def roofline():
     assert lost == sorted(lost, reverse=True), lost
     text = run(*plan, "--roofline", "a100-sxm")
     assert text.startswith("a100-sxm: ") and "relu1" in text, text
+    if shutil.which(os.environ.get("AICC_PTXAS", "ptxas")):
+        model_so = os.path.join(work, "roofline.so")
+        code = [AICC, model, "--dim", "batch=64", "-q", "--target", "sm_90", "-o", model_so]
+        built = json.loads(subprocess.check_output([*code, "--roofline", "h100-sxm", "--json"]))
+        assert all(16 <= k["registers"] <= 255 for k in built["kernels"]), built
     assert "h100-sxm" in run(*plan, "--roofline", "abacus", code=1)
     assert "--target sm_90" in run(AICC, model, "--stop-after", "plan", "--roofline", "h100-sxm", code=1)
 
@@ -208,5 +214,5 @@ with tempfile.TemporaryDirectory() as folder:
     files(folder)
     inspection()
     bench(folder)
-    roofline()
+    roofline(folder)
 print("all as expected")
