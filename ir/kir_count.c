@@ -457,6 +457,12 @@ static void walk_inst(walk *w, const kir_inst *inst) {
       set_all(w, inst->result, 0);
       w->own.issues += w->scale;
       break;
+    case KIR_POWER2:
+      w->there[inst->result] = w->there[inst->args[0]];
+      set_all(w, inst->result, 0);
+      w->own.issues += w->scale;
+      w->own.functions += w->scale;
+      break;
     case KIR_BARRIER:
       cut(w);
       w->own.barriers += w->scale;
@@ -477,6 +483,7 @@ static void add(kir_counts *to, const kir_counts *own, double weight) {
   to->issues += weight * own->issues;
   to->operations += weight * own->operations;
   to->products += weight * own->products;
+  to->functions += weight * own->functions;
   to->shared += weight * own->shared;
   to->lines += weight * own->lines;
   to->fresh += weight * own->fresh;

@@ -16,6 +16,7 @@ typedef struct kir_counts {
   double issues;      // instructions of warps, about: integer arithmetic is cheap, functions are not
   double operations;  // of lanes on floats; a multiply-add is two
   double products;    // of them, those of fma
+  double functions;   // instructions of warps that units for functions do: a quarter of the rate, or less
   double mma[KIR_MMA_COUNT];  // matrix instructions
   double shared;      // rounds of shared memory: more than one for an access with bank conflicts
   double lines;       // pieces of up to 128 bytes of global memory that warps asked for

@@ -88,6 +88,9 @@ static aicc_attention_shape shape_of(const own *o, const attend *a) {
   if (aicc_dim_is_const(o->dims, a->q->type.dims[2], &queries)) {
     shape.queries = queries;
   }
+  int64_t batches;
+  shape.lines = aicc_dim_is_const(o->dims, a->q->type.dims[0], &batches) ? batches * a->heads
+                                                                         : a->heads;
   return shape;
 }
 

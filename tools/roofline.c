@@ -33,9 +33,9 @@ const roofline_device *roofline_find(const char *name) {
   return NULL;
 }
 
-// Of a processor in a cycle: instructions of warps, rounds of shared memory, bytes from the second-level
-// cache; and cycles: of a load from memory, of a barrier, between two instructions of one warp.
-static const double issues_a_cycle = 4, cache_bytes_a_cycle = 40, load_cycles = 600,
+// Of a processor in a cycle: instructions of warps, bytes from the second-level cache; and cycles: of a
+// warp's functions, of a load from memory, of a barrier, between two instructions of one warp.
+static const double issues_a_cycle = 4, function_cycles = 2, cache_bytes_a_cycle = 40, load_cycles = 600,
                     barrier_cycles = 30, warp_cycles = 3;
 static const double launch_us = 1.5, memory_part = 0.9;
 enum { USUAL_SIZE = 64, SAMPLES = 5, REGISTERS = 65536, SHARED_RESERVED = 1024 };
@@ -166,6 +166,7 @@ static limit task_cycles(const launch *l, const roofline_row *row) {
     matrices += mma_operations(t, i) / (peak / hertz / all);
   }
   consider(&most, matrices, "matrices");
+  consider(&most, t->functions * function_cycles, "functions");
   consider(&most, t->shared, "shared");
   consider(&most, t->lines, "L1");
   consider(&most, t->fresh / cache_bytes_a_cycle, "L2");
