@@ -40,7 +40,7 @@ struct cg_gpu {
   LLVMCallConv kernel_convention;
   unsigned global_space, shared_space;    // address spaces
   const char *atomic_scope;               // between all threads of the device
-  const char *power2;                     // (optional) intrinsic over types: 2^x, as KIR_POWER2 has it
+  const char *power2;                     // (optional) overloaded intrinsic: KIR_POWER2
   uint32_t static_shared;                 // bytes of shared memory that a function may declare
   void (*attributes)(cg *c, LLVMValueRef function, unsigned block_threads, cg_gpu_load load);
   void (*meet)(cg_kernel *k);             // all lanes; what they wrote is seen by the others

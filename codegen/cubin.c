@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-// .nv.info is a list of records: a format, an attribute, and 2 bytes, which of LONG records are the number
-// of bytes that follow. That of registers has the number of a symbol and theirs.
+// .nv.info is a list of records: a format, an attribute, and 2 bytes, which of LONG records are the
+// number of bytes that follow. That of registers has the number of a symbol and theirs.
 enum { RECORD_BYTES = 4, LONG = 4, REGISTER_COUNT = 0x2f, COUNT_BYTES = 8 };
 
 typedef struct cubin {

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// 32-bit registers of a thread of the kernel |symbol|; 0 where the file does not hold it, or is none.
+// 32-bit registers of a thread of the kernel |symbol|; 0 where the file does not hold it, or is
+// none.
 uint32_t cg_cubin_registers(const void *data, size_t size, const char *symbol);
 
 #endif

@@ -14,9 +14,10 @@ enum {
   LINE = 128,
 };
 
-// A warp's instructions for one operation, about. Most integers are addresses, which are kept as sums;
-// functions are polynomials.
-static const double integer_issues = 0.5, division_issues = 20, function_issues = 14, root_issues = 8;
+// A warp's instructions for one operation, about. Most integers are addresses, which are kept as
+// sums; functions are polynomials.
+static const double integer_issues = 0.5, division_issues = 20;
+static const double function_issues = 14, root_issues = 8;
 
 typedef struct walk {
   const kir_kernel *kernel;
@@ -35,7 +36,9 @@ typedef struct walk {
   double weight;
 } walk;
 
-static int64_t *cells_of(const walk *w, kir_val v) { return w->cells + (size_t)v * (size_t)w->width; }
+static int64_t *cells_of(const walk *w, kir_val v) {
+  return w->cells + (size_t)v * (size_t)w->width;
+}
 
 static bool is_varying(const walk *w, kir_val v) { return w->kernel->values[v].varying; }
 
@@ -55,14 +58,16 @@ static void set_all(const walk *w, kir_val v, int64_t value) {
   }
 }
 
-// --- waiting for loads -------------------------------------------------------------------------------
+// --- waiting for loads ---------------------------------------------------------------------------
 //
-// Between two cuts (rounds of loops, barriers) compilers move loads up as far as their addresses allow, so
-// that those wait together that do not depend on each other.
+// Between two cuts (rounds of loops, barriers) compilers move loads up as far as their addresses
+// allow, so that those wait together that do not depend on each other.
 
 static double later(double x, double y) { return x > y ? x : y; }
 
-static double after(const walk *w, kir_val v) { return v != 0 ? later(w->there[v], w->now) : w->now; }
+static double after(const walk *w, kir_val v) {
+  return v != 0 ? later(w->there[v], w->now) : w->now;
+}
 
 static void cut(walk *w) {
   w->own.rounds += w->scale * (w->last - w->now);
@@ -74,7 +79,7 @@ static void ask(walk *w, kir_val v, kir_val index, kir_val guard) {
   w->last = later(w->last, w->there[v]);
 }
 
-// --- memory ------------------------------------------------------------------------------------------
+// --- memory --------------------------------------------------------------------------------------
 
 // The bytes that a lane touches.
 typedef struct span {
@@ -103,7 +108,8 @@ static bool is_new(walk *w, kir_val buffer, uint64_t sector) {
   return true;
 }
 
-// How many units of |unit| bytes sorted spans touch; with |w| those of them that are new to the task.
+// How many units of |unit| bytes sorted spans touch; with |w| those of them that are new to the
+// task.
 static double units_of(walk *w, kir_val buffer, const span *spans, int count, uint64_t unit) {
   uint64_t next = 0;
   double units = 0;
@@ -216,7 +222,7 @@ static void count_ldmatrix(walk *w, const kir_inst *inst) {
   touch_shared(w, spans, 8 * inst->count);
 }
 
-// --- arithmetic --------------------------------------------------------------------------------------
+// --- arithmetic ----------------------------------------------------------------------------------
 
 static double issues_of(const walk *w, const kir_inst *inst) {
   const aicc_dtype dtype = inst->arg_count > 0 ? dtype_of(w, inst->args[0]) : AICC_I64;
@@ -276,7 +282,6 @@ static void count_scalar(walk *w, const kir_inst *inst) {
     const bool moves = inst->scalar_op == AICC_OP_CAST || inst->scalar_op == AICC_OP_SELECT ||
                        inst->scalar_op == AICC_OP_BITCAST;
     w->own.operations += floats && (fma || !moves) ? w->scale * lanes * (fma ? 2 : 1) : 0;
-    w->own.products += fma ? w->scale * lanes * 2 : 0;
   }
   bool known = !floats && is_number(w, inst->result);
   for (int i = 0; i < inst->arg_count; i++) {
@@ -305,7 +310,7 @@ static void assign(walk *w, kir_val to, kir_val from, bool masked) {
   }
 }
 
-// --- control flow ------------------------------------------------------------------------------------
+// --- control flow --------------------------------------------------------------------------------
 
 static void walk_block(walk *w, const kir_block *block);
 
@@ -477,12 +482,11 @@ static void walk_block(walk *w, const kir_block *block) {
   }
 }
 
-// --- a task ------------------------------------------------------------------------------------------
+// --- a task --------------------------------------------------------------------------------------
 
 static void add(kir_counts *to, const kir_counts *own, double weight) {
   to->issues += weight * own->issues;
   to->operations += weight * own->operations;
-  to->products += weight * own->products;
   to->functions += weight * own->functions;
   to->shared += weight * own->shared;
   to->lines += weight * own->lines;
@@ -496,8 +500,8 @@ static void add(kir_counts *to, const kir_counts *own, double weight) {
   to->longest = own->issues > to->longest ? own->issues : to->longest;
 }
 
-void kir_count(const kir_kernel *kernel, int width, int64_t task, const int64_t *sizes, double weight,
-               kir_counts *counts, kir_traffic *traffic) {
+void kir_count(const kir_kernel *kernel, int width, int64_t task, const int64_t *sizes,
+               double weight, kir_counts *counts, kir_traffic *traffic) {
   AICC_ASSERT(width > 0 && width <= KIR_COUNT_WIDTH);
   aicc_arena arena;
   aicc_arena_init(&arena);

@@ -456,7 +456,8 @@ static void verify_mma(verifier *v, const kir_inst *inst) {
 
 static void verify_power2(verifier *v, const kir_inst *inst) {
   if (visible(v, inst->args[0], KIR_VALUE) &&
-      (info_of(v, inst->args[0])->dtype != AICC_F32 || info_of(v, inst->result)->dtype != AICC_F32)) {
+      (info_of(v, inst->args[0])->dtype != AICC_F32 ||
+       info_of(v, inst->result)->dtype != AICC_F32)) {
     fail(v, "'power2' of %s: it takes f32 and gives it", name_of(v, inst->args[0]));
   }
 }

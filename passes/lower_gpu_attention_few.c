@@ -430,7 +430,8 @@ static joined join_stats(few *w, kir_val stats, kir_val row, kir_val count) {
   return (joined){.most = shift, .total = kir_reduce(b, AICC_OP_ADD, kir_get(b, total))};
 }
 
-// Column |e| of the sums of |count| parts from |row| on, some at a time so that their loads wait together.
+// Column |e| of the sums of |count| parts from |row| on, some at a time so that their loads wait
+// together.
 static kir_val join_sums(few *w, kir_val sums, kir_val stats, kir_val row, kir_val count, kir_val e,
                          kir_val shift) {
   enum { AT_ONCE = 4 };

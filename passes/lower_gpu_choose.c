@@ -1,11 +1,11 @@
-// Which schedule a contraction gets on a GPU: the tiles of a table, compared by a model of how long the
-// slowest multiprocessor works; and whether one that was asked for can run.
+// Which schedule a contraction gets on a GPU: the tiles of a table, compared by a model of how long
+// the slowest multiprocessor works; and whether one that was asked for can run.
 #include <math.h>
 #include <string.h>
 
 #include "passes/gpu_contract.h"
 
-// --- what machines can do ---------------------------------------------------------------------------
+// --- what machines can do ------------------------------------------------------------------------
 
 bool gc_find_mma(const aicc_lower *lw, aicc_dtype a, aicc_dtype b, kir_mma_kind *kind) {
   const aicc_machine *machine = lw->machine;
@@ -27,7 +27,7 @@ bool gc_find_mma(const aicc_lower *lw, aicc_dtype a, aicc_dtype b, kir_mma_kind 
   return false;
 }
 
-// --- how a tile is divided ------------------------------------------------------------------------------
+// --- how a tile is divided -----------------------------------------------------------------------
 
 static int vector_of(int count, int size) {
   int v = 1;
@@ -81,10 +81,10 @@ bool gc_divide(gc_emit *e) {
   return good;
 }
 
-// --- the table ----------------------------------------------------------------------------------------
+// --- the table -----------------------------------------------------------------------------------
 
-// SIMT: |percent| of the multiprocessor's rate that full tiles reach, about; small ones read more per
-// product. Of matrix instructions that is computed.
+// SIMT: |percent| of the multiprocessor's rate that full tiles reach, about; small ones read more
+// per product. Of matrix instructions that is computed.
 typedef struct candidate {
   aicc_schedule s;
   int percent;
@@ -130,7 +130,7 @@ static const candidate mma_bytes[] = {
 typedef struct candidates {
   const candidate *items;
   int count;
-  double mma;   // products of matrices, of those of 16-bit floats in as many cycles; 0: multiply-adds
+  double mma;   // products, of those of 16-bit matrices in as many cycles; 0: by multiply-adds
   int size;     // bytes of an operand in shared memory
 } candidates;
 
@@ -153,7 +153,7 @@ static candidates candidates_of(const contract *c) {
   return aicc_dtype_size(c->acc) > 4 ? LIST(simt8, 0, 8) : LIST(simt4, 0, 4);
 }
 
-// --- the model ----------------------------------------------------------------------------------------
+// --- the model -----------------------------------------------------------------------------------
 
 enum { USUAL_SIZE = 64, STEP_LEAST = 4, COPIES_MOST = 16 };
 
@@ -184,19 +184,20 @@ static problem problem_of(const gc_emit *e) {
                    .tiles_of = gc_usual_size(c, aicc_dim_mul(dims, places, c->groups))};
 }
 
-// The GPUs that a schedule is to suit, which share one plan; products that a multiprocessor does in a cycle,
-// about, by matrix instructions and by multiply-adds of 4 bytes.
+// The GPUs that a schedule is to suit, which share one plan; products that a multiprocessor does in
+// a cycle, about, by matrix instructions and by multiply-adds of 4 bytes.
 typedef struct device {
   int processors;
   double mma, simt;
 } device;
 static const device devices[] = {{108, 1024, 64}, {132, 1330, 128}};
 
-// In cycles, about: of a load, of a barrier, from a task's start to its first product and after its last
-// one, and of one more launch. Bytes of partial sums that a multiprocessor moves in a cycle.
-static const double load_cycles = 600, barrier_cycles = 40, ends_cycles = 1200, launch_cycles = 3000,
-                    sum_bytes = 12;
-// Threads of one block that keep a multiprocessor busy alone; bytes and registers that blocks share.
+// In cycles, about: of a load, of a barrier, from a task's start to its first product and after its
+// last one, and of one more launch. Bytes of partial sums that a multiprocessor moves in a cycle.
+static const double load_cycles = 600, barrier_cycles = 40, ends_cycles = 1200;
+static const double launch_cycles = 3000, sum_bytes = 12;
+// Threads of one block that keep a multiprocessor busy alone; bytes and registers that blocks
+// share.
 static const double shared_cycle = 128, cache_cycle = 40;  // bytes
 static const double enough_threads = 160, shared_bytes = 160 << 10, registers = 65536;
 
@@ -213,9 +214,9 @@ static double held_of(const aicc_schedule *s, int size) {
   return held > 1 ? held : 1;
 }
 
-// Cycles of a step on a multiprocessor that is full. Matrices are bound by what they do, by what passes
-// shared memory (each warp reads its rows and columns, and all are written once), or by what comes from
-// the second-level cache.
+// Cycles of a step on a multiprocessor that is full. Matrices are bound by what they do, by what
+// passes shared memory (each warp reads its rows and columns, and all are written once), or by what
+// comes from the second-level cache.
 static double work_of(const candidate *item, const candidates *list, const device *d) {
   const aicc_schedule *s = &item->s;
   const double products = (double)s->m * s->n * s->k;
@@ -228,8 +229,8 @@ static double work_of(const candidate *item, const candidates *list, const devic
   return products * 100 / (d->simt * item->percent * (list->size == 8 ? 0.5 : 1));
 }
 
-// Cycles until all processors are done: either they have enough to do, or their tasks wait, step by step,
-// for what they load.
+// Cycles until all processors are done: either they have enough to do, or their tasks wait, step by
+// step, for what they load.
 static double cost_on(const problem *p, const candidate *item, const candidates *list, int split,
                       const device *d) {
   const aicc_schedule *s = &item->s;
@@ -274,7 +275,8 @@ static choice best_split(const candidate *item, const candidates *list, const pr
   return best;
 }
 
-// Few rows, proven: fewer columns a task, then parts of k, until every processor has something to read.
+// Few rows, proven: fewer columns a task, then parts of k, until every processor has something to
+// read.
 static bool stream_of(gc_emit *e, const problem *p, aicc_schedule *out) {
   enum { TASKS_ENOUGH = 256, TASKS_LEAST = 64, PART_LEAST = 2048 };
   static const int lanes[] = {0, 4, 2};
@@ -307,7 +309,7 @@ static bool stream_of(gc_emit *e, const problem *p, aicc_schedule *out) {
   return true;
 }
 
-// --- forced -------------------------------------------------------------------------------------------
+// --- forced --------------------------------------------------------------------------------------
 
 static bool refuse(const contract *c, const char *text, const char *why) {
   aicc_lower_unsupported(
@@ -343,8 +345,8 @@ static bool fits(gc_emit *e, aicc_schedule *s, const char **why) {
   return gc_divide(e) && few_warps(e, why) && gc_plan_sides(e, why);
 }
 
-// The cheapest that fits. Where operands are copied element by element, tiles that have many to copy
-// for few threads would not stay in registers.
+// The cheapest that fits. Where operands are copied element by element, tiles that have many to
+// copy for few threads would not stay in registers.
 static bool cheapest(gc_emit *e, const problem *p, aicc_schedule *out, const char **why) {
   const candidates list = candidates_of(e->c);
   double tried = -1;

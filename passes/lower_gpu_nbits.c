@@ -1,11 +1,12 @@
 // Products with weights of 4 bits on GPUs.
 //
-// Few rows: matrix instructions take the weights as they lie. Four bits put into the mantissa of a float
-// between two powers of two are the float BASE + q, exactly, so that two operations make two elements of
-// a fragment. A block's sums of x (BASE + q) less (BASE + zero) of its sums of x, times its scale, are
-// added in f32. Which k a lane has does not matter as long as both operands agree: lane 4 r + c takes
-// word c of a block of 32 of column r, and of row r of x the eight elements that the word's bits
-// belong to. Constants are packed so that a lane's words of four blocks are neighbours.
+// Few rows: matrix instructions take the weights as they lie. Four bits put into the mantissa of a
+// float between two powers of two are the float BASE + q, exactly, so that two operations make two
+// elements of a fragment. A block's sums of x (BASE + q) less (BASE + zero) of its sums of x, times
+// its scale, are added in f32. Which k a lane has does not matter as long as both operands agree:
+// lane 4 r + c takes word c of a block of 32 of column r, and of row r of x the eight elements that
+// the word's bits belong to. Constants are packed so that a lane's words of four blocks are
+// neighbours.
 //
 // Many rows, and types without such an instruction: the weights are unpacked once, as a matrix of
 // rows of k, and the product is one like any other.
@@ -15,14 +16,14 @@
 #include "passes/lower_own.h"
 
 enum {
-  UNIT = 32,          // of k that a column's words of one round belong to
+  UNIT = 32,  // of k that a column's words of one round belong to
   GROUP = 4 * UNIT,
-  COLUMNS = 8,        // of a fragment, and rows of a line of them
-  FEW = 64,           // rows for which the weights are read as they lie
+  COLUMNS = 8,  // of a fragment, and rows of a line of them
+  FEW = 64,     // rows for which the weights are read as they lie
   WARPS = 4,
-  ENOUGH = 256,       // tasks for which wider ones are better
-  WORDS = 4,          // of a block's columns
-  NIBBLES = 8,        // of a word
+  ENOUGH = 256,  // tasks for which wider ones are better
+  WORDS = 4,     // of a block's columns
+  NIBBLES = 8,   // of a word
 };
 
 typedef struct nbits {
@@ -33,11 +34,12 @@ typedef struct nbits {
   bool packed;
   aicc_dim rows;
   kir_mma_kind mma;
-  aicc_slot x, b, scales, zeros, bias;  // x and b as words; zeros, bias: AICC_NO_SLOT where there are none
+  aicc_slot x, b, scales, zeros,
+      bias;  // x and b as words; zeros, bias: AICC_NO_SLOT where there are none
   // Few rows.
-  int tiles, lines;                     // fragments' columns and rows of a task, in eights
+  int tiles, lines;  // fragments' columns and rows of a task, in eights
   kir_val x_words, b_words, scale_of, zero_of;
-  kir_val m0, n0, m_size, row, quad;    // of the tile; of the lane
+  kir_val m0, n0, m_size, row, quad;  // of the tile; of the lane
   kir_val words, halves, scaled, shifts, total;
 } nbits;
 
@@ -53,9 +55,7 @@ static kir_val over(nbits *m, kir_val x, int64_t by) {
 static kir_val least(nbits *m, kir_val x, kir_val y) {
   return kir_scalar2(&m->lk.b, AICC_OP_MIN, x, y);
 }
-static kir_val item(nbits *m, kir_val array, int i) {
-  return kir_aget(&m->lk.b, array, i64(m, i));
-}
+static kir_val item(nbits *m, kir_val array, int i) { return kir_aget(&m->lk.b, array, i64(m, i)); }
 static void set_item(nbits *m, kir_val array, int i, kir_val value) {
   kir_aset(&m->lk.b, array, i64(m, i), value);
 }
@@ -67,7 +67,7 @@ static kir_val bits_of(nbits *m, kir_val word, int by, uint64_t mask) {
   return kir_scalar2(b, AICC_OP_AND, moved, u32(m, mask));
 }
 
-// --- scales and zero points ----------------------------------------------------------------------------
+// --- scales and zero points ----------------------------------------------------------------------
 
 // Zero point of block |block| of column |column|.
 static kir_val zero_of(nbits *m, kir_val column, kir_val block) {
@@ -85,8 +85,8 @@ static kir_val zero_of(nbits *m, kir_val column, kir_val block) {
   const kir_val at = kir_add(b, times(m, column, (blocks + 1) / 2), half);
   const kir_val both = kir_cast(b, kir_load(b, m->zero_of, at), AICC_U32, false);
   const kir_val by = kir_cast(b, times(m, odd, 4), AICC_U32, false);
-  const kir_val bits = kir_scalar2(b, AICC_OP_AND, kir_scalar2(b, AICC_OP_SHR, both, by),
-                                   u32(m, 15));
+  const kir_val bits =
+      kir_scalar2(b, AICC_OP_AND, kir_scalar2(b, AICC_OP_SHR, both, by), u32(m, 15));
   return kir_cast(b, kir_cast(b, bits, AICC_I32, false), AICC_F32, false);
 }
 
@@ -116,7 +116,7 @@ static void load_words(nbits *m, int at, kir_val column, kir_val group, kir_val 
   }
 }
 
-// --- few rows --------------------------------------------------------------------------------------------
+// --- few rows ------------------------------------------------------------------------------------
 
 // Two of BASE, and of 1, as bits; and BASE.
 typedef struct magic {
@@ -146,7 +146,8 @@ static void begin_few(nbits *m) {
   m->total = kir_array(b, AICC_F32, (int64_t)m->tiles * 4, true);
 }
 
-// Columns of fragment |t| whose sums a lane holds: 2 * quad and the one behind it; within the matrix.
+// Columns of fragment |t| whose sums a lane holds: 2 * quad and the one behind it; within the
+// matrix.
 static kir_val summed_column(nbits *m, int t, int c) {
   kir_builder *b = &m->lk.b;
   const kir_val column = kir_add(b, m->n0, plus(m, times(m, m->quad, 2), t * COLUMNS + c));
@@ -176,8 +177,8 @@ static void load_scales(nbits *m, kir_val group) {
   }
 }
 
-// halves[(h * 4 + i) * 4 ..]: the eight elements of x of unit i that belong to the lane's words, for rows
-// row + 8 h; zeros beyond the last row.
+// halves[(h * 4 + i) * 4 ..]: the eight elements of x of unit i that belong to the lane's words,
+// for rows row + 8 h; zeros beyond the last row.
 static void load_rows(nbits *m, kir_val group) {
   kir_builder *b = &m->lk.b;
   for (int h = 0; h < m->lines; h++) {
@@ -195,7 +196,8 @@ static void load_rows(nbits *m, kir_val group) {
 // Elements e and e + 4 of the eight that four words hold.
 static kir_val pair_of(nbits *m, int first, int e) {
   kir_builder *b = &m->lk.b;
-  const kir_val low = item(m, m->halves, first + e / 2), high = item(m, m->halves, first + 2 + e / 2);
+  const kir_val low = item(m, m->halves, first + e / 2),
+                high = item(m, m->halves, first + 2 + e / 2);
   if (e % 2 == 0) {
     return kir_scalar2(b, AICC_OP_OR, kir_scalar2(b, AICC_OP_AND, low, u32(m, 0xffff)),
                        kir_scalar2(b, AICC_OP_SHL, high, u32(m, 16)));
@@ -252,8 +254,10 @@ static void add_unit(nbits *m, const fragments *f, int unit) {
 
 static void add_groups(nbits *m) {
   kir_builder *b = &m->lk.b;
-  const fragments f = {.a = kir_array(b, AICC_U32, 8, true), .b = kir_array(b, AICC_U32, 4, true),
-                       .ones = kir_array(b, AICC_U32, 2, true), .d = kir_array(b, AICC_F32, 4, true),
+  const fragments f = {.a = kir_array(b, AICC_U32, 8, true),
+                       .b = kir_array(b, AICC_U32, 4, true),
+                       .ones = kir_array(b, AICC_U32, 2, true),
+                       .d = kir_array(b, AICC_F32, 4, true),
                        .sums = kir_array(b, AICC_F32, 4, true)};
   m->scaled = kir_array(b, AICC_F32, (int64_t)m->tiles * 8, true);
   m->shifts = m->zeros != AICC_NO_SLOT ? kir_array(b, AICC_F32, (int64_t)m->tiles * 8, true) : 0;
@@ -346,7 +350,7 @@ static void launch_few(nbits *m, aicc_slot y, int64_t from, int64_t to) {
             aicc_dim_mul(dims, rows, own_const(o, m->k * m->n / 24 + 1)));
 }
 
-// --- many rows ---------------------------------------------------------------------------------------
+// --- many rows -----------------------------------------------------------------------------------
 
 // The weights as rows of k; a thread has a word of each of four blocks.
 static aicc_slot unpack(nbits *m, aicc_dim when) {
@@ -356,7 +360,8 @@ static aicc_slot unpack(nbits *m, aicc_dim when) {
   const aicc_dim shape[] = {aicc_dim_select(dims, when, own_const(o, m->n), own_const(o, 0)),
                             own_const(o, m->k)};
   const aicc_slot to = aicc_lower_temporary(o->lw, m->dtype, shape, 2, "unpacked");
-  lk_begin(lk, o->lw, aicc_arena_printf(o->arena, "nbits_unpack_%u", o->group->id), "map", o->group);
+  lk_begin(lk, o->lw, aicc_arena_printf(o->arena, "nbits_unpack_%u", o->group->id), "map",
+           o->group);
   kir_builder *b = &lk->b;
   const int piece = 16 / (int)aicc_dtype_size(m->dtype) < NIBBLES ? 4 : NIBBLES;
   const int64_t all = m->n * (m->k / GROUP) * WORDS, chunk = 4 * (int64_t)lk->kernel->width;
@@ -386,7 +391,8 @@ static aicc_slot unpack(nbits *m, aicc_dim when) {
     }
   }
   lk_end(lk);
-  lk_launch(lk, aicc_dim_select(dims, when, own_const(o, (all + chunk - 1) / chunk), own_const(o, 0)),
+  lk_launch(lk,
+            aicc_dim_select(dims, when, own_const(o, (all + chunk - 1) / chunk), own_const(o, 0)),
             aicc_dim_select(dims, when, own_const(o, m->n * m->k / 8), own_const(o, 0)));
   return to;
 }
@@ -423,13 +429,14 @@ static void multiply_unpacked(nbits *m, aicc_dim when, int64_t rows_least) {
   aicc_contract_emit_gpu(&c);
 }
 
-// --- the operator ------------------------------------------------------------------------------------
+// --- the operator --------------------------------------------------------------------------------
 
 // |slot| as words of 32 bits.
 static aicc_slot as_words(own *o, aicc_slot slot, aicc_dim bytes) {
   const aicc_dim words[] = {aicc_dim_floordiv(o->dims, bytes, own_const(o, 4))};
   const aicc_type type = aicc_type_tensor(o->lw->module, AICC_U32, words, 1);
-  const aicc_slot alias = aicc_lower_new_slot(o->lw, AICC_SLOT_ALIAS, &type, o->lw->plan->slots[slot].name);
+  const aicc_slot alias =
+      aicc_lower_new_slot(o->lw, AICC_SLOT_ALIAS, &type, o->lw->plan->slots[slot].name);
   o->lw->plan->slots[alias].index = slot;
   return alias;
 }
@@ -450,10 +457,15 @@ static aicc_slot weights_of(nbits *m) {
   words->dtype = AICC_U32;
   words->rank = 2;
   words->shape = shape;
-  const aicc_pack pack = {.batch = 1, .k_rank = 3, .k_extent = {m->k / GROUP, WORDS, 4},
-                          .k_stride = {4 * WORDS, 1, WORDS}, .n = m->n,
-                          .n_stride = m->k / NIBBLES, .nr = 1};
-  const aicc_plan_const constant = {.name = value->name, .tensor = words,
+  const aicc_pack pack = {.batch = 1,
+                          .k_rank = 3,
+                          .k_extent = {m->k / GROUP, WORDS, 4},
+                          .k_stride = {4 * WORDS, 1, WORDS},
+                          .n = m->n,
+                          .n_stride = m->k / NIBBLES,
+                          .nr = 1};
+  const aicc_plan_const constant = {.name = value->name,
+                                    .tensor = words,
                                     .pack = aicc_arena_memdup(o->arena, &pack, sizeof pack)};
   return aicc_lower_constant(o->lw, &constant);
 }
@@ -463,16 +475,20 @@ static aicc_slot optional_of(own *o, int operand) {
 }
 
 static bool takes(const own *o, const nbits *m) {
-  const bool words = own_int(o, 2, 4) == 4 && m->block % UNIT == 0 && m->k % GROUP == 0 &&
-                     m->k % m->block == 0;
+  const bool words =
+      own_int(o, 2, 4) == 4 && m->block % UNIT == 0 && m->k % GROUP == 0 && m->k % m->block == 0;
   return own_is_gpu(o) && words && own_int(o, 4, 0) != 8 && m->dtype != AICC_F64;
 }
 
 bool own_gpu_nbits(own *o) {
   aicc_dims *dims = o->dims;
   const aicc_type *x = own_type(o, 0);
-  nbits m = {.o = o, .k = own_int(o, 0, 0), .n = own_int(o, 1, 0), .block = own_int(o, 3, 32),
-             .dtype = x->dtype, .rows = own_product(o, x, 0, x->rank - 1)};
+  nbits m = {.o = o,
+             .k = own_int(o, 0, 0),
+             .n = own_int(o, 1, 0),
+             .block = own_int(o, 3, 32),
+             .dtype = x->dtype,
+             .rows = own_product(o, x, 0, x->rank - 1)};
   if (!takes(o, &m)) {
     return false;
   }

@@ -51,8 +51,8 @@ static void plan_a(gc_emit *e) {
   a->tile_k = e->s->k;
 }
 
-// Another view of a value in memory: where each of its dimensions lies in the value's, -1 for one of
-// size 1 that is none; and where slices begin, along dimensions of the value.
+// Another view of a value in memory: where each of its dimensions lies in the value's, -1 for one
+// of size 1 that is none; and where slices begin, along dimensions of the value.
 typedef struct view {
   int rank, begin_count;
   int at[AICC_MAX_RANK];
@@ -60,8 +60,10 @@ typedef struct view {
   aicc_dim begin[4 * AICC_MAX_RANK];
 } view;
 
-// The same dimensions of more than one element, in the same order: |to| is where each of |out| is in |in|.
-static bool same_but_units(const aicc_dims *dims, const aicc_type *in, const aicc_type *out, int *to) {
+// The same dimensions of more than one element, in the same order: |to| is where each of |out| is
+// in |in|.
+static bool same_but_units(const aicc_dims *dims, const aicc_type *in, const aicc_type *out,
+                           int *to) {
   int k = 0;
   for (int i = 0; i < out->rank; i++) {
     to[i] = -1;

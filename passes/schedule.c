@@ -45,7 +45,8 @@ static bool parse_block(const char *text, aicc_schedule *out) {
 }
 
 enum { TILE_MIN = 8, TILE_MAX = 256, STEP_MIN = 4, STEP_MAX = 128, ACROSS_MAX = 16 };
-enum { STAGES_MIN = 2, STAGES_MAX = 6, SPLIT_MAX = 64, STREAM_WARPS_MAX = 16, STREAM_LANES_MAX = 4 };
+enum { STAGES_MIN = 2, STAGES_MAX = 6, SPLIT_MAX = 64 };
+enum { STREAM_WARPS_MAX = 16, STREAM_LANES_MAX = 4 };
 
 // MxNxK, then threads or warps, stages, split.
 static bool parse_tile(const char *text, const char *across, aicc_schedule *out) {

@@ -40,7 +40,7 @@ static const args_option options[] = {
     {"--check", NULL, ARGS_FLAG, NULL, "verify the graph after every pass"},
     {"--time-passes", NULL, ARGS_FLAG, NULL, "print the time of every stage"},
     {"--opt-report", NULL, ARGS_FLAG, NULL, "print what was fused, why not, and schedules"},
-    {"--roofline", NULL, ARGS_VALUE, "DEVICE", "print what each kernel should take on a GPU: h100-sxm, a100-sxm, ..."},
+    {"--roofline", NULL, ARGS_VALUE, "DEVICE", "print what kernels should take on a GPU: h100-sxm, ..."},
     {"--json", NULL, ARGS_FLAG, NULL, "print diagnostics, and the roofline, as JSON"},
     {"--quiet", "-q", ARGS_FLAG, NULL, "no progress"},
     {"--version", NULL, ARGS_FLAG, NULL, "print the version"},

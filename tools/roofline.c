@@ -1,6 +1,5 @@
-// The model. It knows nothing of the order in which blocks run, of data that stays in the second-level
-// cache from one kernel to the next, of divergence, nor of
-// registers before ptxas has run.
+// The model. It knows nothing of the order in which blocks run, of data that stays in the
+// second-level cache from one kernel to the next, of divergence, nor of registers before ptxas has run.
 #include "tools/roofline.h"
 
 #include <math.h>
@@ -10,11 +9,11 @@
 #include "codegen/cg.h"
 
 static const roofline_device devices[] = {
-#define AICC_DEVICE(name_, target_, processors_, ghz_, memory, cache, shared, threads_, blocks_, f32_, \
-                    f16_, tf32_, i8_, part)                                                        \
-  {.name = name_, .target = target_, .processors = processors_, .ghz = ghz_,                       \
-   .memory_gbs = memory, .cache_mib = cache, .shared_kib = shared, .threads = threads_,            \
-   .blocks = blocks_, .f32 = f32_, .f16 = f16_, .tf32 = tf32_, .i8 = i8_, .mma_part = part},
+#define AICC_DEVICE(name_, target_, processors_, ghz_, memory, shared, threads_, blocks_, f32_, \
+                    f16_, tf32_, i8_, part)                                                    \
+  {.name = name_, .target = target_, .processors = processors_, .ghz = ghz_,                        \
+   .memory_gbs = memory, .shared_kib = shared, .threads = threads_, .blocks = blocks_,              \
+   .f32 = f32_, .f16 = f16_, .tf32 = tf32_, .i8 = i8_, .mma_part = part},
 #include "tools/devices.def"
 #undef AICC_DEVICE
 };
@@ -33,14 +32,14 @@ const roofline_device *roofline_find(const char *name) {
   return NULL;
 }
 
-// Of a processor in a cycle: instructions of warps, bytes from the second-level cache; and cycles: of a
-// warp's functions, of a load from memory, of a barrier, between two instructions of one warp.
-static const double issues_a_cycle = 4, function_cycles = 2, cache_bytes_a_cycle = 40, load_cycles = 600,
-                    barrier_cycles = 30, warp_cycles = 3;
+// Of a processor in a cycle: instructions of warps, bytes from the second-level cache; and cycles:
+// of a warp's functions, of a load from memory, of a barrier, between two instructions of one warp.
+static const double issues_a_cycle = 4, function_cycles = 2, cache_bytes_a_cycle = 40,
+                    load_cycles = 600, barrier_cycles = 30, warp_cycles = 3;
 static const double launch_us = 1.5, memory_part = 0.9;
 enum { USUAL_SIZE = 64, SAMPLES = 5, REGISTERS = 65536, SHARED_RESERVED = 1024 };
 
-// --- sizes -------------------------------------------------------------------------------------------
+// --- sizes ---------------------------------------------------------------------------------------
 
 static bool usual(void *context, const char *symbol, int64_t *value) {
   (void)context;
@@ -66,7 +65,7 @@ static double slot_bytes(const aicc_plan *plan, aicc_slot slot) {
   return count * (double)aicc_dtype_size(info->type.dtype);
 }
 
-// --- a launch ----------------------------------------------------------------------------------------
+// --- a launch ------------------------------------------------------------------------------------
 
 typedef struct launch {
   const aicc_plan *plan;
@@ -119,13 +118,10 @@ static double peak_of(const launch *l) {
     floats = floats || (read && param->dtype == AICC_F32);
   }
   const roofline_device *d = l->device;
-  return halves                             ? d->f16
-         : floats && l->plan->module->tf32 ? d->tf32
-         : floats                           ? d->f32
-                                            : d->i8;
+  return halves ? d->f16 : floats && l->plan->module->tf32 ? d->tf32 : floats ? d->f32 : d->i8;
 }
 
-// --- what it takes -----------------------------------------------------------------------------------
+// --- what it takes -------------------------------------------------------------------------------
 
 typedef struct limit {
   double us;
@@ -182,7 +178,8 @@ static void predict(const launch *l, roofline_row *row) {
   const limit unit = task_cycles(l, row);
   limit most = {0, "launch"};
   consider(&most, ceil(tasks / d->processors) * unit.us * cycle, unit.name);
-  const double alone = fmax(t->rounds * load_cycles, t->longest * warp_cycles) + t->barriers * barrier_cycles;
+  const double alone =
+      fmax(t->rounds * load_cycles, t->longest * warp_cycles) + t->barriers * barrier_cycles;
   consider(&most, ceil(tasks / held) * alone * cycle, "latency");
   consider(&most, (row->read + row->written) / (d->memory_gbs * 1e3 * memory_part), "memory");
   row->bound = most.us < launch_us ? "launch" : most.name;
@@ -191,7 +188,9 @@ static void predict(const launch *l, roofline_row *row) {
 
 static roofline_row row_of(const launch *l, int64_t tasks) {
   const cg_kernel_info info = cg_kernel_info_of(l->target, l->kernel);
-  roofline_row row = {.kernel = l->kernel, .launches = 1, .tasks = tasks,
+  roofline_row row = {.kernel = l->kernel,
+                      .launches = 1,
+                      .tasks = tasks,
                       .schedule = l->step->text,
                       .registers = l->registers != NULL ? l->registers[l->step->kernel] : 0,
                       .threads = info.block_threads,
@@ -213,7 +212,7 @@ static roofline_row row_of(const launch *l, int64_t tasks) {
   return row;
 }
 
-// --- the plan ----------------------------------------------------------------------------------------
+// --- the plan ------------------------------------------------------------------------------------
 
 typedef struct collect {
   launch l;
@@ -269,15 +268,21 @@ static double lost(const roofline_row *row) { return row->launches * (row->predi
 
 static int by_lost(const void *a, const void *b) {
   const double x = lost(a), y = lost(b);
-  return x > y ? -1 : x < y ? 1 : strcmp(((const roofline_row *)a)->kernel->name,
-                                         ((const roofline_row *)b)->kernel->name);
+  return x > y   ? -1
+         : x < y ? 1
+                 : strcmp(((const roofline_row *)a)->kernel->name,
+                          ((const roofline_row *)b)->kernel->name);
 }
 
 void roofline_make(const aicc_plan *plan, const cg_target *target, const roofline_device *device,
                    const uint32_t *registers, aicc_arena *arena, roofline *out) {
   *out = (roofline){.device = device};
-  collect c = {.l = {.plan = plan, .target = target, .device = device,
-                     .registers = registers, .arena = arena}, .out = out};
+  collect c = {.l = {.plan = plan,
+                     .target = target,
+                     .device = device,
+                     .registers = registers,
+                     .arena = arena},
+               .out = out};
   add_steps(&c, &plan->steps);
   for (size_t i = 0; i < out->count; i++) {
     out->roof += out->rows[i].launches * out->rows[i].roof;

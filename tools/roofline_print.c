@@ -12,10 +12,13 @@ static void print_number(FILE *out, double value) {
 }
 
 void roofline_print(const roofline *r, FILE *out) {
-  fprintf(out, "%s: %d launches, %d values read by the host; microseconds: roofline %.1f, predicted %.1f\n",
-          r->device->name, r->launches, r->reads, r->roof, r->predicted);
-  fprintf(out, "%9s %5s %9s %9s %-10s %7s %7s %7s %7s %7s %7s %5s %6s  %s\n", "lost", "x", "roofline",
-          "predicted", "bound", "tasks", "FLOP", "read", "written", "thr", "shared", "regs", "waits", "kernel");
+  fprintf(
+      out,
+      "%s: %d launches, %d values read by the host; microseconds: roofline %.1f, predicted %.1f\n",
+      r->device->name, r->launches, r->reads, r->roof, r->predicted);
+  fprintf(out, "%9s %5s %9s %9s %-10s %7s %7s %7s %7s %7s %7s %5s %6s  %s\n", "lost", "x",
+          "roofline", "predicted", "bound", "tasks", "FLOP", "read", "written", "thr", "shared",
+          "regs", "waits", "kernel");
   for (size_t i = 0; i < r->count; i++) {
     const roofline_row *row = &r->rows[i];
     fprintf(out, "%9.1f %5d %9.2f %9.2f %-10s %7lld", row->launches * (row->predicted - row->roof),
@@ -60,6 +63,8 @@ static void json_row(FILE *out, const roofline_row *row) {
   field(out, "predicted_us", row->predicted);
   field(out, "waits", row->task.rounds);
   field(out, "instructions", row->task.issues);
+  field(out, "task_asked_bytes", row->task.asked);
+  field(out, "task_sector_bytes", row->task.fresh);
   fputs(", \"nodes\": [", out);
   for (int i = 0; i < row->kernel->origin_count; i++) {
     fputs(i ? ", " : "", out);
