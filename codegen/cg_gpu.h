@@ -40,6 +40,7 @@ struct cg_gpu {
   LLVMCallConv kernel_convention;
   unsigned global_space, shared_space;    // address spaces
   const char *atomic_scope;               // between all threads of the device
+  const char *power2;                     // (optional) overloaded intrinsic: KIR_POWER2
   uint32_t static_shared;                 // bytes of shared memory that a function may declare
   void (*attributes)(cg *c, LLVMValueRef function, unsigned block_threads, cg_gpu_load load);
   void (*meet)(cg_kernel *k);             // all lanes; what they wrote is seen by the others
@@ -104,6 +105,7 @@ void cg_gpu_barrier(cg_kernel *k);
 void cg_gpu_ldmatrix(cg_kernel *k, const kir_inst *inst);
 void cg_gpu_mma(cg_kernel *k, const kir_inst *inst);
 void cg_gpu_exchange(cg_kernel *k, const kir_inst *inst);
+void cg_gpu_power2(cg_kernel *k, const kir_inst *inst);
 void cg_gpu_end_task(cg_kernel *k);   // no copy is under way after it
 void cg_gpu_next_task(cg_kernel *k);  // before it all warps of a block are done with its LOCALs
 bool cg_gpu_tasks_meet(const kir_kernel *kernel);  // there is a barrier then

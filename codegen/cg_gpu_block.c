@@ -234,6 +234,16 @@ void cg_gpu_mma(cg_kernel *k, const kir_inst *inst) {
   }
 }
 
+void cg_gpu_power2(cg_kernel *k, const kir_inst *inst) {
+  if (k->gpu->power2 == NULL) {
+    cg_fail(k->c, k->kernel, "the target has no instruction for powers of two");
+    return;
+  }
+  LLVMValueRef x = cg_use(k, inst->args[0]);
+  LLVMTypeRef type = LLVMTypeOf(x);
+  cg_set_value(k, inst->result, cg_intrinsic(k->c, k->gpu->power2, &type, 1, &x, 1));
+}
+
 void cg_gpu_exchange(cg_kernel *k, const kir_inst *inst) {
   if (all_lanes_run(k, "an exchange between lanes")) {
     cg_set_value(k, inst->result, cg_gpu_moved(k, cg_use(k, inst->args[0]), (int)inst->imm));

@@ -161,6 +161,7 @@ static void emit_block_inst(cg_kernel *k, const kir_inst *inst) {
     case KIR_LDMATRIX: cg_gpu_ldmatrix(k, inst); return;
     case KIR_MMA: cg_gpu_mma(k, inst); return;
     case KIR_EXCHANGE: cg_gpu_exchange(k, inst); return;
+    case KIR_POWER2: cg_gpu_power2(k, inst); return;
     default: AICC_ASSERT(false && "every instruction has an emitter");
   }
 }

@@ -141,6 +141,7 @@ const cg_gpu cg_gpu_nvptx = {
     .global_space = GLOBAL_SPACE,
     .shared_space = SHARED_SPACE,
     .atomic_scope = "device",
+    .power2 = "llvm.nvvm.ex2.approx.ftz",
     .static_shared = 48 << 10,
     .attributes = attributes,
     .meet = meet,

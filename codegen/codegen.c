@@ -7,6 +7,7 @@
 
 #include "aicc/abi.h"
 #include "codegen/cg_host.h"
+#include "codegen/cubin.h"
 #include "codegen/gpu_image.h"
 #include "codegen/model_file.h"
 #include "codegen/worker.h"
@@ -366,10 +367,26 @@ static void add_image(compile *job, aicc_arena *arena, cg_image image) {
   AICC_PUSH(arena, job->images, job->image_count, job->image_capacity, image);
 }
 
+static void note_registers(const compile *job, const unit *u, const cg_gpu_blob *blob) {
+  const plan_code *code = &job->plans[u->plan];
+  for (size_t g = 0; g < job->options->gpu_count; g++) {
+    const aicc_codegen_gpu *gpu = &job->options->gpus[g];
+    if (gpu->registers == NULL || gpu->target != blob->target || gpu->plan != code->plan) {
+      continue;
+    }
+    for (size_t i = u->first; i < u->first + u->count; i++) {
+      gpu->registers[i] = cg_cubin_registers(blob->data, (size_t)blob->size, code->symbols[i]);
+    }
+  }
+}
+
 static void take_images(compile *job, aicc_arena *arena, const unit *u, const cg_result *result) {
   const unsigned char *at = result->data, *end = at + result->size;
   cg_gpu_blob blob;
   while (cg_gpu_image_next(&at, end, &blob)) {
+    if (blob.kind == AICC_ABI_IMAGE_CUBIN) {
+      note_registers(job, u, &blob);
+    }
     add_image(job, arena,
               (cg_image){.kind = blob.kind, .plan = (uint32_t)u->plan,
                          .first_kernel = (uint32_t)u->first, .kernel_count = (uint32_t)u->count,

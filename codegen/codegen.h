@@ -22,6 +22,7 @@ typedef struct aicc_codegen_gpu {
   const cg_target *target;
   const aicc_plan *plan;
   bool portable_only;  // NVIDIA: PTX for newer GPUs, and no cubin
+  uint32_t *registers;  // NULL, or for each kernel of |plan|: set to a thread's where ptxas ran
 } aicc_codegen_gpu;
 
 typedef struct aicc_codegen_options {

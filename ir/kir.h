@@ -192,6 +192,9 @@ void kir_mma(kir_builder *b, kir_mma_kind kind, kir_val d, int64_t d_at, kir_val
 // Of lane |lane| ^ distance (distance a constant power of two below the width). All lanes active.
 kir_val kir_exchange(kir_builder *b, kir_val x, int64_t distance);
 
+// 2^x of an f32, within 2^-21 of it, and 0 where that is below 2^-126.
+kir_val kir_power2(kir_builder *b, kir_val x);
+
 static inline kir_val kir_add(kir_builder *b, kir_val x, kir_val y) {
   return kir_scalar2(b, AICC_OP_ADD, x, y);
 }

@@ -126,3 +126,10 @@ kir_val kir_exchange(kir_builder *b, kir_val x, int64_t distance) {
   return kir_append(b, (kir_inst){.op = KIR_EXCHANGE, .imm = (uint64_t)distance, .arg_count = 1,
                                   .args = {x}}, &info)->result;
 }
+
+kir_val kir_power2(kir_builder *b, kir_val x) {
+  AICC_ASSERT(info_of(b, x)->kind == KIR_VALUE && info_of(b, x)->dtype == AICC_F32);
+  const kir_value_info info = {
+      .kind = KIR_VALUE, .dtype = AICC_F32, .varying = info_of(b, x)->varying};
+  return kir_append(b, (kir_inst){.op = KIR_POWER2, .arg_count = 1, .args = {x}}, &info)->result;
+}

@@ -204,6 +204,7 @@ static void run_inst(ki_state *t, const kir_inst *inst) {
     case KIR_LDMATRIX: ki_run_ldmatrix(t, inst); break;
     case KIR_MMA: ki_run_mma(t, inst); break;
     case KIR_EXCHANGE: ki_run_exchange(t, inst); break;
+    case KIR_POWER2: ki_run_power2(t, inst); break;
     case KIR_COND:     // read at the end of its block
     case KIR_BARRIER:  // one warp a task
     case KIR_OP_COUNT: break;

@@ -93,6 +93,7 @@ ki_cell ki_scalar(const kir_inst *inst, aicc_dtype operand, aicc_dtype result, c
 void ki_run_scalar(ki_state *t, const kir_inst *inst);  // SCALAR, FMA
 void ki_run_reduce(ki_state *t, const kir_inst *inst);
 void ki_run_exchange(ki_state *t, const kir_inst *inst);
+void ki_run_power2(ki_state *t, const kir_inst *inst);
 // Calls |one| for each active lane of a varying result, or once for a uniform one.
 typedef ki_cell (*ki_lane_fn)(ki_state *t, const kir_inst *inst, const ki_cell *args, int lane);
 void ki_each_lane(ki_state *t, const kir_inst *inst, ki_lane_fn one);

@@ -142,6 +142,13 @@ void ki_run_scalar(ki_state *t, const kir_inst *inst) {
   ki_each_lane(t, inst, inst->op == KIR_FMA ? lane_fma : lane_scalar);
 }
 
+static ki_cell lane_power2(ki_state *t AICC_UNUSED, const kir_inst *inst AICC_UNUSED,
+                           const ki_cell *args, int lane AICC_UNUSED) {
+  return args[0].f < -126 ? (ki_cell){.f = 0} : ki_rounded(AICC_F32, exp2(args[0].f));
+}
+
+void ki_run_power2(ki_state *t, const kir_inst *inst) { ki_each_lane(t, inst, lane_power2); }
+
 void ki_run_reduce(ki_state *t, const kir_inst *inst) {
   const aicc_dtype dtype = ki_dtype(t, inst->result);
   const kir_inst fold = {.op = KIR_SCALAR, .scalar_op = inst->scalar_op};

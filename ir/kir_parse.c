@@ -247,6 +247,7 @@ static kir_val instruction(kir_parser *p) {
     case KIR_LOCAL: return raw_storage(p, op);
     case KIR_VAR: return raw_var(p);
     case KIR_FMA: return raw_other(p, op, 3);
+    case KIR_POWER2:
     case KIR_GET: return raw_other(p, op, 1);
     case KIR_TASK:
     case KIR_LANE:

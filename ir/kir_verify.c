@@ -454,6 +454,14 @@ static void verify_mma(verifier *v, const kir_inst *inst) {
   }
 }
 
+static void verify_power2(verifier *v, const kir_inst *inst) {
+  if (visible(v, inst->args[0], KIR_VALUE) &&
+      (info_of(v, inst->args[0])->dtype != AICC_F32 ||
+       info_of(v, inst->result)->dtype != AICC_F32)) {
+    fail(v, "'power2' of %s: it takes f32 and gives it", name_of(v, inst->args[0]));
+  }
+}
+
 static void verify_exchange(verifier *v, const kir_inst *inst) {
   all_active(v, inst);
   if (!visible(v, inst->args[0], KIR_VALUE)) {
@@ -618,6 +626,7 @@ static void verify_inst(verifier *v, const kir_inst *inst) {
     case KIR_LDMATRIX: verify_ldmatrix(v, inst); break;
     case KIR_MMA: verify_mma(v, inst); break;
     case KIR_EXCHANGE: verify_exchange(v, inst); break;
+    case KIR_POWER2: verify_power2(v, inst); break;
     case KIR_OP_COUNT: break;
   }
   if (inst->result != 0 && !loop) {

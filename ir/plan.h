@@ -81,6 +81,7 @@ struct aicc_step {
   uint32_t kernel, index;
   aicc_slot slot, slot2, slot3;
   aicc_dim dim, grid, cost, symbol;  // cost: nanoseconds of one core
+  aicc_dim flops;         // LAUNCH: of its products, two for each; AICC_DIM_NONE: it has none
   aicc_dim offset;        // COPY; AICC_DIM_NONE: 0
   const aicc_dim *dims;
   int dim_count;

@@ -54,6 +54,26 @@ static void copy_columns(const aicc_pack *pack, size_t item, const uint8_t *data
   memset(out + count * item, 0, (size_t)(end - real) * item);
 }
 
+// Packed rows of one element, |count| of them from |row| on: k counts on without divisions.
+static void copy_elements(const aicc_pack *pack, size_t item, const uint8_t *data, int64_t row,
+                          int64_t count, uint8_t *out) {
+  int64_t at[AICC_PACK_RANK], left = row % k_count(pack), columns;
+  for (int i = pack->k_rank - 1; i >= 0; i--) {
+    at[i] = left % pack->k_extent[i];
+    left /= pack->k_extent[i];
+  }
+  int64_t source = row_source(pack, row, &columns);
+  for (int64_t n = 0; n < count; n++, out += item) {
+    memcpy(out, data + (size_t)source * item, item);
+    int i = pack->k_rank - 1;
+    while (i >= 0 && ++at[i] == pack->k_extent[i]) {
+      source -= (pack->k_extent[i] - 1) * pack->k_stride[i];
+      at[i--] = 0;
+    }
+    source = i >= 0 ? source + pack->k_stride[i] : row_source(pack, row + n + 1, &columns);
+  }
+}
+
 void aicc_plan_const_bytes(const aicc_plan_const *constant, uint64_t from, uint64_t size,
                            void *out) {
   const aicc_tensor *tensor = constant->tensor;
@@ -64,6 +84,10 @@ void aicc_plan_const_bytes(const aicc_plan_const *constant, uint64_t from, uint6
   }
   const size_t item = aicc_dtype_size(tensor->dtype);
   const uint64_t row_bytes = (uint64_t)pack->nr * item;
+  if (pack->nr == 1) {
+    copy_elements(pack, item, tensor->data, (int64_t)(from / item), (int64_t)(size / item), out);
+    return;
+  }
   uint8_t *to = out;
   while (size > 0) {
     const uint64_t index = from / row_bytes, skip = from % row_bytes;

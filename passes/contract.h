@@ -19,6 +19,8 @@ typedef struct contract_b {
   aicc_dim k_extent[AICC_PACK_RANK], k_stride[AICC_PACK_RANK];
   aicc_dim n, n_stride;
   bool transposed;  // a matrix whose rows are the result's columns
+  bool is_made;     // GPUs: computed before, by a kernel of the operator's own, into slot |made|
+  aicc_slot made;
 } contract_b;
 
 typedef struct contract {
@@ -32,6 +34,9 @@ typedef struct contract {
   int outer_rank;             // places: a loop nest
   aicc_dim outer[AICC_MAX_RANK], outer_a_stride[AICC_MAX_RANK];
   aicc_dim m, a_row_stride;
+  int64_t m_least;            // GPUs: rows are none or at least so many
+  const char *name;           // GPUs: of the kernel; NULL: the operator's
+  bool placed;                // GPUs: results have their slots
   // The k loops: the same k as b's, in the same order, where A allows with fewer dimensions.
   int k_rank;
   aicc_dim k_extent[AICC_PACK_RANK], a_k_stride[AICC_PACK_RANK];

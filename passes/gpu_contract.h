@@ -59,6 +59,7 @@ typedef struct gc_side {
   bool computed;          // B: element by element, where it is used
   bool temporary;         // B: computed into a temporary before
   aicc_dim outer_stride[AICC_MAX_RANK];
+  aicc_dim first;         // of a view: the number of its first element
   aicc_pack pack;         // of panels
   gc_axis row, k;
   aicc_dim rows, ks;      // how many there are

@@ -98,6 +98,7 @@ typedef struct lower_kernel {
   size_t memo_count, memo_capacity;
   lk_place *seek;             // not NULL: an element in memory is placed here, not loaded (lk_find)
   const char *schedule;       // for reports and the printed plan; or NULL
+  aicc_dim flops;             // of the products it is for (ir/plan.h); AICC_DIM_NONE
   struct lk_vector *vector;   // lower_vector.h: several elements of a lane in the making, or NULL
 } lower_kernel;
 

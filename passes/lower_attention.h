@@ -39,6 +39,7 @@ bool attend_read(attend *a);
 // Where a task over batches, heads and |blocks| blocks of queries stands: fills in b to t_size; the number
 // of its block.
 kir_val attend_task(attend *a, aicc_dim blocks);
+aicc_dim attend_flops(const attend *a);  // of the two products
 kir_val attend_group(attend *a, kir_val head);  // the head of keys and values that |head| shares
 bool attend_bias_varies(const attend *a);  // between queries
 // The bias of (query, key), of a type that broadcasts to the scores.

@@ -32,6 +32,13 @@ bool attend_read(attend *a) {
   return true;
 }
 
+aicc_dim attend_flops(const attend *a) {
+  aicc_dims *dims = a->lw->module->dims;
+  const aicc_dim parts[] = {a->q->type.dims[0], a->q->type.dims[2], a->k->type.dims[2],
+                            aicc_dim_const(dims, 2 * a->heads * (a->d + a->e))};
+  return aicc_dim_product(dims, parts, 4);
+}
+
 kir_val attend_group(attend *a, kir_val head) {
   return a->per_group == 1
              ? head

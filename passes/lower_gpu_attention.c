@@ -88,6 +88,9 @@ static aicc_attention_shape shape_of(const own *o, const attend *a) {
   if (aicc_dim_is_const(o->dims, a->q->type.dims[2], &queries)) {
     shape.queries = queries;
   }
+  int64_t batches;
+  shape.lines = aicc_dim_is_const(o->dims, a->q->type.dims[0], &batches) ? batches * a->heads
+                                                                         : a->heads;
   return shape;
 }
 
@@ -116,6 +119,7 @@ static void launch(own *o, const attend *read, const aicc_attention_schedule *sc
                             aicc_dim_ceildiv(dims, s, rows)};
   const aicc_dim work[] = {a->q->type.dims[0], own_const(o, a->heads * (a->d + a->e + 32)), s,
                            a->k->type.dims[2]};
+  a->lk.flops = attend_flops(a);
   lk_launch(&a->lk, aicc_dim_product(dims, tasks, 3),
             aicc_dim_floordiv(dims, aicc_dim_product(dims, work, 4), own_const(o, 24)));
 }

@@ -406,30 +406,52 @@ static void launch_parts(few *w, const plan *p, aicc_slot result) {
                             p->splits};
   const aicc_dim work[] = {a->q->type.dims[0], own_const(o, a->heads * (a->d + a->e + 32)), p->s,
                            a->k->type.dims[2]};
+  a->lk.flops = attend_flops(a);
   lk_launch(&a->lk, aicc_dim_product(o->dims, tasks, 4),
             aicc_dim_floordiv(o->dims, aicc_dim_product(o->dims, work, 4), own_const(o, 24)));
 }
 
-// The maximum (0 for -inf) and the total of |count| parts from |row| on.
+// The maximum (0 for -inf) and the total of |count| parts from |row| on: lanes share the parts.
 static joined join_stats(few *w, kir_val stats, kir_val row, kir_val count) {
   attend *a = &w->a;
   kir_builder *b = &a->lk.b;
-  const kir_val most = kir_var(b, attend_number(a, -INFINITY), false);
-  const kir_val total = kir_var(b, attend_number(a, 0), false);
-  kir_val i = lk_for(&a->lk, KIR_SERIAL, number(w, 0), count);
+  const kir_val most = kir_var(b, attend_number(a, -INFINITY), true);
+  const kir_val total = kir_var(b, attend_number(a, 0), true);
+  kir_val i = lk_for(&a->lk, KIR_LANES, number(w, 0), count);
   const kir_val found = kir_load(b, stats, times(w, kir_add(b, row, i), 2));
   kir_set(b, most, largest(w, kir_get(b, most), found));
   lk_end(&a->lk);
-  const kir_val shift = shift_of(w, kir_get(b, most));
-  i = lk_for(&a->lk, KIR_SERIAL, number(w, 0), count);
+  const kir_val shift = shift_of(w, kir_reduce(b, AICC_OP_MAX, kir_get(b, most)));
+  i = lk_for(&a->lk, KIR_LANES, number(w, 0), count);
   const kir_val at = times(w, kir_add(b, row, i), 2);
   const kir_val part = exp_of(w, kir_load(b, stats, at), shift);
   kir_set(b, total, kir_fma(b, kir_load(b, stats, plus(w, at, 1)), part, kir_get(b, total)));
   lk_end(&a->lk);
-  return (joined){.most = shift, .total = kir_get(b, total)};
+  return (joined){.most = shift, .total = kir_reduce(b, AICC_OP_ADD, kir_get(b, total))};
 }
 
-// The second kernel: a task is one query of one head.
+// Column |e| of the sums of |count| parts from |row| on, some at a time so that their loads wait
+// together.
+static kir_val join_sums(few *w, kir_val sums, kir_val stats, kir_val row, kir_val count, kir_val e,
+                         kir_val shift) {
+  enum { AT_ONCE = 4 };
+  attend *a = &w->a;
+  kir_builder *b = &a->lk.b;
+  const kir_val sum = kir_var(b, attend_number(a, 0), true);
+  const kir_val i = kir_for(b, KIR_SERIAL, number(w, 0), count, number(w, AT_ONCE));
+  for (int u = 0; u < AT_ONCE; u++) {
+    const kir_val at = plus(w, i, u), last = plus(w, count, -1);
+    const kir_val part = kir_add(b, row, kir_scalar2(b, AICC_OP_MIN, at, last));
+    const kir_val weight = exp_of(w, kir_load(b, stats, times(w, part, 2)), shift);
+    const kir_val item = kir_load(b, sums, kir_add(b, times(w, part, a->e), e));
+    const kir_val before = kir_get(b, sum), after = kir_fma(b, item, weight, before);
+    kir_set(b, sum, kir_select(b, kir_scalar2(b, AICC_OP_LT, at, count), after, before));
+  }
+  lk_end(&a->lk);
+  return kir_get(b, sum);
+}
+
+// The second kernel: a task is as many columns of one query of one head as a warp has lanes.
 static void launch_join(few *w, const plan *p, aicc_slot result) {
   own *o = w->o;
   attend *a = &w->a;
@@ -438,33 +460,30 @@ static void launch_join(few *w, const plan *p, aicc_slot result) {
   lk_begin(lk, o->lw, aicc_arena_printf(o->arena, "attention_join_%u", o->group->id), "own",
            o->group);
   const kir_val s = lk_dim(lk, a->q->type.dims[2]), count = lk_dim(lk, p->splits);
-  const kir_val extents[] = {0, number(w, a->heads), s};
-  kir_val at[3];
-  lk_split(lk, kir_task(b), extents, 3, at);
+  const int64_t pieces = (a->e + w->width - 1) / w->width;
+  const kir_val extents[] = {0, number(w, a->heads), s, number(w, pieces)};
+  kir_val at[4];
+  lk_split(lk, kir_task(b), extents, 4, at);
   const kir_val sums = lk_buffer(lk, w->part_sums, KIR_READ);
   const kir_val stats = lk_buffer(lk, w->part_stats, KIR_READ);
-  const kir_val row = kir_mul(b, kir_task(b), count);
+  const kir_val row =
+      kir_mul(b, kir_scalar2(b, AICC_OP_DIV, kir_task(b), number(w, pieces)), count);
   const joined j = join_stats(w, stats, row, count);
-  const kir_val inverse = attend_inverse(a, j.total);
-  const kir_val e = lk_for(lk, KIR_LANES, number(w, 0), number(w, a->e));
-  const kir_val sum = kir_var(b, attend_number(a, 0), true);
-  const kir_val i = lk_for(lk, KIR_SERIAL, number(w, 0), count);
-  const kir_val part = kir_add(b, row, i);
-  const kir_val weight = exp_of(w, kir_load(b, stats, times(w, part, 2)), j.most);
-  const kir_val item = kir_load(b, sums, kir_add(b, times(w, part, a->e), e));
-  kir_set(b, sum, kir_fma(b, item, weight, kir_get(b, sum)));
-  lk_end(lk);
+  const kir_val inverse = attend_inverse(a, j.total), from = times(w, at[3], w->width);
+  const kir_val e = lk_for(lk, KIR_LANES, from,
+                           kir_scalar2(b, AICC_OP_MIN, plus(w, from, w->width), number(w, a->e)));
+  const kir_val sum = join_sums(w, sums, stats, row, count, e, j.most);
   const kir_val index[] = {at[0], at[1], at[2], e};
   attend_store(a, lk_buffer(lk, result, KIR_WRITE), index,
-               attend_scaled_sum(a, kir_get(b, sum), j.total, inverse));
+               attend_scaled_sum(a, sum, j.total, inverse));
   lk_end(lk);
-  const aicc_dim tasks[] = {a->q->type.dims[0], own_const(o, a->heads), p->s};
-  lk_launch(lk, aicc_dim_product(o->dims, tasks, 3), own_const(o, 1000));
+  const aicc_dim tasks[] = {a->q->type.dims[0], own_const(o, a->heads), p->s, own_const(o, pieces)};
+  lk_launch(lk, aicc_dim_product(o->dims, tasks, 4), own_const(o, 1000));
 }
 
 // Enough parts to keep a large GPU busy, of KEYS_LEAST keys or more.
 static plan plan_parts(const few *w, aicc_dim s) {
-  enum { TASKS_ENOUGH = 256, KEYS_LEAST = 256 };
+  enum { TASKS_ENOUGH = 256, KEYS_LEAST = 64 };
   own *o = w->o;
   aicc_dims *dims = o->dims;
   const aicc_dim one = own_const(o, 1), t = w->a.k->type.dims[2];

@@ -2,8 +2,8 @@
 // was summed before; at last the division and the results.
 //
 // Beside matrix instructions the exponentials take most of the time, and their weights are rounded to
-// 11 bits or fewer: there they are powers of two of arguments that take the scale with them, by a
-// polynomial of 18 bits. What is computed exactly takes the operator's exponential.
+// 11 bits or fewer: there they are powers of two of arguments that take the scale with them, by the
+// machine's instruction. What is computed exactly takes the operator's exponential.
 #include <math.h>
 
 #include "passes/gpu_attention.h"
@@ -30,26 +30,6 @@ static bool is_plain(const flash *f) {
   return flash_is_mma(f) && f->a.softcap == 0 && !f->a.bias && f->a.scale > 0;
 }
 
-// 2^y of y <= 0, within 3e-6 of it; 0 below 2^-126.
-static kir_val power_of_two(flash *f, kir_val y) {
-  attend *a = &f->a;
-  kir_builder *b = &a->lk.b;
-  // y rounded to an integer lands in the low bits, where it is the exponent of a power of two.
-  const kir_val magic = attend_number(a, 12582912 + 127);
-  const kir_val moved = kir_add(b, y, magic);
-  const kir_val part = kir_sub(b, y, kir_sub(b, moved, magic));  // -1/2 .. 1/2
-  static const double terms[] = {0x1.3a02ccp-7, 0x1.c9fc46p-5, 0x1.ec0378p-3, 0x1.62e12cp-1, 1};
-  kir_val sum = attend_number(a, terms[0]);
-  for (size_t i = 1; i < sizeof terms / sizeof *terms; i++) {
-    sum = kir_fma(b, sum, part, attend_number(a, terms[i]));
-  }
-  const kir_val bits = kir_scalar2(b, AICC_OP_SHL, kir_bitcast(b, moved, AICC_U32),
-                                   kir_const_bits(b, AICC_U32, 23));
-  const kir_val power = kir_mul(b, sum, kir_bitcast(b, bits, AICC_F32));
-  return kir_select(b, kir_scalar2(b, AICC_OP_LT, y, attend_number(a, -126)), attend_number(a, 0),
-                    power);
-}
-
 // What scores are reduced by: the maximum or 0, and for powers of two its negative in their units.
 typedef struct shift {
   kir_val most, scaled;
@@ -72,7 +52,7 @@ static kir_val exp_of(flash *f, kir_val score, const shift *s) {
   if (!flash_is_mma(f)) {
     return kir_scalar1(b, AICC_OP_EXP, kir_sub(b, score, s->most));
   }
-  return power_of_two(f, kir_fma(b, score, attend_number(a, unit_of(f)), s->scaled));
+  return kir_power2(b, kir_fma(b, score, attend_number(a, unit_of(f)), s->scaled));
 }
 
 // NaN in neither place: a NaN reaches the results through the sums.

@@ -1,11 +1,11 @@
-// Which schedule a contraction gets on a GPU: the tiles of a table, compared by a model of how long the
-// slowest multiprocessor works; and whether one that was asked for can run.
+// Which schedule a contraction gets on a GPU: the tiles of a table, compared by a model of how long
+// the slowest multiprocessor works; and whether one that was asked for can run.
 #include <math.h>
 #include <string.h>
 
 #include "passes/gpu_contract.h"
 
-// --- what machines can do ---------------------------------------------------------------------------
+// --- what machines can do ------------------------------------------------------------------------
 
 bool gc_find_mma(const aicc_lower *lw, aicc_dtype a, aicc_dtype b, kir_mma_kind *kind) {
   const aicc_machine *machine = lw->machine;
@@ -27,7 +27,7 @@ bool gc_find_mma(const aicc_lower *lw, aicc_dtype a, aicc_dtype b, kir_mma_kind 
   return false;
 }
 
-// --- how a tile is divided ------------------------------------------------------------------------------
+// --- how a tile is divided -----------------------------------------------------------------------
 
 static int vector_of(int count, int size) {
   int v = 1;
@@ -81,10 +81,10 @@ bool gc_divide(gc_emit *e) {
   return good;
 }
 
-// --- the table ----------------------------------------------------------------------------------------
+// --- the table -----------------------------------------------------------------------------------
 
-// |percent| of the multiprocessor's rate that a full tile reaches, about; small tiles read more per
-// product.
+// SIMT: |percent| of the multiprocessor's rate that full tiles reach, about; small ones read more
+// per product. Of matrix instructions that is computed.
 typedef struct candidate {
   aicc_schedule s;
   int percent;
@@ -94,10 +94,10 @@ typedef struct candidate {
   {.s = {.kind = AICC_SCHEDULE_SIMT, .m = m_, .n = n_, .k = k_, .across_m = tm,             \
          .across_n = tn, .stages = 2, .split = 1},                                          \
    .percent = percent_}
-#define MMA(m_, n_, k_, wm, wn, stages_, percent_)                                          \
+#define MMA(m_, n_, k_, wm, wn, stages_)                                                    \
   {.s = {.kind = AICC_SCHEDULE_MMA, .m = m_, .n = n_, .k = k_, .across_m = wm,              \
          .across_n = wn, .stages = stages_, .split = 1},                                    \
-   .percent = percent_}
+   .percent = 100}
 
 static const candidate simt4[] = {  // of 4-byte sums
     SIMT(128, 128, 8, 8, 8, 100), SIMT(64, 128, 8, 8, 8, 90), SIMT(128, 64, 8, 8, 8, 90),
@@ -107,32 +107,34 @@ static const candidate simt8[] = {
     SIMT(64, 64, 8, 4, 4, 100), SIMT(32, 64, 8, 4, 4, 90), SIMT(32, 32, 16, 4, 2, 70),
     SIMT(16, 32, 16, 2, 2, 50)};
 static const candidate mma_async[] = {
-    MMA(128, 128, 32, 2, 2, 3, 100), MMA(128, 64, 32, 2, 2, 3, 85), MMA(64, 128, 32, 2, 2, 3, 85),
-    MMA(64, 64, 32, 2, 2, 4, 70),    MMA(32, 64, 32, 1, 2, 4, 50),  MMA(32, 32, 32, 1, 2, 4, 40),
-    MMA(16, 64, 64, 1, 4, 3, 35),    MMA(128, 64, 16, 4, 2, 3, 50), MMA(64, 64, 16, 2, 4, 3, 45),
-    MMA(32, 64, 16, 2, 4, 3, 30)};
+    MMA(128, 128, 32, 2, 2, 3), MMA(128, 64, 32, 2, 2, 3), MMA(64, 128, 32, 2, 2, 3),
+    MMA(64, 64, 32, 2, 2, 4),    MMA(32, 64, 32, 1, 2, 4),  MMA(32, 32, 32, 1, 2, 4),
+    MMA(16, 64, 64, 1, 4, 3),    MMA(128, 64, 16, 4, 2, 3), MMA(64, 64, 16, 2, 4, 3),
+    MMA(32, 64, 16, 2, 4, 3)};
 static const candidate mma_plain[] = {
-    MMA(128, 128, 32, 2, 4, 2, 100), MMA(128, 64, 32, 2, 2, 2, 85), MMA(64, 128, 32, 2, 2, 2, 85),
-    MMA(64, 64, 32, 2, 2, 2, 70),    MMA(32, 64, 32, 1, 2, 2, 50),  MMA(32, 32, 32, 1, 2, 2, 40),
-    MMA(16, 64, 64, 1, 4, 2, 35),    MMA(128, 64, 16, 4, 2, 2, 50), MMA(64, 64, 16, 2, 4, 2, 45),
-    MMA(32, 64, 16, 2, 4, 2, 30)};
+    MMA(128, 128, 32, 2, 4, 2), MMA(128, 64, 32, 2, 2, 2), MMA(64, 128, 32, 2, 2, 2),
+    MMA(64, 64, 32, 2, 2, 2),    MMA(32, 64, 32, 1, 2, 2),  MMA(32, 32, 32, 1, 2, 2),
+    MMA(16, 64, 64, 1, 4, 2),    MMA(128, 64, 16, 4, 2, 2), MMA(64, 64, 16, 2, 4, 2),
+    MMA(32, 64, 16, 2, 4, 2)};
 
 static const candidate mma_tf32[] = {
-    MMA(128, 128, 16, 2, 2, 3, 100), MMA(128, 64, 16, 2, 2, 3, 85), MMA(64, 128, 16, 2, 2, 3, 85),
-    MMA(64, 64, 16, 2, 2, 4, 70),    MMA(32, 64, 16, 1, 2, 4, 50),  MMA(32, 32, 16, 1, 2, 4, 40)};
+    MMA(128, 128, 16, 2, 2, 3), MMA(128, 64, 16, 2, 2, 3), MMA(64, 128, 16, 2, 2, 3),
+    MMA(64, 64, 16, 2, 2, 4),    MMA(32, 64, 16, 1, 2, 4),  MMA(32, 32, 16, 1, 2, 4)};
 
 static const candidate mma_bytes[] = {
-    MMA(128, 128, 64, 2, 2, 3, 100), MMA(128, 64, 64, 2, 2, 3, 85), MMA(64, 128, 64, 2, 2, 3, 85),
-    MMA(64, 64, 64, 2, 2, 4, 70),    MMA(32, 64, 64, 1, 2, 4, 50),  MMA(32, 32, 64, 1, 2, 4, 40),
-    MMA(16, 64, 128, 1, 4, 3, 35),   MMA(128, 64, 32, 4, 2, 3, 50), MMA(64, 64, 32, 2, 4, 3, 45),
-    MMA(32, 64, 32, 2, 4, 3, 30)};
+    MMA(128, 128, 64, 2, 2, 3), MMA(128, 64, 64, 2, 2, 3), MMA(64, 128, 64, 2, 2, 3),
+    MMA(64, 64, 64, 2, 2, 4),    MMA(32, 64, 64, 1, 2, 4),  MMA(32, 32, 64, 1, 2, 4),
+    MMA(16, 64, 128, 1, 4, 3),   MMA(128, 64, 32, 4, 2, 3), MMA(64, 64, 32, 2, 4, 3),
+    MMA(32, 64, 32, 2, 4, 3)};
 
 typedef struct candidates {
   const candidate *items;
   int count;
+  double mma;   // products, of those of 16-bit matrices in as many cycles; 0: by multiply-adds
+  int size;     // bytes of an operand in shared memory
 } candidates;
 
-#define LIST(table) ((candidates){table, sizeof(table) / sizeof *(table)})
+#define LIST(table, mma, size) ((candidates){table, sizeof(table) / sizeof *(table), mma, size})
 
 // The matrix instruction whose sums are the contraction's.
 static bool find_mma(const contract *c, kir_mma_kind *kind) {
@@ -143,17 +145,17 @@ static bool find_mma(const contract *c, kir_mma_kind *kind) {
 static candidates candidates_of(const contract *c) {
   kir_mma_kind kind;
   if (find_mma(c, &kind)) {
-    return kind == KIR_MMA_TF32                         ? LIST(mma_tf32)
-           : aicc_dtype_size(c->a->type.dtype) == 1 ? LIST(mma_bytes)
-           : c->lw->machine->async_copy                 ? LIST(mma_async)
-                                                        : LIST(mma_plain);
+    return kind == KIR_MMA_TF32                         ? LIST(mma_tf32, 0.5, 4)
+           : aicc_dtype_size(c->a->type.dtype) == 1 ? LIST(mma_bytes, 2, 1)
+           : c->lw->machine->async_copy                 ? LIST(mma_async, 1, 2)
+                                                        : LIST(mma_plain, 0.5, 2);
   }
-  return aicc_dtype_size(c->acc) > 4 ? LIST(simt8) : LIST(simt4);
+  return aicc_dtype_size(c->acc) > 4 ? LIST(simt8, 0, 8) : LIST(simt4, 0, 4);
 }
 
-// --- the model ----------------------------------------------------------------------------------------
+// --- the model -----------------------------------------------------------------------------------
 
-enum { PROCESSORS = 108, USUAL_SIZE = 64, STEP_LEAST = 4, COPIES_MOST = 16 };
+enum { USUAL_SIZE = 64, STEP_LEAST = 4, COPIES_MOST = 16 };
 
 static bool usual(void *context, const char *symbol, int64_t *value) {
   (void)context;
@@ -182,15 +184,75 @@ static problem problem_of(const gc_emit *e) {
                    .tiles_of = gc_usual_size(c, aicc_dim_mul(dims, places, c->groups))};
 }
 
-// Products in a row of the processor that has most to do; those of partial sums are memory traffic.
-static double cost_of(const problem *p, const candidate *item, int split) {
+// The GPUs that a schedule is to suit, which share one plan; products that a multiprocessor does in
+// a cycle, about, by matrix instructions and by multiply-adds of 4 bytes.
+typedef struct device {
+  int processors;
+  double mma, simt;
+} device;
+static const device devices[] = {{108, 1024, 64}, {132, 1330, 128}};
+
+// In cycles, about: of a load, of a barrier, from a task's start to its first product and after its
+// last one, and of one more launch. Bytes of partial sums that a multiprocessor moves in a cycle.
+static const double load_cycles = 600, barrier_cycles = 40, ends_cycles = 1200;
+static const double launch_cycles = 3000, sum_bytes = 12;
+// Threads of one block that keep a multiprocessor busy alone; bytes and registers that blocks
+// share.
+static const double shared_cycle = 128, cache_cycle = 40;  // bytes
+static const double enough_threads = 160, shared_bytes = 160 << 10, registers = 65536;
+
+static double threads_of(const aicc_schedule *s) {
+  return s->kind == AICC_SCHEDULE_MMA ? 32.0 * s->across_m * s->across_n
+                                      : (double)s->m * s->n / (s->across_m * s->across_n);
+}
+
+// Blocks that a multiprocessor holds.
+static double held_of(const aicc_schedule *s, int size) {
+  const double threads = threads_of(s), each = 64 + (double)s->m * s->n / threads;
+  const double bytes = (double)s->stages * (s->m + s->n) * s->k * size + GC_TILE_BYTES;
+  const double held = fmin(floor(registers / (threads * each)), floor(shared_bytes / bytes));
+  return held > 1 ? held : 1;
+}
+
+// Cycles of a step on a multiprocessor that is full. Matrices are bound by what they do, by what
+// passes shared memory (each warp reads its rows and columns, and all are written once), or by what
+// comes from the second-level cache.
+static double work_of(const candidate *item, const candidates *list, const device *d) {
+  const aicc_schedule *s = &item->s;
+  const double products = (double)s->m * s->n * s->k;
+  if (list->mma > 0) {
+    const double lines = (double)s->m * (s->across_n + 1) + (double)s->n * (s->across_m + 1);
+    const double line = (double)s->k * list->size;
+    return fmax(products / (d->mma * list->mma),
+                fmax(lines * line / shared_cycle, (s->m + s->n) * line / cache_cycle));
+  }
+  return products * 100 / (d->simt * item->percent * (list->size == 8 ? 0.5 : 1));
+}
+
+// Cycles until all processors are done: either they have enough to do, or their tasks wait, step by
+// step, for what they load.
+static double cost_on(const problem *p, const candidate *item, const candidates *list, int split,
+                      const device *d) {
   const aicc_schedule *s = &item->s;
   const double tiles = ceil(p->m / s->m) * ceil(p->n / s->n) * p->tiles_of * split;
-  const double steps = ceil(ceil(p->k / s->k) / split);
-  const double start = 3 * s->stages;  // steps' worth of filling and emptying
-  const double task = (steps + start) * s->m * s->n * s->k * 100 / item->percent;
-  const double sums = split > 1 ? p->m * p->n * p->tiles_of * (split + 1) * 16 : 0;
-  return ceil(tiles / PROCESSORS) * task + sums / PROCESSORS * 4;
+  const double steps = ceil(ceil(p->k / s->k) / split), work = work_of(item, list, d);
+  const double part = fmin(1, threads_of(s) / enough_threads);
+  const double step = fmax(work / part, load_cycles / (s->stages - 1)) + barrier_cycles;
+  const double ends = ends_cycles + (double)s->m * s->n / 32;
+  const double waves = ceil(tiles / (d->processors * held_of(s, list->size)));
+  const double sums_passed = (double)s->m * s->n * 8 / shared_cycle;
+  const double full = ceil(tiles / d->processors) * (steps * work + sums_passed) + ends;
+  const double most = fmax(full, waves * (steps * step + ends));
+  const double sums = p->m * p->n * p->tiles_of * (8.0 * split + 4) / (sum_bytes * d->processors);
+  return split > 1 ? most + sums + launch_cycles : most;
+}
+
+static double cost_of(const problem *p, const candidate *item, const candidates *list, int split) {
+  double sum = 0;
+  for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) {
+    sum += cost_on(p, item, list, split, &devices[i]);
+  }
+  return sum;
 }
 
 typedef struct choice {
@@ -199,11 +261,11 @@ typedef struct choice {
 } choice;
 
 // The best way to cut |item|'s tiles along k.
-static choice best_split(const candidate *item, const problem *p) {
+static choice best_split(const candidate *item, const candidates *list, const problem *p) {
   static const int splits[] = {1, 2, 4, 8, 16};
   choice best = {.cost = INFINITY};
   for (size_t j = 0; j < sizeof splits / sizeof *splits; j++) {
-    const double cost = cost_of(p, item, splits[j]);
+    const double cost = cost_of(p, item, list, splits[j]);
     const bool worth = splits[j] == 1 || p->k / item->s.k / splits[j] >= STEP_LEAST;
     if (worth && cost < best.cost) {
       best = (choice){item->s, cost};
@@ -213,8 +275,11 @@ static choice best_split(const candidate *item, const problem *p) {
   return best;
 }
 
-// Few rows, proven: parts of k until every processor has something to read.
-static bool stream_of(const gc_emit *e, const problem *p, aicc_schedule *out) {
+// Few rows, proven: fewer columns a task, then parts of k, until every processor has something to
+// read.
+static bool stream_of(gc_emit *e, const problem *p, aicc_schedule *out) {
+  enum { TASKS_ENOUGH = 256, TASKS_LEAST = 64, PART_LEAST = 2048 };
+  static const int lanes[] = {0, 4, 2};
   const int64_t most = e->m_most;
   if (most > GC_STREAM_MOST) {
     return false;
@@ -224,14 +289,27 @@ static bool stream_of(const gc_emit *e, const problem *p, aicc_schedule *out) {
   while (out->warps > 1 && p->k < out->warps * 64) {
     out->warps /= 2;
   }
-  const double tasks = ceil(p->n / 32) * p->tiles_of;
-  while (out->split < 16 && tasks * out->split < PROCESSORS && p->k / out->split > 2048) {
+  double tasks = 0;
+  for (size_t i = 0; i < sizeof lanes / sizeof *lanes && tasks < TASKS_ENOUGH; i++) {
+    aicc_schedule next = *out;
+    const char *why;
+    next.lanes = lanes[i];
+    if (!gc_plan_stream(e, &next, &why)) {
+      return i > 0;
+    }
+    if (i > 0 && p->k < next.k) {
+      break;  // some lanes would have nothing
+    }
+    *out = next;
+    tasks = ceil(p->n / next.n) * p->tiles_of;
+  }
+  while (out->split < 16 && tasks * out->split < TASKS_LEAST && p->k / out->split > PART_LEAST) {
     out->split *= 2;
   }
   return true;
 }
 
-// --- forced -------------------------------------------------------------------------------------------
+// --- forced --------------------------------------------------------------------------------------
 
 static bool refuse(const contract *c, const char *text, const char *why) {
   aicc_lower_unsupported(
@@ -267,15 +345,15 @@ static bool fits(gc_emit *e, aicc_schedule *s, const char **why) {
   return gc_divide(e) && few_warps(e, why) && gc_plan_sides(e, why);
 }
 
-// The cheapest that fits. Where operands are copied element by element, tiles that have many to copy
-// for few threads would not stay in registers.
+// The cheapest that fits. Where operands are copied element by element, tiles that have many to
+// copy for few threads would not stay in registers.
 static bool cheapest(gc_emit *e, const problem *p, aicc_schedule *out, const char **why) {
   const candidates list = candidates_of(e->c);
   double tried = -1;
   for (int i = 0; i < list.count; i++) {
     choice next = {.cost = INFINITY};
     for (int j = 0; j < list.count; j++) {
-      const choice other = best_split(&list.items[j], p);
+      const choice other = best_split(&list.items[j], &list, p);
       next = other.cost > tried && other.cost < next.cost ? other : next;
     }
     tried = next.cost;

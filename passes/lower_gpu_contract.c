@@ -160,6 +160,7 @@ static void launch(gc_emit *e, const grid *g) {
   const aicc_dim tasks[] = {g->places, c->groups, aicc_dim_const(dims, e->s->split), g->tiles_m,
                             g->tiles_n};
   const aicc_dim flops[] = {g->places, e->m, c->groups, c->b.n, e->b.ks};
+  e->lk.flops = aicc_dim_mul(dims, aicc_dim_product(dims, flops, 5), aicc_dim_const(dims, 2));
   gc_launch(e, &e->lk, aicc_dim_product(dims, tasks, 5),
             aicc_dim_floordiv(dims, aicc_dim_product(dims, flops, 5), aicc_dim_const(dims, 24)));
 }
@@ -175,7 +176,8 @@ static void emit_chosen(gc_emit *e) {
   }
   lower_kernel *lk = &e->lk;
   lk_begin(lk, lw,
-           aicc_arena_printf(&lw->plan->arena, "%s_%u", aicc_op_table[c->root->def->op].name,
+           aicc_arena_printf(&lw->plan->arena, "%s_%u",
+                             c->name ? c->name : aicc_op_table[c->root->def->op].name,
                              c->group->id),
            "contract", c->group);
   lk->schedule = aicc_schedule_print(e->s, &lw->plan->arena);
@@ -270,7 +272,8 @@ void aicc_contract_emit_gpu(contract *c) {
   e->m_usual = gc_usual_size(c, e->m);
   int64_t least;
   aicc_dim_bounds(dims, e->m, &least, &e->m_most);
-  for (int i = 0; i < c->group->out_count; i++) {
+  least = least > c->m_least ? least : c->m_least;
+  for (int i = 0; i < c->group->out_count && !c->placed; i++) {
     aicc_lower_result(lw, c->group->out[i]);
   }
   if (aicc_dim_is(dims, aicc_type_count(lw->module, &c->root->type), 0)) {

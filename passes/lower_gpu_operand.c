@@ -51,34 +51,111 @@ static void plan_a(gc_emit *e) {
   a->tile_k = e->s->k;
 }
 
-// Strides of the dimensions of |value|, which is computed in the group, where it is but another view of
-// |*source|.
-static bool view_of(const gc_emit *e, const aicc_value *value, const aicc_value **source,
-                    aicc_dim *strides) {
-  const aicc_region *body = e->c->group->regions[0];
-  aicc_dims *dims = e->c->lw->module->dims;
-  int64_t at[AICC_MAX_RANK];
-  for (int i = 0; i < value->type.rank; i++) {
-    at[i] = i;
-  }
-  for (const aicc_value *seen = value;; seen = seen->def->in[0]) {
-    if (!seen->def || seen->def->parent != body) {
-      for (int i = 0; i < value->type.rank; i++) {
-        strides[i] = aicc_dim_product(dims, seen->type.dims + at[i] + 1,
-                                      seen->type.rank - (int)at[i] - 1);
-      }
-      *source = seen;
-      return true;
+// Another view of a value in memory: where each of its dimensions lies in the value's, -1 for one
+// of size 1 that is none; and where slices begin, along dimensions of the value.
+typedef struct view {
+  int rank, begin_count;
+  int at[AICC_MAX_RANK];
+  int begin_at[4 * AICC_MAX_RANK];
+  aicc_dim begin[4 * AICC_MAX_RANK];
+} view;
+
+// The same dimensions of more than one element, in the same order: |to| is where each of |out| is
+// in |in|.
+static bool same_but_units(const aicc_dims *dims, const aicc_type *in, const aicc_type *out,
+                           int *to) {
+  int k = 0;
+  for (int i = 0; i < out->rank; i++) {
+    to[i] = -1;
+    if (aicc_dim_is(dims, out->dims[i], 1)) {
+      continue;
     }
-    int rank;
-    const int64_t *perm = aicc_get_ints(seen->def, AICC_ATTR_PERM, &rank);
-    if (seen->def->op != AICC_OP_TRANSPOSE) {
+    while (k < in->rank && aicc_dim_is(dims, in->dims[k], 1)) {
+      k++;
+    }
+    if (k == in->rank || in->dims[k] != out->dims[i]) {
       return false;
     }
+    to[i] = k++;
+  }
+  while (k < in->rank && aicc_dim_is(dims, in->dims[k], 1)) {
+    k++;
+  }
+  return k == in->rank;
+}
+
+static void view_through(view *v, const int *to) {
+  for (int i = 0; i < v->rank; i++) {
+    v->at[i] = v->at[i] >= 0 ? to[v->at[i]] : -1;
+  }
+  for (int i = 0; i < v->begin_count; i++) {
+    v->begin_at[i] = v->begin_at[i] >= 0 ? to[v->begin_at[i]] : -1;
+  }
+}
+
+// From the result of |node| to its operand; false: it is no view of that.
+static bool view_step(const gc_emit *e, const aicc_node *node, view *v) {
+  const aicc_dims *dims = e->c->lw->module->dims;
+  int rank, to[AICC_MAX_RANK];
+  if (node->op == AICC_OP_TRANSPOSE) {
+    const int64_t *perm = aicc_get_ints(node, AICC_ATTR_PERM, &rank);
     for (int i = 0; i < rank; i++) {
-      at[i] = perm[at[i]];
+      to[i] = (int)perm[i];
+    }
+  } else if (node->op == AICC_OP_RESHAPE) {
+    if (!same_but_units(dims, &node->in[0]->type, &node->out[0]->type, to)) {
+      return false;
+    }
+  } else if (node->op == AICC_OP_SLICE) {
+    const aicc_dim *starts = aicc_get_dims(node, AICC_ATTR_STARTS, &rank);
+    const int64_t *steps = aicc_get_ints(node, AICC_ATTR_STEPS, &rank);
+    for (int i = 0; i < rank; i++) {
+      if (steps[i] != 1 || v->begin_count == 4 * AICC_MAX_RANK) {
+        return false;
+      }
+      to[i] = i;
+      v->begin_at[v->begin_count] = i;
+      v->begin[v->begin_count++] = starts[i];
+    }
+    return true;
+  } else {
+    return false;
+  }
+  view_through(v, to);
+  return true;
+}
+
+// Strides of the dimensions of |value|, which is computed in the group, and the number of its first
+// element, where it is but another view of |*source|.
+static bool view_of(const gc_emit *e, const aicc_value *value, const aicc_value **source,
+                    aicc_dim *strides, aicc_dim *first) {
+  const aicc_region *body = e->c->group->regions[0];
+  aicc_dims *dims = e->c->lw->module->dims;
+  view v = {.rank = value->type.rank};
+  for (int i = 0; i < v.rank; i++) {
+    v.at[i] = i;
+  }
+  const aicc_value *seen = value;
+  for (; seen->def && seen->def->parent == body; seen = seen->def->in[0]) {
+    if (!view_step(e, seen->def, &v)) {
+      return false;
     }
   }
+  aicc_dim unit[AICC_MAX_RANK];
+  for (int i = 0; i < seen->type.rank; i++) {
+    unit[i] = aicc_dim_product(dims, seen->type.dims + i + 1, seen->type.rank - i - 1);
+  }
+  for (int i = 0; i < v.rank; i++) {
+    strides[i] = v.at[i] >= 0 ? unit[v.at[i]] : aicc_dim_const(dims, 0);
+  }
+  *first = aicc_dim_const(dims, 0);
+  for (int i = 0; i < v.begin_count; i++) {
+    if (v.begin_at[i] >= 0) {  // of a size of 1 it is 0
+      *first = aicc_dim_add(dims, *first, aicc_dim_mul(dims, v.begin[i], unit[v.begin_at[i]]));
+    }
+  }
+  *source = seen;
+  return true;
 }
 
 // Strides of B's batches seen from the places: 0 where it broadcasts.
@@ -104,7 +181,7 @@ static void plan_computed(gc_emit *e) {
   const aicc_value *value = e->c->b.value;
   const int rank = value->type.rank;
   aicc_dim strides[AICC_MAX_RANK];
-  if (view_of(e, value, &b->value, strides)) {
+  if (view_of(e, value, &b->value, strides, &b->first)) {
     const bool transposed = e->c->b.transposed;
     b->k.stride[0] = strides[transposed ? rank - 1 : rank - 2];
     b->row.stride[0] = strides[transposed ? rank - 2 : rank - 1];
@@ -165,7 +242,7 @@ static bool bases_aligned(const gc_emit *e, const gc_side *side, int v) {
     for (int i = 0; i < c->outer_rank && side->view; i++) {
       good = good && divisible(e, side->outer_stride[i], v);
     }
-    return good && (side->view || divisible(e, c->b.batch_stride, v));
+    return good && divisible(e, side->view ? side->first : c->b.batch_stride, v);
   }
   good = divisible(e, c->a_group_stride, v);
   for (int i = 0; i < c->outer_rank; i++) {
@@ -291,6 +368,8 @@ void gc_take_operands(gc_emit *e) {
     b->slot = aicc_lower_constant(lw, &constant);
   } else if (b->temporary) {
     b->slot = compute_b(e);
+  } else if (e->c->b.is_made) {
+    b->slot = e->c->b.made;
   } else if (!b->computed) {
     b->slot = aicc_lower_slot(lw, b->value);
   }

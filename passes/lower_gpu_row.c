@@ -9,24 +9,27 @@ static int width_of(const gpu_row *r) { return r->g->lw->machine->width; }
 
 // --- the schedule --------------------------------------------------------------------------------
 
-// One pass, and nothing but its results leaves: then parts of a row can be folded later.
-static bool may_split(const gpu_row *r) {
-  bool may = r->g->depth_count == 1;
+// Whether a row is walked once: one pass, and nothing of the full shape leaves.
+static bool is_one_walk(const gpu_row *r) {
+  bool one = r->g->depth_count == 1;
   for (int i = 0; i < r->g->body->result_count; i++) {
-    may &= !row_is_full(r->g, r->g->body->results[i]);
+    one &= !row_is_full(r->g, r->g->body->results[i]);
   }
-  return may;
+  return one;
 }
 
-// Few rows are cut until there are about this many tasks of some size.
+// Few rows are cut until there are about this many tasks of some size. Where they are walked several
+// times that costs a launch for each walk: rows that a block holds in registers, and somewhat longer
+// ones, are left whole.
 static int choose_split(const gpu_row *r, int64_t length) {
-  enum { TASKS = 512, LEAST = 2048, FEW_ROWS = 128, UNKNOWN_SPLIT = 64 };
+  enum { TASKS = 512, LEAST = 2048, FEW_ROWS = 128, UNKNOWN_SPLIT = 64, LONG_ROW = 16384 };
+  const bool one = is_one_walk(r);
   int64_t rows;
-  if (!may_split(r) || !aicc_dim_is_const(dims_of(r), r->rows, &rows)) {
+  if (!aicc_dim_is_const(dims_of(r), r->rows, &rows)) {
     return 1;
   }
   const int64_t tasks = r->columns ? (rows + width_of(r) - 1) / width_of(r) : rows;
-  if (tasks > FEW_ROWS) {
+  if (tasks > FEW_ROWS || (!one && length < (r->columns ? LONG_ROW / width_of(r) : LONG_ROW))) {
     return 1;
   }
   if (length < 0) {
@@ -82,7 +85,6 @@ static aicc_row_schedule find_schedule(const gpu_row *r) {
   }
   const int most = r->g->lw->machine->warps_max > 0 ? r->g->lw->machine->warps_max : 1;
   s.warps = s.warps < most ? s.warps : power_above(most, most);
-  s.split = may_split(r) ? s.split : 1;
   return s;
 }
 
@@ -311,68 +313,124 @@ static void whole_kernel(gpu_row *r) {
 }
 
 // --- split rows ----------------------------------------------------------------------------------
+//
+// A kernel for each depth leaves the totals of parts, and one for the results comes behind them. Who
+// needs the totals of a depth folds its parts for itself, always in the same order.
 
-// Leaves the partial totals in slots of [rows, split].
-static void part_kernel(gpu_row *r, totals *t, aicc_slot *slots) {
+// The partial totals of one depth, in slots of [rows, split].
+typedef struct row_parts {
+  totals t;
+  aicc_slot slots[ROW_MEMBERS_MAX];
+} row_parts;
+
+// The total of statistic |i|, from the parts of |row|: lanes share the parts, or each has its row.
+static kir_val fold_parts(gpu_row *r, const row_parts *p, int i, kir_val row) {
+  lower_kernel *lk = &r->g->lk;
+  kir_builder *b = &lk->b;
+  const aicc_dtype type = r->g->lw->plan->slots[p->slots[i]].type.dtype;
+  const aicc_op fold = lk_fold_op(p->t.nodes[i]->op);
+  const kir_val from = lk_buffer(lk, p->slots[i], KIR_READ);
+  const kir_val sum = kir_var(b, lk_neutral(lk, p->t.nodes[i]->op, type), true);
+  const kir_val split = lk_i64(lk, r->schedule.split), guard = lk->guard;
+  lk->guard = r->columns ? r->row_guard : 0;
+  const kir_val part = lk_for(lk, r->columns ? KIR_SERIAL : KIR_LANES, lk_i64(lk, 0), split);
+  const kir_val place = kir_add(b, kir_mul(b, row, split), part);
+  kir_set(b, sum, kir_scalar2(b, fold, kir_get(b, sum), lk_load(lk, from, type, place)));
+  lk_end(lk);
+  lk->guard = guard;
+  return r->columns ? kir_get(b, sum) : kir_reduce(b, fold, kir_get(b, sum));
+}
+
+static void take_totals(gpu_row *r, const row_parts *parts, int depths, kir_val row) {
+  for (int depth = 1; depth <= depths; depth++) {
+    const row_parts *p = &parts[depth - 1];
+    for (int i = 0; i < p->t.count; i++) {
+      bind_total(r, p->t.nodes[i], fold_parts(r, p, i, row));
+    }
+    row_derive(r->g, depth);
+  }
+}
+
+// Begins a kernel whose tasks are parts of rows; returns how many there are.
+static aicc_dim begin_parts(gpu_row *r, const char *format, kir_val *row) {
+  begin_row(r, format);
+  lower_kernel *lk = &r->g->lk;
+  const aicc_dim split = aicc_dim_const(dims_of(r), r->schedule.split);
+  const kir_val extents[2] = {0, lk_dim(lk, split)};
+  kir_val at[2];
+  lk_split(lk, kir_task(&lk->b), extents, 2, at);
+  r->part = at[1];
+  const aicc_dim tasks = place_task(r, at[0], row);
+  set_row(r, *row);
+  return aicc_dim_mul(dims_of(r), tasks, split);
+}
+
+static void part_kernel(gpu_row *r, row_parts *parts, int depth) {
   row_group *g = r->g;
-  begin_row(r, "row_%u_part");
+  row_parts *p = &parts[depth - 1];
+  kir_val row, values[ROW_MEMBERS_MAX];
+  const aicc_dim tasks = begin_parts(r, depth == 1 ? "row_%u_part" : "row_%u_next", &row);
   lower_kernel *lk = &g->lk;
   kir_builder *b = &lk->b;
-  aicc_dims *dims = dims_of(r);
-  const aicc_dim split = aicc_dim_const(dims, r->schedule.split);
-  const kir_val extents[2] = {0, lk_dim(lk, split)};
-  kir_val at[2], row, values[ROW_MEMBERS_MAX];
-  lk_split(lk, kir_task(b), extents, 2, at);
-  r->part = at[1];
-  const aicc_dim tasks = place_task(r, at[0], &row);
-  set_row(r, row);
-  find_totals(r, 1, t, values);
-  const kir_val place = kir_add(b, kir_mul(b, row, lk_dim(lk, split)), r->part);
+  take_totals(r, parts, depth - 1, row);
+  find_totals(r, depth, &p->t, values);
+  const kir_val split = lk_i64(lk, r->schedule.split);
+  const kir_val place = kir_add(b, kir_mul(b, row, split), r->part);
   if (r->schedule.warps > 1) {
     kir_if(b, kir_scalar2(b, AICC_OP_EQ, r->warp, lk_i64(lk, 0)));
   }
-  for (int i = 0; i < t->count; i++) {
+  for (int i = 0; i < p->t.count; i++) {
     const aicc_dtype type = lk->kernel->values[values[i]].dtype;
-    const aicc_dim shape[2] = {r->rows, split};
-    slots[i] = aicc_lower_temporary(g->lw, type, shape, 2, "partial");
-    lk_vector_store(lk, lk_buffer(lk, slots[i], KIR_WRITE), type, place, values[i]);
+    const aicc_dim shape[2] = {r->rows, aicc_dim_const(dims_of(r), r->schedule.split)};
+    p->slots[i] = aicc_lower_temporary(g->lw, type, shape, 2, "partial");
+    lk_vector_store(lk, lk_buffer(lk, p->slots[i], KIR_WRITE), type, place, values[i]);
   }
   if (r->schedule.warps > 1) {
     kir_end(b);
   }
-  row_launch(g, r->rows, aicc_dim_mul(dims, tasks, split), r->length);
+  row_launch(g, r->rows, tasks, r->length);
 }
 
-// A warp folds the parts of one row (or column), neighbours first.
-static void fold_kernel(gpu_row *r, const totals *t, const aicc_slot *slots) {
-  row_group *g = r->g;
-  begin(r, "row_%u_fold");
-  lower_kernel *lk = &g->lk;
-  kir_builder *b = &lk->b;
-  kir_val sums[ROW_MEMBERS_MAX], buffers[ROW_MEMBERS_MAX];
-  const kir_val row = kir_task(b);
-  set_row(r, row);
-  for (int i = 0; i < t->count; i++) {
-    const aicc_dtype type = g->lw->plan->slots[slots[i]].type.dtype;
-    buffers[i] = lk_buffer(lk, slots[i], KIR_READ);
-    sums[i] = kir_var(b, lk_neutral(lk, t->nodes[i]->op, type), true);
-  }
-  const kir_val split = lk_i64(lk, r->schedule.split);
-  const kir_val part = lk_for(lk, KIR_LANES, lk_i64(lk, 0), split);
-  const kir_val place = kir_add(b, kir_mul(b, row, split), part);
-  for (int i = 0; i < t->count; i++) {
-    kir_set(b, sums[i], kir_scalar2(b, lk_fold_op(t->nodes[i]->op), kir_get(b, sums[i]),
-                                    kir_load(b, buffers[i], place)));
-  }
+// Results of the full shape, a part a task; the first part's has what there is one of.
+static void parts_results(gpu_row *r, const row_parts *parts) {
+  kir_val row;
+  const aicc_dim tasks = begin_parts(r, "row_%u_last", &row);
+  lower_kernel *lk = &r->g->lk;
+  take_totals(r, parts, r->g->depth_count, row);
+  kir_if(&lk->b, kir_scalar2(&lk->b, AICC_OP_EQ, r->part, lk_i64(lk, 0)));
+  const size_t mark = lk_mark(lk);
+  store_reduced(r);
   lk_end(lk);
-  for (int i = 0; i < t->count; i++) {
-    bind_total(r, t->nodes[i], kir_reduce(b, lk_fold_op(t->nodes[i]->op), kir_get(b, sums[i])));
-  }
-  row_derive(g, 1);
+  lk_forget(lk, mark);
+  lk->guard = r->row_guard;
+  row_gpu_walk(r, store_full, NULL);
+  row_launch(r->g, r->rows, tasks, r->length);
+}
+
+// Where nothing else leaves: a warp has a row (or column) alone.
+static void fold_kernel(gpu_row *r, const row_parts *parts) {
+  begin(r, "row_%u_fold");
+  const kir_val row = kir_task(&r->g->lk.b);
+  set_row(r, row);
   r->row_guard = 0;
+  r->columns = false;
+  take_totals(r, parts, 1, row);
+  const aicc_dim length = aicc_dim_const(dims_of(r), r->schedule.split);
   r->schedule = (aicc_row_schedule){.warps = 1, .split = 1};
   store_reduced(r);
-  row_launch(g, r->rows, r->rows, aicc_dim_const(dims_of(r), r->schedule.split));
+  row_launch(r->g, r->rows, r->rows, length);
+}
+
+static void split_kernels(gpu_row *r) {
+  row_parts *parts = AICC_NEW_ARRAY(&r->g->lw->plan->arena, row_parts, r->g->depth_count);
+  for (int depth = 1; depth <= r->g->depth_count; depth++) {
+    part_kernel(r, parts, depth);
+  }
+  if (is_one_walk(r)) {
+    fold_kernel(r, parts);
+  } else {
+    parts_results(r, parts);
+  }
 }
 
 void row_gpu_kernels(row_group *g) {
@@ -399,12 +457,5 @@ void row_gpu_kernels(row_group *g) {
     r.vector = lk_vector_choose(&probe, g->full->dtype, g->full->dims[g->lane_dim], 0);
   }
   r.straight = row_gpu_step_count(&r) > 0;
-  if (r.schedule.split == 1) {
-    whole_kernel(&r);
-    return;
-  }
-  totals t;
-  aicc_slot slots[ROW_MEMBERS_MAX];
-  part_kernel(&r, &t, slots);
-  fold_kernel(&r, &t, slots);
+  (r.schedule.split > 1 ? split_kernels : whole_kernel)(&r);
 }

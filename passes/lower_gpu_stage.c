@@ -149,7 +149,7 @@ static kir_val b_base(gc_emit *e) {
   }
   e->b_batch = batch;
   if (e->b.view) {
-    kir_val base = lk_i64(lk, 0);
+    kir_val base = lk_dim(lk, e->b.first);
     for (int i = 0; i < c->outer_rank && !e->folded; i++) {
       base = add_mul(lk, base, e->outer[i], e->b.outer_stride[i]);
     }

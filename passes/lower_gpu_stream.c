@@ -15,7 +15,7 @@ bool gc_plan_stream(gc_emit *e, aicc_schedule *s, const char **why) {
   e->warps_m = e->warps_n = 1;
   e->threads = e->warps * e->width;
   s->m = s->rows;
-  s->n = LANES_N * (size < 16 ? 16 / size : 1);
+  s->n = (s->lanes > 0 ? s->lanes : LANES_N) * (size < 16 ? 16 / size : 1);
   s->k = 64;  // a multiple of every vector
   *why = "its k are no single loop";
   if (e->c->padded_rank > 0 || e->c->k_rank > 1) {

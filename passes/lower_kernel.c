@@ -144,6 +144,7 @@ void lk_launch(lower_kernel *lk, aicc_dim grid, aicc_dim cost) {
   step->kernel = index;
   step->grid = grid;
   step->cost = cost;
+  step->flops = lk->flops;
   step->args = lk->args;
   step->arg_count = (int)lk->arg_count;
   step->text = lk->schedule;

@@ -163,7 +163,7 @@ void own_launch(own_kernel *k, aicc_dim grid, aicc_dim cost) {
   own *o = k->o;
   const aicc_kernel_text *row = text_of(k->name);
   const char *file = aicc_arena_printf(o->arena, "%s.kir", k->name);
-  lower_kernel lk = {.lw = o->lw, .group = o->group->regions[0]};
+  lower_kernel lk = {.lw = o->lw, .group = o->group->regions[0], .flops = k->flops};
   lk.kernel = kir_parse(o->arena, row->text, row->size, file, k->bindings, (int)k->binding_count,
                         o->lw->diags);
   if (lk.kernel == NULL || kir_verify(lk.kernel, o->lw->diags) != AICC_OK) {

@@ -49,6 +49,7 @@ typedef struct own_kernel {
   size_t binding_count, binding_capacity;
   own_arg *args;
   size_t arg_count, arg_capacity;
+  aicc_dim flops;  // as in lower_kernel
 } own_kernel;
 
 own_kernel own_begin(own *o, const char *name);  // passes/kernels/NAME.kir; binds W
@@ -75,6 +76,7 @@ int own_gpu_warps(const own *o, aicc_dim n);
 void own_gpu_lines(own_kernel *k, const own_lines *l, int per_element);
 void own_gpu_scan(own_kernel *k, const char *op);  // binds SCAN; see cumulate_block.kir
 void own_gpu_cumulate(own_kernel *k, const own_lines *l, const char *op);
+bool own_gpu_nbits(own *o);  // lower_gpu_nbits.c; false: the CPU's form serves
 void own_gpu_count_nonzero(own *o);
 void own_gpu_nonzero(own *o, const char *sizes, const char *stores);
 

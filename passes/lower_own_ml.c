@@ -234,11 +234,15 @@ static void launch_tiles(const nbits *m, int tile, aicc_dim from, aicc_dim to) {
   own_size(&k, "to", to);
   const aicc_dim rows = aicc_dim_sub(o->dims, to, from);
   const aicc_dim any = aicc_dim_min(o->dims, rows, own_const(o, 1));
+  k.flops = times(o, rows, own_const(o, 2 * m->inner * m->n));
   own_launch(&k, times(o, any, own_const(o, (m->n + COLUMNS - 1) / COLUMNS)),
              times(o, rows, own_const(o, m->inner * m->n / 24 + 1)));
 }
 
 void own_lower_matmul_nbits(own *o) {
+  if (own_gpu_nbits(o)) {
+    return;
+  }
   const int rows_at_once = o->lw->machine->registers >= 32 ? 8 : 4;
   const aicc_type *a = own_type(o, 0);
   nbits m = {.o = o, .inner = own_int(o, 0, 0), .n = own_int(o, 1, 0), .bits = own_int(o, 2, 4),

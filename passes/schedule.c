@@ -45,7 +45,8 @@ static bool parse_block(const char *text, aicc_schedule *out) {
 }
 
 enum { TILE_MIN = 8, TILE_MAX = 256, STEP_MIN = 4, STEP_MAX = 128, ACROSS_MAX = 16 };
-enum { STAGES_MIN = 2, STAGES_MAX = 6, SPLIT_MAX = 64, STREAM_WARPS_MAX = 16 };
+enum { STAGES_MIN = 2, STAGES_MAX = 6, SPLIT_MAX = 64 };
+enum { STREAM_WARPS_MAX = 16, STREAM_LANES_MAX = 4 };
 
 // MxNxK, then threads or warps, stages, split.
 static bool parse_tile(const char *text, const char *across, aicc_schedule *out) {
@@ -67,10 +68,11 @@ static bool parse_stream(const char *text, aicc_schedule *out) {
   out->split = 1;
   if (!read_count(&text, AICC_SCHEDULE_STREAM_ROWS_MAX, &out->rows) || !skip(&text, " warps ") ||
       !read_count(&text, STREAM_WARPS_MAX, &out->warps) ||
+      (skip(&text, " lanes ") && !read_count(&text, STREAM_LANES_MAX, &out->lanes)) ||
       (skip(&text, " split ") && !read_count(&text, SPLIT_MAX, &out->split))) {
     return false;
   }
-  return *text == 0;
+  return *text == 0 && out->lanes != 3;
 }
 
 bool aicc_schedule_parse(const char *text, aicc_schedule *out) {
@@ -99,6 +101,7 @@ const char *aicc_schedule_print(const aicc_schedule *s, aicc_arena *arena) {
   }
   if (s->kind == AICC_SCHEDULE_STREAM) {
     text = aicc_arena_printf(arena, "rows %d warps %d", s->rows, s->warps);
+    text = s->lanes > 0 ? aicc_arena_printf(arena, "%s lanes %d", text, s->lanes) : text;
   } else {
     text = aicc_arena_printf(arena, "%s %dx%dx%d %s %dx%d stages %d", simt ? "simt" : "mma", s->m,
                              s->n, s->k, simt ? "threads" : "warps", s->across_m, s->across_n,

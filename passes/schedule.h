@@ -12,6 +12,7 @@
 //   mma 128x128x32 warps 2x4 stages 3            2 x 4 warps compute by matrix instructions
 //   mma 64x64x32 warps 2x2 stages 3 split 4      k in 4 parts, added in order by a second kernel
 //   rows 4 warps 8                               few rows: a warp streams B for up to 4 of them
+//   rows 1 warps 8 lanes 2                       and 2 lanes, not 8, share the columns of a task
 //
 // A group without the attribute gets the schedule that lowering finds best.
 #ifndef AICC_PASSES_SCHEDULE_H
@@ -37,6 +38,7 @@ typedef struct aicc_schedule {
   int stages;             // SIMT, MMA: buffers of the tile's operands, 2 .. 6
   int split;              // SIMT, MMA, STREAM: parts of k, 1 .. 64
   int warps;              // STREAM: that share a task's k, 1 .. 16
+  int lanes;              // STREAM: over neighbouring columns: 1, 2, 4; 0: 8
 } aicc_schedule;
 
 // False where |text| is no schedule. Whether a machine can run it is for lowering to say.

@@ -131,18 +131,33 @@ static const candidate candidates[] = {
     {256, 0, {AICC_ATTENTION_SIMT, 2, 16, 16, 0, 0}},
 };
 
+// Whether blocks of |rows| queries are enough for a GPU.
+static bool gives_enough(const aicc_attention_shape *shape, int rows) {
+  enum { TASKS_ENOUGH = 108 };
+  return shape->queries < 0 || shape->lines == 0 ||
+         (shape->queries + rows - 1) / rows * shape->lines >= TASKS_ENOUGH;
+}
+
 bool aicc_attention_choose(const aicc_attention_shape *shape, const aicc_machine *machine,
                            aicc_attention_schedule *out) {
   const int head = shape->d > shape->e ? shape->d : shape->e;
+  const candidate *first = NULL;
   for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
     const candidate *c = &candidates[i];
     const bool many = shape->queries < 0 || shape->queries >= c->queries;
-    if (head <= c->head && many && !aicc_attention_refusal(&c->s, shape, machine)) {
-      *out = c->s;
-      return true;
+    if (head > c->head || !many || aicc_attention_refusal(&c->s, shape, machine)) {
+      continue;
+    }
+    if (first && (c->head != first->head || c->s.kind != first->s.kind)) {
+      break;
+    }
+    first = first ? first : c;
+    *out = c->s;
+    if (gives_enough(shape, c->s.rows)) {
+      break;
     }
   }
-  return false;
+  return first != NULL;
 }
 
 bool aicc_attention_choose_few(const aicc_attention_shape *shape, const aicc_machine *machine,

@@ -41,6 +41,7 @@ typedef struct aicc_attention_shape {
   int64_t queries;  // -1: not known
   int per_group;    // heads that share keys and values
   bool tf32;        // f32 may be rounded to it
+  int64_t lines;    // heads of all batches, about; 0: not known
 } aicc_attention_shape;
 
 // The instruction that multiplies such matrices; false: the machine has none.

@@ -101,16 +101,21 @@ static kir_arg plan_run_arg(plan_run *r, const kir_param *param, const aicc_step
                             : (kir_arg){.i = plan_run_dim(r, arg->dim)};
   }
   const plan_memory *m = plan_run_slot(r, arg->slot);
-  const aicc_dtype dtype = r->plan->slots[arg->slot].type.dtype;
+  aicc_slot root = arg->slot;
+  while (r->plan->slots[root].kind == AICC_SLOT_ALIAS) {
+    root = r->plan->slots[root].index;
+  }
+  const aicc_dtype dtype = r->plan->slots[root].type.dtype;
   if (!param->is_buffer) {
     return (kir_arg){.i = (int64_t)(intptr_t)m->data};
   }
-  // Strings as words: what is written is not followed.
-  const size_t scale = aicc_dtype_size(dtype) / aicc_dtype_size(param->dtype);
-  if (scale > 1 && m->init != NULL) {
+  // Strings, and others, as words: what is written is not followed.
+  const size_t from = aicc_dtype_size(dtype), to = aicc_dtype_size(param->dtype);
+  if (from != to && m->init != NULL) {
     memset(m->init, 1, m->count);
   }
-  return (kir_arg){.data = m->data, .count = m->count * scale, .init = scale > 1 ? NULL : m->init};
+  return (kir_arg){.data = m->data, .count = m->count * from / to,
+                   .init = from != to ? NULL : m->init};
 }
 
 static void plan_run_native(plan_run *r, const kir_kernel *kernel, const kir_arg *args,

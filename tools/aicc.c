@@ -13,6 +13,7 @@
 #include "passes/lower.h"
 #include "passes/pass.h"
 #include "passes/schedule.h"
+#include "tools/roofline.h"
 
 #ifndef AICC_VERSION
 #define AICC_VERSION "0"
@@ -39,7 +40,8 @@ static const args_option options[] = {
     {"--check", NULL, ARGS_FLAG, NULL, "verify the graph after every pass"},
     {"--time-passes", NULL, ARGS_FLAG, NULL, "print the time of every stage"},
     {"--opt-report", NULL, ARGS_FLAG, NULL, "print what was fused, why not, and schedules"},
-    {"--json", NULL, ARGS_FLAG, NULL, "print diagnostics as JSON"},
+    {"--roofline", NULL, ARGS_VALUE, "DEVICE", "print what kernels should take on a GPU: h100-sxm, ..."},
+    {"--json", NULL, ARGS_FLAG, NULL, "print diagnostics, and the roofline, as JSON"},
     {"--quiet", "-q", ARGS_FLAG, NULL, "no progress"},
     {"--version", NULL, ARGS_FLAG, NULL, "print the version"},
     {"--help", "-h", ARGS_FLAG, NULL, "print this"},
@@ -382,13 +384,73 @@ static aicc_status lower_all(compile *c, graphs *all) {
   return AICC_OK;
 }
 
+// The device of --roofline; NULL: there is none, and |*status| says whether that is wrong.
+static const roofline_device *roofline_wanted(const compile *c, aicc_status *status) {
+  const char *name = args_get(&c->a, "--roofline", NULL);
+  const roofline_device *device = name != NULL ? roofline_find(name) : NULL;
+  *status = name == NULL || device != NULL ? AICC_OK : AICC_INVALID;
+  if (*status != AICC_OK) {
+    fprintf(stderr, "aicc: '--roofline %s': known are", name);
+    for (size_t i = 0; (device = roofline_at(i)) != NULL; i++) {
+      fprintf(stderr, "%s %s", i > 0 ? "," : "", device->name);
+    }
+    fputc('\n', stderr);
+  }
+  return device;
+}
+
+// Of the targets that were compiled for, the one that |device| runs.
+static const aicc_codegen_gpu *roofline_gpu(const roofline_device *device,
+                                            const aicc_codegen_gpu *gpus, size_t count) {
+  const cg_target *target = cg_target_find(device->target);
+  for (size_t i = 0; i < count; i++) {
+    if (aicc_machine_alike(&gpus[i].target->machine, &target->machine)) {
+      return &gpus[i];
+    }
+  }
+  fprintf(stderr, "aicc: '--roofline %s' needs --target %s\n", device->name, device->target);
+  return NULL;
+}
+
+static void show_roofline(const compile *c, const roofline_device *device,
+                          const aicc_codegen_gpu *gpu) {
+  aicc_arena arena;
+  aicc_arena_init(&arena);
+  roofline r;
+  roofline_make(gpu->plan, gpu->target, device, gpu->registers, &arena, &r);
+  (args_has(&c->a, "--json") ? roofline_json : roofline_print)(&r, stdout);
+  aicc_arena_deinit(&arena);
+}
+
+static aicc_status generate_code(compile *c, const aicc_codegen_options *o, aicc_codegen_gpu *gpus,
+                                 const graphs *all) {
+  aicc_status status;
+  const roofline_device *device = roofline_wanted(c, &status);
+  const aicc_codegen_gpu *gpu = device ? roofline_gpu(device, gpus, o->gpu_count) : NULL;
+  if (status != AICC_OK || (device && !gpu)) {
+    return AICC_INVALID;
+  }
+  if (!stops_after(c, "plan")) {
+    stage(c, "generating code");
+    if (gpu) {
+      gpus[gpu - gpus].registers = AICC_NEW_ARRAY(&c->arena, uint32_t, gpu->plan->kernel_count + 1);
+    }
+    status = aicc_codegen(all->items[0].plan, o, &c->diags);
+    stage_done(c, "code generation");
+  }
+  if (status == AICC_OK && gpu) {
+    show_roofline(c, device, gpu);
+  }
+  return status;
+}
+
 static aicc_status generate(compile *c, graphs *all, const aicc_codegen_options *wanted) {
   aicc_codegen_options o = *wanted;
   aicc_codegen_gpu gpus[MOST_TARGETS];
   stage(c, "lowering");
   aicc_status status = lower_all(c, all);
   stage_done(c, "lowering");
-  if (status != AICC_OK || stops_after(c, "plan")) {
+  if (status != AICC_OK) {
     return status;
   }
   for (size_t i = 0; i < o.gpu_count; i++) {
@@ -397,10 +459,7 @@ static aicc_status generate(compile *c, graphs *all, const aicc_codegen_options 
   }
   o.gpus = gpus;
   o.report = args_has(&c->a, "--quiet") ? NULL : stderr;
-  stage(c, "generating code");
-  status = aicc_codegen(all->items[0].plan, &o, &c->diags);
-  stage_done(c, "code generation");
-  return status;
+  return generate_code(c, &o, gpus, all);
 }
 
 static aicc_status compile_graphs(compile *c, aicc_module *module, graphs *all,

@@ -526,3 +526,29 @@ def pad(random):
 def trilu(random):
     x = normal(random, 4, 5)
     return node("Trilu", x, Weight(np.array(1)), upper=0), [np.tril(x, 1)]
+
+
+def nbits_words(random, rows, columns, inner, block, zeros):
+    """Blocks of whole words in f16, which GPUs have kernels of their own for; numbers that f16 holds."""
+    a = random.integers(-8, 9, (rows, inner)).astype(np.float16) / np.float16(8)
+    packed = bytes_of(random, columns, inner // block, block // 2)
+    scales = random.integers(1, 9, (columns, inner // block)).astype(np.float16) / np.float16(64)
+    values = np.stack([packed & 15, packed >> 4], axis=-1).reshape(columns, inner // block, block)
+    points = np.full((columns, inner // block), 8)
+    inputs = [a, Weight(packed), Weight(scales.reshape(-1))]
+    if zeros:
+        points = random.integers(0, 16, points.shape)
+        inputs.append(Weight(u8(points[:, 0::2] | points[:, 1::2] << 4).reshape(-1)))
+    b = (values - points[:, :, None]) * scales[:, :, None].astype(np.float64)
+    y = (a.astype(np.float64) @ b.reshape(columns, inner).T).astype(np.float16)
+    return node("MatMulNBits", *inputs, K=inner, N=columns, bits=4, block_size=block), [y]
+
+
+@case("MatMulNBits-few")
+def matmul_nbits_few(random):
+    return nbits_words(random, 3, 20, 512, 32, False)
+
+
+@case("MatMulNBits-many")
+def matmul_nbits_many(random):
+    return nbits_words(random, 80, 24, 256, 64, True)

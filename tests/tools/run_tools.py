@@ -3,6 +3,7 @@ test data of every kind. Exit status 77 where numpy or onnx are missing."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,8 @@ except ImportError as error:
     sys.exit(77)
 
 build = sys.argv[1]
+AICC = os.path.join(build, "bin/aicc")
+MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "models")
 RUN, BENCH = os.path.join(build, "bin/aicc-run"), os.path.join(build, "bin/aicc-bench")
 DEMO, ADD = os.path.join(build, "demo/demo.so"), os.path.join(build, "demo/add.so")
 
@@ -161,6 +164,31 @@ def inspection():
         assert run(program, "--version").split()[0] == os.path.basename(program)
 
 
+def roofline(work):
+    """Gemm, Relu, Gemm of 16, 32 and 8 columns over a batch of 64."""
+    model = os.path.join(MODELS, "external_weights", "model.onnx")
+    plan = [AICC, model, "--dim", "batch=64", "--stop-after", "plan", "--target", "sm_90"]
+    found = json.loads(subprocess.check_output([*plan, "--roofline", "h100-sxm", "--json"]))
+    kernels = {name: row for row in found["kernels"] for name in row["nodes"]}
+    assert kernels["/gemm0"]["flop"] == 2 * 64 * 16 * 32, kernels["/gemm0"]
+    assert kernels["/gemm0"]["nodes"] == ["/gemm0", "/relu1"], kernels["/gemm0"]
+    assert kernels["/gemm0"]["written_bytes"] == 64 * 32 * 4, kernels["/gemm0"]
+    assert kernels["/y"]["read_bytes"] >= 64 * 32 * 4 + 32 * 8 * 4, kernels["/y"]
+    assert all(k["roofline_us"] <= k["predicted_us"] for k in found["kernels"]), found
+    assert found["launches"] == sum(k["launches"] for k in found["kernels"]), found
+    lost = [k["launches"] * (k["predicted_us"] - k["roofline_us"]) for k in found["kernels"]]
+    assert lost == sorted(lost, reverse=True), lost
+    text = run(*plan, "--roofline", "a100-sxm")
+    assert text.startswith("a100-sxm: ") and "relu1" in text, text
+    if shutil.which(os.environ.get("AICC_PTXAS", "ptxas")):
+        model_so = os.path.join(work, "roofline.so")
+        code = [AICC, model, "--dim", "batch=64", "-q", "--target", "sm_90", "-o", model_so]
+        built = json.loads(subprocess.check_output([*code, "--roofline", "h100-sxm", "--json"]))
+        assert all(16 <= k["registers"] <= 255 for k in built["kernels"]), built
+    assert "h100-sxm" in run(*plan, "--roofline", "abacus", code=1)
+    assert "--target sm_90" in run(AICC, model, "--stop-after", "plan", "--roofline", "h100-sxm", code=1)
+
+
 def bench(work):
     one, result = os.path.join(work, "set_b"), os.path.join(work, "bench.json")
     make_set(one, 64, None)
@@ -186,4 +214,5 @@ with tempfile.TemporaryDirectory() as folder:
     files(folder)
     inspection()
     bench(folder)
+    roofline(folder)
 print("all as expected")

@@ -155,6 +155,30 @@ START_TEST(every_head_has_a_schedule) {
 }
 END_TEST
 
+// Few heads and queries get smaller blocks, until there are as many as a GPU has processors.
+START_TEST(blocks_for_few_heads) {
+  static const struct {
+    aicc_dtype type;
+    int64_t queries, lines;
+    const char *text;
+  } cases[] = {{AICC_F16, 384, 40, "flash 128x32 warps 4 mma"},
+               {AICC_F16, 384, 20, "flash 64x64 warps 4 mma"},
+               {AICC_F16, 384, 12, "flash 32x64 warps 2 mma"},
+               {AICC_F16, 384, 0, "flash 128x32 warps 4 mma"},
+               {AICC_F16, -1, 1, "flash 128x32 warps 4 mma"},
+               {AICC_F32, 384, 12, "flash 32x32 warps 2"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const aicc_attention_shape shape = {.type = cases[i].type, .d = 64, .e = 64, .per_group = 1,
+                                        .queries = cases[i].queries, .lines = cases[i].lines};
+    aicc_attention_schedule s;
+    char text[AICC_ATTENTION_TEXT];
+    ck_assert(aicc_attention_choose(&shape, &cg_target_find("sm_80")->machine, &s));
+    aicc_attention_print(&s, text);
+    ck_assert_str_eq(text, cases[i].text);
+  }
+}
+END_TEST
+
 static Suite *make_suite(void) {
   Suite *suite = suite_create("gpu_attention");
   TCase *tcase = tcase_create("all");
@@ -167,6 +191,7 @@ static Suite *make_suite(void) {
   tcase_add_test(tcase, few_queries_chosen);
   tcase_add_test(tcase, chosen);
   tcase_add_test(tcase, schedules);
+  tcase_add_test(tcase, blocks_for_few_heads);
   tcase_add_test(tcase, every_head_has_a_schedule);
   suite_add_tcase(suite, tcase);
   return suite;

@@ -9,7 +9,8 @@ typedef struct matmul_case {
   bool to_i32;                               // of bytes: |dtype| times |right|
   aicc_dtype right;
   int64_t batch_a, batch_b;                  // 0: none
-  enum { LOADED, TURNED, SCALED } b_is;      // a parameter, its transpose, integers times a scale
+  enum { LOADED, TURNED, SCALED, CUT } b_is;  // a parameter, its transpose, integers times a scale,
+                                             // or cut out of a larger one
 } matmul_case;
 
 // B as the case has it: [batch], k, n or n, k.
@@ -22,6 +23,23 @@ static aicc_value *make_b(gpu_graph *g, const matmul_case *c, const gpu_operand 
       turned.shape[(i + 1) % b->rank] = b->shape[i];
     }
     return aicc_b_transpose(&g->b, gpu_param(g, &turned), perm);
+  }
+  if (c->b_is == CUT) {  // the second of three, from the fifth line on
+    gpu_operand stack = *b;
+    memmove(stack.shape + 1, b->shape, (size_t)b->rank * sizeof *b->shape);
+    stack.shape[0] = 3;
+    stack.shape[stack.rank++] += 4;
+    stack.shape[stack.rank - 2] += 4;
+    aicc_value *x = gpu_param(g, &stack);
+    aicc_dim dims[GPU_RANK];
+    aicc_dims *all = g->module->dims;
+    const aicc_dim two = aicc_dim_const(all, 2), four = aicc_dim_const(all, 4);
+    for (int axis = b->rank - 1; axis <= b->rank; axis++) {
+      x = aicc_b_slice(&g->b, x, axis, four, aicc_dim_sub(all, x->type.dims[axis], four), 1);
+    }
+    x = aicc_b_slice(&g->b, x, 0, two, aicc_dim_const(all, 1), 1);
+    memcpy(dims, x->type.dims + 1, (size_t)b->rank * sizeof *dims);
+    return aicc_b_reshape(&g->b, x, dims, b->rank);
   }
   if (c->b_is == SCALED) {
     gpu_operand bytes = *b;
@@ -249,13 +267,20 @@ START_TEST(b_in_the_group) {
       };
       run_all(cases, COUNT_OF(cases), "sm_80", i ? halves : schedules, i ? 3 : 2);
     }
+    const matmul_case cut[] = {
+        {33, 24, 40, types[i], .b_is = CUT},
+        {200, 20, 40, types[i], .b_is = CUT, .trans_b = true},
+        {3, 72, 136, types[i], .b_is = CUT, .batch_a = 2, .batch_b = 2},
+        {1, 71, 136, types[i], .b_is = CUT, .trans_b = true},
+    };
+    run_all(cut, COUNT_OF(cut), "sm_80", i ? halves : schedules, i ? 3 : 2);
   }
 }
 END_TEST
 
 START_TEST(few_rows) {
   static const char *const schedules[] = {NULL, "rows 1 warps 2", "rows 4 warps 8 split 2",
-                                          "rows 8 warps 1"};
+                                          "rows 8 warps 1", "rows 2 warps 4 lanes 2"};
   static const aicc_dtype types[] = {AICC_F32, AICC_F16, AICC_BF16, AICC_F64, AICC_I32, AICC_I8};
   for (size_t i = 0; i < COUNT_OF(types); i++) {
     const matmul_case cases[] = {

@@ -220,6 +220,8 @@ static const memory_case row_cases[] = {
     {NORM("bf16", "n, 4096", "n, 1", "4096"), "n=2"},
     {NORM("f32", "n, 6000", "n, 1", "6000"), "n=2"},
     {NORM("f32", "n, 30", "n, 1", "30"), "n=33"},
+    {NORM("f16", "3, 20000", "3, 1", "20000"), ""},
+    {SOFTMAX("f32", "1200, 3", "1, 3", "0"), ""},
     {"dims n\ngraph @t(%x: bool[n, 40]) -> (%r) {\n"
      "  %r = reduce_max %x {axes = [1], keepdims = 0} : bool[n]\n}\n", "n=7"},
     {"dims n\ngraph @t(%x: f32[n, 70]) -> (%a, %b) {\n"
@@ -261,8 +263,17 @@ static const form_case form_cases[] = {
     {SUM("f32", "n, 40000", "n, 1", "1"), "warps 8", "lanes {", "split"},
     {SUM("f32", "n, m", "1, 1", "0, 1"), "warps 8 split 64", "@row_", "atomic"},
     {SUM("f32", "4000, m", "1, m", "0"), "warps 8", "serial {", "reduce"},
+    // Few long rows are cut, also where they are walked several times.
+    {NORM("f16", "32, 40000", "32, 1", "40000"), "warps 8 split 16", "@row_", "atomic"},
+    {NORM("f16", "32, 8192", "32, 1", "8192"), "warps 8", "@row_", "split"},
+    {SOFTMAX("f32", "4000, 64", "1, 64", "0"), "warps 8 split", "@row_", "= reduce_"},
     // One row: lanes of several would store to one place.
     {SUM("f32", "10, 6", "1, 1", "0, 1"), "warps 1", "= reduce", "exchange"},
+    // One of several matrices is read where it lies.
+    {"dims n\ngraph @t(%x: f16[n, 256], %w: f16[8, 512, 256]) -> (%r) {\n"
+     "  %s = slice %w {starts = [6, 0, 0], steps = [1, 1, 1]} : f16[1, 512, 256]\n"
+     "  %m = reshape %s : f16[512, 256]\n"
+     "  %r = matmul %x, %m {trans_b = 1} : f16[n, 512]\n}\n", "rows 1", "@matmul", "@operand"},
     // A row that is held in registers is loaded once.
     {SOFTMAX("f32", "n, 128", "n, 1", "1"), "warps 1", "vstore", "lanes {"},
 };

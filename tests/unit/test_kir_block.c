@@ -1,4 +1,5 @@
 // Kernels of blocks of warps in the kernel interpreter: vectors, copies, barriers, matrices.
+#include <math.h>
 #include <string.h>
 
 #include "block_gemm.h"
@@ -304,6 +305,21 @@ START_TEST(rules_of_blocks_are_checked) {
 }
 END_TEST
 
+START_TEST(powers_of_two) {
+  const kir_kernel *kernel = parse(
+      "kernel @k(%x: f32* read, %y: f32* write) kind \"map\" width 4 {\n"
+      "  for lanes %i in 0 .. 4 {\n    %a = load %x[%i] : f32\n    %b = power2 %a : f32\n"
+      "    store %y[%i], %b\n  }\n}\n");
+  float x[4] = {-INFINITY, -1.5F, 0, -127}, y[4];
+  kir_arg args[] = {{.data = x, .count = 4}, {.data = y, .count = 4}};
+  check_ok(kir_interpret(kernel, 4, 1, args, 1, &diags));
+  ck_assert_float_eq(y[0], 0);
+  ck_assert_float_eq_tol(y[1], 0.35355339F, 1e-7F);
+  ck_assert_float_eq(y[2], 1);
+  ck_assert_float_eq(y[3], 0);
+}
+END_TEST
+
 static Suite *make_suite(void) {
   Suite *suite = suite_create("kir_block");
   TCase *cases = tcase_create("all");
@@ -317,6 +333,7 @@ static Suite *make_suite(void) {
   tcase_add_test(cases, matrices_are_loaded_as_they_are_or_transposed);
   tcase_add_test(cases, warps_exchange_through_local_memory);
   tcase_add_test(cases, a_guard_copies_zeros);
+  tcase_add_test(cases, powers_of_two);
   tcase_add_test(cases, mistakes_of_warps_are_caught);
   tcase_add_test(cases, rules_of_blocks_are_checked);
   suite_add_tcase(suite, cases);

@@ -33,7 +33,8 @@ END_TEST
 START_TEST(prints_what_it_reads) {
   static const char *const texts[] = {
       "8x3", "6x4 rows=66", "simt 128x64x8 threads 8x4 stages 2", "rows 4 warps 8",
-      "mma 64x128x32 warps 2x4 stages 3 split 4", "rows 1 warps 2 split 16"};
+      "mma 64x128x32 warps 2x4 stages 3 split 4", "rows 1 warps 2 split 16",
+      "rows 2 warps 8 lanes 2 split 2"};
   aicc_arena arena;
   aicc_arena_init(&arena);
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -53,7 +54,8 @@ START_TEST(refuses_what_is_no_schedule) {
       "simt 128x64x8 threads 8x4 stages 7", "simt 4x64x8 threads 4x4 stages 2",
       "simt 128x512x8 threads 8x8 stages 2", "mma 64x64x32 warps 2x2 stages 3 split 0",
       "mma 64x64x32 warps 2x2 stages 3 split 65", "mma 64x64x32 warps 2x2 stages 3 ",
-      "rows 9 warps 2", "rows 2", "rows 2 warps 17", "rows 2 warps 2 x",
+      "rows 9 warps 2", "rows 2", "rows 2 warps 17", "rows 2 warps 2 x", "rows 2 warps 2 lanes 3",
+      "rows 2 warps 2 lanes 8",
       
       "",        "8",           "8x",           "x3",          "0x3",       "8x0",    "33x1",
       "1x9",     "8x3 rows=",   "8x3 rows=65",  "8x3 rows=0",  "8x3 ",      "-1x3",   "8x3rows=64",
