@@ -139,7 +139,7 @@ aicc_status import_dynamic_quantize_matmul(aicc_importer *im, const aicc_onnx_no
                                            int payload) {
   (void)payload;
   AICC_TRY(need_matrices(im, n));
-  const aicc_quantised q = aicc_quantise_dynamic(&im->b, aicc_in(n, 0));
+  const aicc_quantised q = aicc_quantise_dynamic(&im->b, aicc_in(n, 0), 0);
   aicc_value *y = aicc_scaled_product(&im->b, q.y, q.zero, aicc_in(n, 1), aicc_in(n, 3), q.scale,
                                       aicc_in(n, 2), aicc_in(n, 4));
   return aicc_set_out(im, n, 0, y);

@@ -82,6 +82,14 @@ def dequantize(x, scale, zero):
     return (x.astype(np.float32) - np.float32(zero)) * scale
 
 
+def quantize_dynamic(x):
+    """x as u8 with its scale and zero point, as DynamicQuantizeLinear."""
+    low, high = min(x.min(), np.float32(0)), max(x.max(), np.float32(0))
+    scale = (high - low) / np.float32(255) if high > low else np.float32(1)
+    zero = np.clip(np.rint(-low / scale), 0, 255).astype(np.uint8)
+    return quantize(x, scale, zero), scale, zero
+
+
 def f32(value):
     return np.array(value, np.float32)
 
@@ -439,12 +447,61 @@ def matmul_integer_to_float(random):
 @case("DynamicQuantizeMatMul")
 def dynamic_quantize_matmul(random):
     a, b = normal(random, 4, 6), bytes_of(random, 6, 5)
-    low, high = min(a.min(), np.float32(0)), max(a.max(), np.float32(0))
-    scale = (high - low) / np.float32(255)
-    zero = np.clip(np.rint(-low / scale), 0, 255).astype(np.uint8)
-    total = (quantize(a, scale, zero).astype(np.int32) - int(zero)) @ (b.astype(np.int32) - 130)
+    q, scale, zero = quantize_dynamic(a)
+    total = (q.astype(np.int32) - int(zero)) @ (b.astype(np.int32) - 130)
     y = total.astype(np.float32) * (scale * np.float32(0.03))
     return node("DynamicQuantizeMatMul", a, Weight(b), Weight(f32(0.03)), Weight(u8(130))), [y]
+
+
+def dynamic_product(x, weight, scale, zero):
+    q, x_scale, x_zero = quantize_dynamic(x)
+    total = (q.astype(np.int32) - int(x_zero)) @ (weight.astype(np.int32) - zero.astype(np.int32))
+    return total.astype(np.float32) * (x_scale * scale)
+
+
+def dynamic_lstm(x, w, r, bias, w_scale, w_zero, r_scale, r_zero):
+    """One direction of DynamicQuantizeLSTM: all hidden states and the last cell state."""
+    steps, batch, width = x.shape
+    hidden = r.shape[0]
+    gates = dynamic_product(x.reshape(-1, width), w, w_scale, w_zero).reshape(steps, batch, -1)
+    h, c, states = np.zeros((batch, hidden), np.float32), np.zeros((batch, hidden), np.float32), []
+    for step in range(steps):
+        total = gates[step] + bias[: 4 * hidden] + bias[4 * hidden :]
+        i, o, f, g = np.split(total + dynamic_product(h, r, r_scale, r_zero), 4, axis=-1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        states.append(h)
+    return np.stack(states), c
+
+
+@case("DynamicQuantizeLSTM")
+def dynamic_quantize_lstm(random):
+    x, hidden = normal(random, 3, 2, 5), 4
+    w, r = bytes_of(random, 1, 5, 4 * hidden), bytes_of(random, 1, hidden, 4 * hidden)
+    bias, rest = normal(random, 1, 8 * hidden), [f32([0.01]), u8([120]), f32([0.02]), u8([130])]
+    states, c = dynamic_lstm(x, w[0], r[0], bias[0], *rest)
+    inputs = [Weight(v) for v in (w, r, bias)] + [None] * 4 + [Weight(v) for v in rest]
+    results = [states[:, None], states[-1][None], c[None]]
+    return node("DynamicQuantizeLSTM", x, *inputs, hidden_size=hidden), results
+
+
+@case("DynamicQuantizeLSTM-bidirectional")
+def dynamic_quantize_lstm_bidirectional(random):
+    """Signed weights with a scale for each column."""
+    x, hidden = normal(random, 4, 2, 5), 3
+    w = random.integers(-128, 128, (2, 5, 4 * hidden), dtype=np.int8)
+    r = random.integers(-128, 128, (2, hidden, 4 * hidden), dtype=np.int8)
+    bias = normal(random, 2, 8 * hidden)
+    scales = [np.abs(normal(random, 2, 4 * hidden)) / np.float32(50) for _ in range(2)]
+    zeros = np.zeros((2, 4 * hidden), np.int8)
+    rest = [scales[0], zeros, scales[1], zeros]
+    both = [dynamic_lstm(np.flip(x, 0) if d else x, w[d], r[d], bias[d], *(v[d] for v in rest))
+            for d in range(2)]
+    all_states = np.stack([both[0][0], np.flip(both[1][0], 0)], axis=1)
+    inputs = [Weight(v) for v in (w, r, bias)] + [None] * 4 + [Weight(v) for v in rest]
+    results = [all_states, np.stack([s[-1] for s, _ in both]), np.stack([c for _, c in both])]
+    return node("DynamicQuantizeLSTM", x, *inputs, hidden_size=hidden,
+                direction="bidirectional"), results
 
 
 @case("MatMulNBits")
