@@ -90,3 +90,9 @@ bool aicc_in_number(const aicc_onnx_node *n, int i, double *out) {
   *out = aicc_get_f64(tensor->dtype, tensor->data, 0);
   return true;
 }
+
+void aicc_demand(aicc_importer *im, aicc_value *condition, const char *text) {
+  aicc_node *check = aicc_node_create(im->module, AICC_OP_ASSERT, &condition, 1, 0);
+  aicc_set_string(im->module, check, AICC_ATTR_NAME, text);
+  (void)aicc_b_finish(&im->b, check);
+}

@@ -113,6 +113,9 @@ AICC_MUST_USE aicc_status aicc_unsupported(aicc_importer *im, const aicc_onnx_no
 AICC_MUST_USE aicc_status aicc_invalid(aicc_importer *im, const aicc_onnx_node *n,
                                        const char *format, ...) AICC_PRINTF(3, 4);
 
+// The run fails with |text|, which the module keeps, where |condition| (one bool) is false.
+void aicc_demand(aicc_importer *im, aicc_value *condition, const char *text);
+
 // --- attributes: marked as handled; a wrong type is reported and fails the node ------------------
 // Lists are NULL where they are absent.
 

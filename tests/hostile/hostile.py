@@ -499,6 +499,24 @@ def branch_that_does_not_fit(check, folder):
             print(f"--- {code}\n{text}", *runs, sep="\n")
 
 
+def category_that_is_none(check, folder):
+    """OneHotEncoder with zeros = 0 answers for its categories alone: a run with others fails."""
+    node = h.make_node("OneHotEncoder", ["x"], ["y"], name="encode", domain="ai.onnx.ml",
+                       cats_int64s=[3, 5], zeros=0)
+    path, library = os.path.join(folder, "model.onnx"), os.path.join(folder, "out.so")
+    with open(path, "wb") as file:
+        file.write(model([node], [value("x", ["n"], T.INT64)], [value("y", None)],
+                         domain="ai.onnx.ml", opset=2).SerializeToString())
+    code, text = check.run([path, "-o", library], folder)
+    runs = [subprocess.run([check.aicc + "-run", library, "-i", f"x={x}"], capture_output=True,
+                           text=True, check=False)
+            for x in ("2xi64=5,3", "3xi64=5,4,3", "0xi64=") if code == 0]
+    check.count += 1
+    if [r.returncode for r in runs] != [0, INVALID, 0] or "encode" not in runs[1].stderr:
+        check.failures.append("category that is none")
+        print(f"--- {code}\n{text}", *runs, sep="\n")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
@@ -514,6 +532,7 @@ def main():
         if not args.only:
             newer_opset(check, folder)
             branch_that_does_not_fit(check, folder)
+            category_that_is_none(check, folder)
     with tempfile.TemporaryDirectory() as folder:
         if not args.only or args.only == "places":
             place_cases(check, folder)

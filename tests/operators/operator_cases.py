@@ -583,3 +583,19 @@ def pad(random):
 def trilu(random):
     x = normal(random, 4, 5)
     return node("Trilu", x, Weight(np.array(1)), upper=0), [np.tril(x, 1)]
+# --- ai.onnx.ml: what the official cases leave out --------------------------------------------------
+
+
+@case("OneHotEncoder-no-zeros")
+def one_hot_encoder_no_zeros(random):
+    x = random.integers(0, 3, (4, 5))
+    return (node("OneHotEncoder", x, domain="ai.onnx.ml", cats_int64s=[2, 0, 1], zeros=0),
+            [(x[..., None] == [2, 0, 1]).astype(np.float32)])
+
+
+@case("ZipMap")
+def zip_map(random):
+    """A matrix with a column for each label, in their ascending order."""
+    x = normal(random, 4, 3)
+    return (node("ZipMap", x, domain="ai.onnx.ml", classlabels_strings=["b", "c", "a"]),
+            [x[:, [2, 0, 1]]])
