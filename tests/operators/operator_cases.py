@@ -5,6 +5,7 @@ are arrays; None: left out; Weight(array): a constant of the model.
 """
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -583,6 +584,31 @@ def pad(random):
 def trilu(random):
     x = normal(random, 4, 5)
     return node("Trilu", x, Weight(np.array(1)), upper=0), [np.tril(x, 1)]
+# --- strings ----------------------------------------------------------------------------------------
+
+TEXTS = ["It is one, is it?", "", "a-bc  déjà vu", "...", "x"]
+
+
+def tokenizer_case(name, shape, cut, **attributes):
+    @case("Tokenizer" + name)
+    def run(random):
+        x = np.array((TEXTS * 2)[: math.prod(shape)], object).reshape(shape)
+        rows = [[t for t in cut(text) if len(t) >= attributes["mincharnum"]] for text in x.flat]
+        if attributes["mark"]:
+            rows = [["\x02", *row, "\x03"] for row in rows]
+        width = max(len(row) for row in rows)
+        rows = [row + ["#"] * (width - len(row)) for row in rows]
+        y = np.array(rows, object).reshape(*shape, width)
+        return node("Tokenizer", x, pad_value="#", **attributes), [y]
+
+
+tokenizer_case("", (5,), lambda s: re.findall(r"[a-zA-Z0-9_]+", s), tokenexp="[a-zA-Z0-9_]+",
+               mincharnum=1, mark=0)
+tokenizer_case("-separators", (2, 4), lambda s: re.split("[ .?]", s), mark=1, mincharnum=2,
+               separators=[" ", "[.]", "\\?"])
+tokenizer_case("-characters", (5,), list, separators=[""], mincharnum=1, mark=0)
+
+
 # --- ai.onnx.ml: what the official cases leave out --------------------------------------------------
 
 
