@@ -584,6 +584,19 @@ def pad(random):
 def trilu(random):
     x = normal(random, 4, 5)
     return node("Trilu", x, Weight(np.array(1)), upper=0), [np.tril(x, 1)]
+# --- ONNX: what the official cases leave out --------------------------------------------------------
+
+
+@case("Resize-tf-half-pixel")
+def resize_tf_half_pixel(random):
+    """What tf2onnx writes for nearest neighbours; the standard had it in versions 11 and 12."""
+    x, sizes = normal(random, 2, 3, 5, 4), [2, 3, 8, 3]
+    rows, columns = (np.floor((np.arange(o) + 0.5) * i / o).astype(int) for o, i in ((8, 5), (3, 4)))
+    return (node("Resize", x, None, None, Weight(np.array(sizes)), domain="", mode="nearest",
+                 nearest_mode="floor", coordinate_transformation_mode="tf_half_pixel_for_nn"),
+            [x[:, :, rows][..., columns]])
+
+
 # --- strings ----------------------------------------------------------------------------------------
 
 TEXTS = ["It is one, is it?", "", "a-bc  déjà vu", "...", "x"]
