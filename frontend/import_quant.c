@@ -74,6 +74,25 @@ aicc_quantised aicc_quantise_dynamic(aicc_builder *b, aicc_value *x, int own) {
       .y = aicc_quantise(b, x, scale, zero, AICC_U8), .scale = scale, .zero = zero};
 }
 
+aicc_value *aicc_in_dequantised(aicc_importer *im, const aicc_onnx_node *n, int i) {
+  aicc_builder *b = &im->b;
+  return aicc_dequantise(b, aicc_in(n, i), aicc_quant_spread(b, aicc_in(n, i + 1), 0, 0),
+                         aicc_quant_spread(b, aicc_in(n, i + 2), 0, 0));
+}
+
+aicc_status aicc_set_quantised(aicc_importer *im, const aicc_onnx_node *n, int i, aicc_value *y,
+                               aicc_dtype otherwise) {
+  aicc_builder *b = &im->b;
+  aicc_value *zero = aicc_in(n, i + 1);
+  const aicc_dtype to = zero ? zero->type.dtype : otherwise;
+  if (!aicc_dtype_is_int(to) || aicc_dtype_size(to) > 2) {
+    return aicc_unsupported(im, n, "a result of type %s", aicc_dtype_name(to));
+  }
+  return aicc_set_out(im, n, 0,
+                      aicc_quantise(b, y, aicc_quant_spread(b, aicc_in(n, i), 0, 0),
+                                    aicc_quant_spread(b, zero, 0, 0), to));
+}
+
 // --- scales per tensor, axis or block ------------------------------------------------------------
 
 typedef struct blocks {

@@ -309,6 +309,10 @@ def model_cases():
             "many"),
         bad("external offset negative", external("short.bin", offset=-4), INVALID, "'w'"),
         bad("external without location", external(""), INVALID, "'w'"),
+        bad("laid out for one machine",
+            model([h.make_node("Conv", ["x", "w"], ["y"], name="c", domain="com.microsoft.nchwc")],
+                  [value("x", [1, 8, 4, 4]), value("w", [8, 8, 1, 1])], [value("y", None)],
+                  domain="com.microsoft.nchwc", opset=1), UNSUPPORTED, "c", "ORT_ENABLE_EXTENDED"),
         bad("external link out", external("link.bin"), INVALID, "'w'", "link.bin"),
     ]
 

@@ -425,6 +425,48 @@ def q_linear_concat(random):
     return node("QLinearConcat", *inputs, axis=1), [quantize(y, f32(0.05), u8(120))]
 
 
+@case("QLinearAveragePool")
+def q_linear_average_pool(random):
+    """Windows of 2 x 2 that step by 2, the last row beyond the image, which does not count."""
+    x = bytes_of(random, 2, 3, 5, 4)
+    wide = dequantize(x, f32(1 / 32), 128)
+    y = np.stack([wide[:, :, 2 * i : 2 * i + 2].reshape(2, 3, -1, 2, 2).mean(axis=(2, 4))
+                  for i in range(3)], axis=2)
+    inputs = [x, Weight(f32(1 / 32)), Weight(u8(128)), Weight(f32(1 / 64)), Weight(u8(120))]
+    return (node("QLinearAveragePool", *inputs, kernel_shape=[2, 2], strides=[2, 2],
+                 pads=[0, 0, 1, 0]), [quantize(y, f32(1 / 64), u8(120))])
+
+
+@case("QLinearAveragePool-channels-last")
+def q_linear_average_pool_last(random):
+    x = bytes_of(random, 2, 4, 6, 3)
+    y = dequantize(x, f32(1 / 32), 128).reshape(2, 2, 2, 3, 2, 3).mean(axis=(2, 4))
+    inputs = [x, Weight(f32(1 / 32)), Weight(u8(128)), Weight(f32(1 / 64)), Weight(u8(120))]
+    return (node("QLinearAveragePool", *inputs, kernel_shape=[2, 2], strides=[2, 2],
+                 channels_last=1), [quantize(y, f32(1 / 64), u8(120))])
+
+
+@case("QLinearWhere")
+def q_linear_where(random):
+    choose, x, y = random.random((3, 1)) < 0.5, bytes_of(random, 3, 4), bytes_of(random, 4)
+    z = np.where(choose, dequantize(x, f32(1 / 32), 100), dequantize(y, f32(0.05), 130))
+    inputs = [x, Weight(f32(1 / 32)), Weight(u8(100)), y, Weight(f32(0.05)), Weight(u8(130)),
+              Weight(f32(0.05)), Weight(u8(120))]
+    return node("QLinearWhere", choose, *inputs), [quantize(z, f32(0.05), u8(120))]
+
+
+@case("QLinearConv")
+def q_linear_conv(random):
+    """Channels last; a convolution of 1 x 1 is a product."""
+    x, w = bytes_of(random, 2, 4, 5, 6), bytes_of(random, 3, 6, 1, 1)
+    bias = random.integers(-500, 500, 3).astype(np.int32)
+    total = (x.astype(np.int32) - 120) @ (w[:, :, 0, 0].astype(np.int32).T - 130) + bias
+    y = quantize(total.astype(np.float32) * np.float32(1 / 64 * 1 / 32), f32(1 / 8), u8(100))
+    inputs = [x, *(Weight(v) for v in (f32(1 / 64), u8(120), w, f32(1 / 32), u8(130), f32(1 / 8), u8(100),
+                                       bias))]
+    return node("QLinearConv", *inputs, channels_last=1), [y]
+
+
 @case("QGemm")
 def q_gemm(random):
     a, b = bytes_of(random, 4, 6), bytes_of(random, 6, 5)
