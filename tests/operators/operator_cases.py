@@ -1,7 +1,7 @@
 """Operators that have no official cases, one function each: the node and what NumPy says it gives.
 
 A function gets a seeded generator and returns (node(type, inputs.., attributes..), results). Inputs
-are arrays; None: left out; Weight(array): a constant of the model.
+are arrays; None: left out; Weight(array): a constant of the model. A result may be a list: a sequence.
 """
 
 import math
@@ -24,10 +24,11 @@ class Node:
     inputs: tuple
     attributes: dict
     domain: str
+    free_lengths: bool  # also the lengths of vectors are names
 
 
-def node(type, *inputs, domain="com.microsoft", **attributes):
-    return Node(type, inputs, attributes, domain)
+def node(type, *inputs, domain="com.microsoft", free_lengths=False, **attributes):
+    return Node(type, inputs, attributes, domain, free_lengths)
 
 
 def case(name):
@@ -637,6 +638,14 @@ def resize_tf_half_pixel(random):
     return (node("Resize", x, None, None, Weight(np.array(sizes)), domain="", mode="nearest",
                  nearest_mode="floor", coordinate_transformation_mode="tf_half_pixel_for_nn"),
             [x[:, :, rows][..., columns]])
+
+
+@case("SplitToSequence-lengths")
+def split_to_sequence_lengths(random):
+    """As many parts as a list has lengths, which is known when the model runs."""
+    x, lengths = normal(random, 3, 7), np.array([2, 0, 4, 1])
+    return (node("SplitToSequence", x, lengths, domain="", axis=1, free_lengths=True),
+            [np.split(x, np.cumsum(lengths)[:-1], axis=1)])
 
 
 # --- strings ----------------------------------------------------------------------------------------
