@@ -25,10 +25,11 @@ class Node:
     attributes: dict
     domain: str
     free_lengths: bool  # also the lengths of vectors are names
+    version: int        # of the standard's operators
 
 
-def node(type, *inputs, domain="com.microsoft", free_lengths=False, **attributes):
-    return Node(type, inputs, attributes, domain, free_lengths)
+def node(type, *inputs, domain="com.microsoft", free_lengths=False, version=21, **attributes):
+    return Node(type, inputs, attributes, domain, free_lengths, version)
 
 
 def case(name):
@@ -638,6 +639,36 @@ def resize_tf_half_pixel(random):
     return (node("Resize", x, None, None, Weight(np.array(sizes)), domain="", mode="nearest",
                  nearest_mode="floor", coordinate_transformation_mode="tf_half_pixel_for_nn"),
             [x[:, :, rows][..., columns]])
+
+
+def dropped_case(name, function, **attributes):
+    """Operators that the standard dropped and old converters wrote."""
+    @case(name)
+    def run(random):
+        x = normal(random, 2, 3, 5, 4)
+        return node(name.split("-")[0], x, domain="", version=9, **attributes), [function(x)]
+
+
+def f32_of(function):
+    return lambda x: function(x).astype(np.float32)
+
+
+dropped_case("Affine", f32_of(lambda x: 0.5 * x - 2), alpha=0.5, beta=-2.0)
+dropped_case("Scale", f32_of(lambda x: 0.5 * x), scale=0.5)
+dropped_case("ScaledTanh", f32_of(lambda x: 0.5 * np.tanh(2 * x)), alpha=0.5, beta=2.0)
+dropped_case("ParametricSoftplus", f32_of(lambda x: 0.5 * np.log1p(np.exp(2 * x))), alpha=0.5,
+             beta=2.0)
+dropped_case("ImageScaler", f32_of(lambda x: 0.5 * x + np.array([1, 2, 3])[:, None, None]),
+             scale=0.5, bias=[1.0, 2.0, 3.0])
+dropped_case("Crop", lambda x: x[:, :, 1:-2, 1:], border=[1, 1, 0, 2])
+dropped_case("Crop-size", lambda x: x[:, :, 1:4, 1:3], border=[1, 1, 0, 0], scale=[3, 2])
+
+
+@case("DynamicSlice")
+def dynamic_slice(random):
+    x = normal(random, 2, 3, 5, 4)
+    return (node("DynamicSlice", x, *(Weight(np.array(v)) for v in ([1, 0], [4, 2], [2, 1])),
+                 domain="", version=9), [x[:, :2, 1:4]])
 
 
 @case("SplitToSequence-lengths")

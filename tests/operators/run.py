@@ -55,7 +55,7 @@ def make_model(node, results, symbolic):
         [helper.make_node(node.type, names, [o.name for o in outputs], "/node", domain=node.domain,
                           **node.attributes)],
         "case", inputs, outputs, weights)
-    opsets = [helper.make_opsetid("", 21)]
+    opsets = [helper.make_opsetid("", node.version)]
     if node.domain:
         opsets.append(helper.make_opsetid(node.domain, 1))
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
