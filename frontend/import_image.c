@@ -167,7 +167,7 @@ static aicc_dim most_boxes(aicc_importer *im, const aicc_onnx_node *n) {
   const aicc_type *scores = &aicc_in(n, 1)->type;
   double limit;
   aicc_dim each = scores->dims[2];
-  if (aicc_in_number(n, 2, &limit) && limit >= 0 && limit < 1e9) {
+  if (aicc_in_number(im, n, 2, &limit) && limit >= 0 && limit < 1e9) {
     each = aicc_dim_min(im->dims, each, aicc_dim_const(im->dims, (int64_t)limit));
   }
   const aicc_dim factors[] = {scores->dims[0], scores->dims[1], each};

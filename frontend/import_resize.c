@@ -96,7 +96,7 @@ static aicc_status list_operand(resizing *r, int i, int want, const char *what,
 }
 
 static aicc_status read_scales(resizing *r, aicc_value *scales) {
-  const aicc_tensor *tensor = aicc_value_constant(scales);
+  const aicc_tensor *tensor = aicc_known_tensor(r->im, scales);
   r->known = tensor != NULL;
   for (int i = 0; tensor && i < r->count; i++) {
     r->scales[i] = (float)aicc_get_f64(tensor->dtype, tensor->data, (size_t)i);
