@@ -104,14 +104,18 @@ static aicc_status max_indices(aicc_importer *im, const aicc_onnx_node *n, aicc_
   return aicc_set_out(im, n, 1, flat_indices(b, aicc_in(n, 0), g, kernel, best, column_major));
 }
 
+// Payload: 1 for NhwcMaxPool, with its channels behind the spatial dimensions.
 aicc_status import_max_pool(aicc_importer *im, const aicc_onnx_node *n, int payload) {
-  (void)payload;
-  aicc_value *x = aicc_in(n, 0), *window;
+  aicc_value *x = payload ? aicc_channels_first(&im->b, aicc_in(n, 0)) : aicc_in(n, 0), *window;
   const bool column_major = aicc_onnx_int(n, "storage_order", 0) != 0;
   aicc_geometry g;
+  if (!x) {
+    return AICC_INVALID;
+  }
   AICC_TRY(aicc_geometry_forward(im, n, x, NULL, true, &g));
   AICC_TRY(window_of(im, n, x, least_of(&im->b, x->type.dtype), &g, &window));
-  AICC_TRY(aicc_set_out(im, n, 0, fold_window(&im->b, AICC_OP_REDUCE_MAX, window, g.spatial)));
+  aicc_value *y = fold_window(&im->b, AICC_OP_REDUCE_MAX, window, g.spatial);
+  AICC_TRY(aicc_set_out(im, n, 0, payload ? aicc_channels_last(&im->b, y) : y));
   return aicc_wants_out(n, 1) ? max_indices(im, n, window, &g, column_major) : AICC_OK;
 }
 

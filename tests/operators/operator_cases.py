@@ -448,6 +448,13 @@ def q_linear_average_pool_last(random):
                  channels_last=1), [quantize(y, f32(1 / 64), u8(120))])
 
 
+@case("NhwcMaxPool")
+def nhwc_max_pool(random):
+    x = bytes_of(random, 2, 4, 6, 3)
+    return (node("NhwcMaxPool", x, kernel_shape=[2, 2], strides=[2, 2]),
+            [x.reshape(2, 2, 2, 3, 2, 3).max(axis=(2, 4))])
+
+
 @case("QLinearWhere")
 def q_linear_where(random):
     choose, x, y = random.random((3, 1)) < 0.5, bytes_of(random, 3, 4), bytes_of(random, 4)
@@ -705,6 +712,13 @@ tokenizer_case("-characters", (5,), list, separators=[""], mincharnum=1, mark=0)
 
 
 # --- ai.onnx.ml: what the official cases leave out --------------------------------------------------
+
+
+@case("CDist")
+def cdist(random):
+    a, b = normal(random, 5, 4), normal(random, 7, 4)
+    return (node("CDist", a, Weight(b), metric="euclidean"),
+            [np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=-1))])
 
 
 @case("OneHotEncoder-no-zeros")
