@@ -678,6 +678,14 @@ def dynamic_slice(random):
                  domain="", version=9), [x[:, :2, 1:4]])
 
 
+@case("Slice-lengths")
+def slice_lengths(random):
+    """As many starts and ends as there are axes, whose number alone is known."""
+    x = normal(random, 5, 4, 6)
+    return (node("Slice", x, np.array([1, -4]), np.array([3, 99]), Weight(np.array([1, 2])),
+                 domain="", free_lengths=True), [x[:, 1:3, -4:]])
+
+
 @case("SplitToSequence-lengths")
 def split_to_sequence_lengths(random):
     """As many parts as a list has lengths, which is known when the model runs."""
