@@ -114,6 +114,25 @@ aicc_status import_softplus(aicc_importer *im, const aicc_onnx_node *n, int payl
   return aicc_set_out_like_in(im, n, softplus(im, wide_in(im, n)));
 }
 
+aicc_status import_parametric_softplus(aicc_importer *im, const aicc_onnx_node *n,
+                                       int payload AICC_UNUSED) {
+  aicc_value *x = aicc_f_mul_c(im, wide_in(im, n), attr(n, "beta", 1.0f));
+  return aicc_set_out_like_in(im, n, aicc_f_mul_c(im, softplus(im, x), attr(n, "alpha", 1.0f)));
+}
+
+aicc_status import_scaled_tanh(aicc_importer *im, const aicc_onnx_node *n,
+                               int payload AICC_UNUSED) {
+  aicc_value *x = aicc_f_mul_c(im, wide_in(im, n), attr(n, "beta", 1.0f));
+  x = aicc_f_unary(im, AICC_OP_TANH, x);
+  return aicc_set_out_like_in(im, n, aicc_f_mul_c(im, x, attr(n, "alpha", 1.0f)));
+}
+
+// alpha * x + beta. Payload: 1 for Scale, which has the one attribute scale.
+aicc_status import_affine(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  aicc_value *y = aicc_f_mul_c(im, wide_in(im, n), attr(n, payload ? "scale" : "alpha", 1.0f));
+  return aicc_set_out_like_in(im, n, payload ? y : aicc_f_add_c(im, y, attr(n, "beta", 0.0f)));
+}
+
 aicc_status import_softsign(aicc_importer *im, const aicc_onnx_node *n, int payload AICC_UNUSED) {
   aicc_value *x = wide_in(im, n);
   aicc_value *size = aicc_f_add_c(im, aicc_f_unary(im, AICC_OP_ABS, x), 1);

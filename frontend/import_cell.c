@@ -181,6 +181,11 @@ static aicc_value *gates_of(const aicc_cell *cell, aicc_value *x, int gate, int 
 static aicc_value *recur(const aicc_cell *cell, aicc_value *h, int gate, int count) {
   aicc_dims *dims = cell->im->dims;
   aicc_value *weight = cell->recurrent;
+  if (!weight) {  // an LSTM, which takes all gates at once
+    const aicc_quantised x = aicc_quantise_dynamic(&cell->im->b, h, cell->directions - 1);
+    const aicc_quantised *w = &cell->quantised;
+    return aicc_scaled_product(&cell->im->b, x.y, x.zero, w->y, w->zero, x.scale, w->scale, NULL);
+  }
   if (count != cell->gates) {
     weight = aicc_b_slice(&cell->im->b, weight, weight->type.rank - 2,
                           aicc_dim_mul(dims, cell->hidden, aicc_const_dim(cell->im, gate)),

@@ -98,11 +98,12 @@ static aicc_value *per_channel(aicc_builder *b, aicc_value *x, int rank) {
   return aicc_is_one_element(b, x) ? aicc_b_reshape(b, x, NULL, 0) : aicc_along(b, x, rank, 1);
 }
 
+// Payload: 1 for Microsoft's, which may have its channels behind the spatial dimensions.
 aicc_status import_qlinear_conv(aicc_importer *im, const aicc_onnx_node *n, int payload) {
-  (void)payload;
   aicc_builder *b = &im->b;
-  aicc_value *sum;
-  AICC_TRY(integer_conv(im, n, aicc_in(n, 0), aicc_in(n, 2), aicc_in(n, 3), aicc_in(n, 5),
+  const bool last = payload && aicc_onnx_int(n, "channels_last", 0) != 0;
+  aicc_value *sum, *x = last ? aicc_channels_first(b, aicc_in(n, 0)) : aicc_in(n, 0);
+  AICC_TRY(integer_conv(im, n, x, aicc_in(n, 2), aicc_in(n, 3), aicc_in(n, 5),
                         aicc_in(n, 8), &sum));
   const int rank = sum->type.rank;
   aicc_value *zero = aicc_in(n, 7);
@@ -120,7 +121,8 @@ aicc_status import_qlinear_conv(aicc_importer *im, const aicc_onnx_node *n, int 
   }
   y = aicc_max(b, y, aicc_b_scalar(b, AICC_F32, dtype == AICC_I8 ? -128 : 0));
   y = aicc_min(b, y, aicc_b_scalar(b, AICC_F32, dtype == AICC_I8 ? 127 : 255));
-  return aicc_set_out(im, n, 0, aicc_b_cast(b, y, dtype));
+  y = y ? aicc_b_cast(b, y, dtype) : NULL;
+  return aicc_set_out(im, n, 0, last ? aicc_channels_last(b, y) : y);
 }
 
 // --- transposed ----------------------------------------------------------------------------------

@@ -115,9 +115,9 @@ static aicc_dim range_length(aicc_importer *im, const aicc_onnx_node *n) {
   bool numbers = true;
   aicc_dim d[3];
   for (int i = 0; i < 3; i++) {
-    numbers = numbers && aicc_in_number(n, i, &v[i]);
+    numbers = numbers && aicc_in_number(im, n, i, &v[i]);
     d[i] = aicc_in(n, i)->partial ? aicc_in(n, i)->partial[0] : AICC_DIM_NONE;
-    if (d[i] == AICC_DIM_NONE && aicc_in_number(n, i, &v[i]) && v[i] == floor(v[i]) &&
+    if (d[i] == AICC_DIM_NONE && aicc_in_number(im, n, i, &v[i]) && v[i] == floor(v[i]) &&
         fabs(v[i]) < 0x1p53) {
       d[i] = aicc_const_dim(im, (int64_t)v[i]);
     }

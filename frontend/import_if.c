@@ -166,9 +166,7 @@ static void demand(aicc_importer *im, aicc_value *condition, bool truth, const c
   if (!truth) {
     condition = aicc_b_unary(&im->b, AICC_OP_NOT, condition);
   }
-  aicc_node *check = aicc_node_create(im->module, AICC_OP_ASSERT, &condition, 1, 0);
-  aicc_set_string(im->module, check, AICC_ATTR_NAME, text);
-  (void)aicc_b_finish(&im->b, check);
+  aicc_demand(im, condition, text);
 }
 
 static const char *const branch_names[] = {"then", "else"};

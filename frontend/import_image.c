@@ -167,7 +167,7 @@ static aicc_dim most_boxes(aicc_importer *im, const aicc_onnx_node *n) {
   const aicc_type *scores = &aicc_in(n, 1)->type;
   double limit;
   aicc_dim each = scores->dims[2];
-  if (aicc_in_number(n, 2, &limit) && limit >= 0 && limit < 1e9) {
+  if (aicc_in_number(im, n, 2, &limit) && limit >= 0 && limit < 1e9) {
     each = aicc_dim_min(im->dims, each, aicc_dim_const(im->dims, (int64_t)limit));
   }
   const aicc_dim factors[] = {scores->dims[0], scores->dims[1], each};
@@ -209,4 +209,52 @@ aicc_status import_non_max_suppression(aicc_importer *im, const aicc_onnx_node *
   }
   return aicc_set_out(im, n, 0, aicc_b_slice(b, node->out[0], 0, aicc_dim_const(im->dims, 0),
                                              found[0], 1));
+}
+
+// --- of converters before version 7 --------------------------------------------------------------
+
+// Scaled, with a bias for each channel.
+aicc_status import_image_scaler(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  aicc_builder *b = &im->b;
+  aicc_value *x = aicc_in(n, 0);
+  int count;
+  const float *bias = aicc_onnx_floats(n, "bias", &count);
+  const double scale = (double)aicc_onnx_float(n, "scale", 1);
+  if (x->type.rank != 4 || !aicc_dtype_is_float(x->type.dtype) ||
+      (count && !aicc_dim_is(im->dims, x->type.dims[1], count))) {
+    return aicc_invalid(im, n, "the input is no image with %d channels", count);
+  }
+  aicc_value *y = aicc_mul_number(b, aicc_widen(b, x), scale);
+  if (count) {
+    const int64_t shape[] = {1, count, 1, 1};
+    const aicc_tensor tensor = {.dtype = AICC_F32, .rank = 4,
+                                .shape = aicc_arena_memdup(&im->module->arena, shape, sizeof shape),
+                                .data = aicc_arena_memdup(&im->module->arena, bias,
+                                                          sizeof *bias * (size_t)count)};
+    y = aicc_add(b, y, aicc_b_cast(b, aicc_b_const(b, &tensor), aicc_wide_dtype(x->type.dtype)));
+  }
+  return aicc_set_out(im, n, 0, y ? aicc_b_cast(b, y, x->type.dtype) : NULL);
+}
+
+// Without a border: left, top, right, bottom; or a cut of size |scale| that starts behind the first
+// two.
+aicc_status import_crop(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  aicc_dims *dims = im->dims;
+  aicc_value *x = aicc_in(n, 0);
+  int borders, sizes;
+  const int64_t *border = aicc_onnx_ints(n, "border", &borders);
+  const int64_t *size = aicc_onnx_ints(n, "scale", &sizes);
+  if (x->type.rank != 4 || borders != 4 || (sizes && sizes != 2)) {
+    return aicc_invalid(im, n, "the input is no image, or 'border' has not 4 entries");
+  }
+  for (int i = 0; i < 2; i++) {
+    const int64_t start = border[1 - i], end = border[3 - i];
+    const aicc_dim rest =
+        aicc_dim_sub(dims, aicc_in(n, 0)->type.dims[2 + i], aicc_dim_const(dims, start + end));
+    x = aicc_b_slice(&im->b, x, 2 + i, aicc_dim_const(dims, start),
+                     sizes ? aicc_dim_const(dims, size[i]) : rest, 1);
+  }
+  return aicc_set_out(im, n, 0, x);
 }

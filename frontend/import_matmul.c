@@ -1,4 +1,6 @@
-// Matrix products: MatMul, Gemm, their integer and Microsoft forms.
+// Matrix products: MatMul, Gemm, their integer and Microsoft forms; distances.
+#include <string.h>
+
 #include "frontend/import_quant.h"
 
 // NumPy's rule for vectors: a row on the left, a column on the right, which the result does not
@@ -128,4 +130,26 @@ aicc_status import_matmul_nbits(aicc_importer *im, const aicc_onnx_node *n, int 
   }
   aicc_set_ints(im->module, node, AICC_ATTR_INTS, ints, 5);
   return aicc_set_out(im, n, 0, node->out[0]);
+}
+
+// --- distances -----------------------------------------------------------------------------------
+
+// com.microsoft CDist: of each row of a from each row of b.
+aicc_status import_cdist(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  aicc_builder *b = &im->b;
+  aicc_value *x = aicc_in(n, 0), *y = aicc_in(n, 1);
+  const char *metric = aicc_onnx_string(n, "metric", "sqeuclidean");
+  const bool root = strcmp(metric, "euclidean") == 0;
+  const int64_t last = 2;
+  if (!root && strcmp(metric, "sqeuclidean") != 0) {
+    return aicc_unsupported(im, n, "metric '%s'", metric);
+  }
+  if (x->type.rank != 2 || y->type.rank != 2) {
+    return aicc_invalid(im, n, "CDist takes matrices");
+  }
+  // From differences: products lose what is small between rows that are nearly equal.
+  aicc_value *d = aicc_sub(b, aicc_b_unsqueeze(b, x, 1), aicc_b_unsqueeze(b, y, 0));
+  d = aicc_b_reduce(b, AICC_OP_REDUCE_SUM, aicc_mul(b, d, d), &last, 1, false);
+  return aicc_set_out(im, n, 0, root ? aicc_b_unary(b, AICC_OP_SQRT, d) : d);
 }

@@ -133,6 +133,25 @@ aicc_status import_feature_vectorizer(aicc_importer *im, const aicc_onnx_node *n
 
 // --- categories ----------------------------------------------------------------------------------
 
+// The run fails where an element is none of the categories; |equal|: bool [.., categories].
+static void demand_known(aicc_importer *im, const aicc_onnx_node *n, aicc_value *equal) {
+  aicc_builder *b = &im->b;
+  const int64_t last = equal->type.rank - 1;
+  aicc_value *known = aicc_b_reduce(b, AICC_OP_REDUCE_MAX, aicc_b_cast(b, equal, AICC_I32), &last,
+                                    1, false);
+  // At least 1, also where there are no elements.
+  aicc_value *one = aicc_b_scalar_i64(b, AICC_I32, 1);
+  known = aicc_min(b, one, aicc_b_reduce(b, AICC_OP_REDUCE_MIN, known, NULL, 0, false));
+  known = aicc_b_binary(b, AICC_OP_EQ, known, one);
+  if (known) {
+    aicc_demand(im, known,
+                aicc_arena_printf(&im->module->arena,
+                                  "node '%s' (OneHotEncoder): an input is none of the categories, "
+                                  "and the model has no answer for others (zeros = 0)",
+                                  n->name));
+  }
+}
+
 aicc_status import_one_hot_encoder(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   aicc_builder *b = &im->b;
@@ -140,9 +159,7 @@ aicc_status import_one_hot_encoder(aicc_importer *im, const aicc_onnx_node *n, i
   aicc_ml_labels cats;
   AICC_TRY(aicc_need_tensors(im, n));
   AICC_TRY(aicc_ml_read_labels(im, n, "cats_int64s", "cats_strings", &cats));
-  if (!aicc_onnx_int(n, "zeros", 1)) {
-    return aicc_unsupported(im, n, "zeros = 0, which must fail for other categories");
-  }
+  const bool zeros = aicc_onnx_int(n, "zeros", 1) != 0;
   if (cats.count == 0 || (cats.strings != NULL) != (x->type.dtype == AICC_STR)) {
     return aicc_invalid(im, n, "the categories are of another type than the input");
   }
@@ -162,6 +179,9 @@ aicc_status import_one_hot_encoder(aicc_importer *im, const aicc_onnx_node *n, i
   } else {
     x = aicc_b_unsqueeze(b, aicc_b_cast(b, x, AICC_I64), rank);
     equal = aicc_b_binary(b, AICC_OP_EQ, x, aicc_ml_i64s(im, AICC_I64, cats.ints, cats.count));
+  }
+  if (equal && !zeros) {
+    demand_known(im, n, equal);
   }
   return aicc_set_out(im, n, 0, equal ? aicc_b_cast(b, equal, AICC_F32) : NULL);
 }
@@ -264,11 +284,4 @@ aicc_status import_category_mapper(aicc_importer *im, const aicc_onnx_node *n, i
     return aicc_invalid(im, n, "%d integers and %d strings", ints, strings);
   }
   return map_both_ways(im, n, numbers, texts, ints);
-}
-
-// Payload: 0 ZipMap, 1 DictVectorizer, 2 CastMap.
-aicc_status import_map(aicc_importer *im, const aicc_onnx_node *n, int payload) {
-  return payload == 0 ? aicc_unsupported(im, n, "maps; convert the model without ZipMap "
-                                                "(zipmap=False), so that it yields a tensor")
-                      : aicc_unsupported(im, n, "maps; give the features as a tensor");
 }

@@ -48,7 +48,7 @@ aicc_status import_tile_axis(aicc_importer *im, const aicc_onnx_node *n, int pay
   AICC_TRY(aicc_need_tensors(im, n));
   double tiles = 0, axis = 0;
   int at = 0;
-  if (!aicc_in_number(n, 1, &tiles) || !aicc_in_number(n, 2, &axis)) {
+  if (!aicc_in_number(im, n, 1, &tiles) || !aicc_in_number(im, n, 2, &axis)) {
     return aicc_unsupported(im, n, "Tile's first version with sizes that are not constant");
   }
   AICC_TRY(aicc_axis(im, n, (int64_t)axis, aicc_in(n, 0)->type.rank, &at));

@@ -104,14 +104,18 @@ static aicc_status max_indices(aicc_importer *im, const aicc_onnx_node *n, aicc_
   return aicc_set_out(im, n, 1, flat_indices(b, aicc_in(n, 0), g, kernel, best, column_major));
 }
 
+// Payload: 1 for NhwcMaxPool, with its channels behind the spatial dimensions.
 aicc_status import_max_pool(aicc_importer *im, const aicc_onnx_node *n, int payload) {
-  (void)payload;
-  aicc_value *x = aicc_in(n, 0), *window;
+  aicc_value *x = payload ? aicc_channels_first(&im->b, aicc_in(n, 0)) : aicc_in(n, 0), *window;
   const bool column_major = aicc_onnx_int(n, "storage_order", 0) != 0;
   aicc_geometry g;
+  if (!x) {
+    return AICC_INVALID;
+  }
   AICC_TRY(aicc_geometry_forward(im, n, x, NULL, true, &g));
   AICC_TRY(window_of(im, n, x, least_of(&im->b, x->type.dtype), &g, &window));
-  AICC_TRY(aicc_set_out(im, n, 0, fold_window(&im->b, AICC_OP_REDUCE_MAX, window, g.spatial)));
+  aicc_value *y = fold_window(&im->b, AICC_OP_REDUCE_MAX, window, g.spatial);
+  AICC_TRY(aicc_set_out(im, n, 0, payload ? aicc_channels_last(&im->b, y) : y));
   return aicc_wants_out(n, 1) ? max_indices(im, n, window, &g, column_major) : AICC_OK;
 }
 
@@ -160,18 +164,27 @@ static aicc_value *window_counts(aicc_builder *b, aicc_dtype dtype, const aicc_g
   return count ? aicc_b_cast(b, count, dtype) : NULL;
 }
 
-aicc_status import_average_pool(aicc_importer *im, const aicc_onnx_node *n, int payload) {
-  (void)payload;
+aicc_status aicc_average_pool(aicc_importer *im, const aicc_onnx_node *n, aicc_value *x,
+                              aicc_value **out) {
   aicc_builder *b = &im->b;
-  aicc_value *x = aicc_in(n, 0), *window;
+  aicc_value *window;
   const bool with_padding = aicc_onnx_int(n, "count_include_pad", 0) != 0;
   aicc_geometry g;
+  if (!x) {
+    return AICC_INVALID;
+  }
   AICC_TRY(aicc_geometry_forward(im, n, x, NULL, true, &g));
-  aicc_value *wide = aicc_widen(b, x);
-  AICC_TRY(window_of(im, n, wide, aicc_b_scalar_like(b, wide, 0), &g, &window));
+  AICC_TRY(window_of(im, n, x, aicc_b_scalar_like(b, x, 0), &g, &window));
   aicc_value *sum = fold_window(b, AICC_OP_REDUCE_SUM, window, g.spatial);
-  aicc_value *y = aicc_div(b, sum, window_counts(b, wide->type.dtype, &g, with_padding));
-  return aicc_set_out(im, n, 0, aicc_b_cast(b, y, x->type.dtype));
+  *out = aicc_div(b, sum, window_counts(b, x->type.dtype, &g, with_padding));
+  return *out ? AICC_OK : AICC_INVALID;
+}
+
+aicc_status import_average_pool(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  aicc_value *x = aicc_in(n, 0), *y;
+  AICC_TRY(aicc_average_pool(im, n, aicc_widen(&im->b, x), &y));
+  return aicc_set_out(im, n, 0, aicc_b_cast(&im->b, y, x->type.dtype));
 }
 
 // --- norms ---------------------------------------------------------------------------------------

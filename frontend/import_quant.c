@@ -50,10 +50,19 @@ aicc_value *aicc_quantise(aicc_builder *b, aicc_value *x, aicc_value *scale, aic
   return aicc_requantise(b, aicc_div(b, x, scale), zero, to);
 }
 
-aicc_quantised aicc_quantise_dynamic(aicc_builder *b, aicc_value *x) {
+aicc_quantised aicc_quantise_dynamic(aicc_builder *b, aicc_value *x, int own) {
   aicc_value *null = aicc_b_scalar(b, AICC_F32, 0);
-  aicc_value *least = aicc_min(b, aicc_b_reduce(b, AICC_OP_REDUCE_MIN, x, NULL, 0, false), null);
-  aicc_value *most = aicc_max(b, aicc_b_reduce(b, AICC_OP_REDUCE_MAX, x, NULL, 0, false), null);
+  int64_t axes[AICC_MAX_RANK];
+  int count = 0;
+  for (int i = own; x && own > 0 && i < x->type.rank; i++) {
+    axes[count++] = i;
+  }
+  const bool keep = own > 0;
+  const int64_t *which = keep ? axes : NULL;
+  aicc_value *least = aicc_b_reduce(b, AICC_OP_REDUCE_MIN, x, which, count, keep);
+  aicc_value *most = aicc_b_reduce(b, AICC_OP_REDUCE_MAX, x, which, count, keep);
+  least = aicc_min(b, least, null);
+  most = aicc_max(b, most, null);
   aicc_value *range = aicc_sub(b, most, least);
   // Where all is zero any scale will do, but 0.
   aicc_value *scale =
@@ -63,6 +72,25 @@ aicc_quantised aicc_quantise_dynamic(aicc_builder *b, aicc_value *x) {
                                      AICC_U8);
   return (aicc_quantised){
       .y = aicc_quantise(b, x, scale, zero, AICC_U8), .scale = scale, .zero = zero};
+}
+
+aicc_value *aicc_in_dequantised(aicc_importer *im, const aicc_onnx_node *n, int i) {
+  aicc_builder *b = &im->b;
+  return aicc_dequantise(b, aicc_in(n, i), aicc_quant_spread(b, aicc_in(n, i + 1), 0, 0),
+                         aicc_quant_spread(b, aicc_in(n, i + 2), 0, 0));
+}
+
+aicc_status aicc_set_quantised(aicc_importer *im, const aicc_onnx_node *n, int i, aicc_value *y,
+                               aicc_dtype otherwise) {
+  aicc_builder *b = &im->b;
+  aicc_value *zero = aicc_in(n, i + 1);
+  const aicc_dtype to = zero ? zero->type.dtype : otherwise;
+  if (!aicc_dtype_is_int(to) || aicc_dtype_size(to) > 2) {
+    return aicc_unsupported(im, n, "a result of type %s", aicc_dtype_name(to));
+  }
+  return aicc_set_out(im, n, 0,
+                      aicc_quantise(b, y, aicc_quant_spread(b, aicc_in(n, i), 0, 0),
+                                    aicc_quant_spread(b, zero, 0, 0), to));
 }
 
 // --- scales per tensor, axis or block ------------------------------------------------------------
@@ -180,7 +208,7 @@ aicc_status import_dequantize_linear(aicc_importer *im, const aicc_onnx_node *n,
 aicc_status import_dynamic_quantize_linear(aicc_importer *im, const aicc_onnx_node *n,
                                            int payload) {
   (void)payload;
-  const aicc_quantised q = aicc_quantise_dynamic(&im->b, aicc_in(n, 0));
+  const aicc_quantised q = aicc_quantise_dynamic(&im->b, aicc_in(n, 0), 0);
   AICC_TRY(aicc_set_out(im, n, 0, q.y));
   AICC_TRY(aicc_set_out(im, n, 1, q.scale));
   return aicc_set_out(im, n, 2, q.zero);

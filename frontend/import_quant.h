@@ -27,12 +27,21 @@ aicc_value *aicc_requantise(aicc_builder *b, aicc_value *x, aicc_value *zero, ai
 aicc_value *aicc_quantise(aicc_builder *b, aicc_value *x, aicc_value *scale, aicc_value *zero,
                           aicc_dtype to);
 
-// What DynamicQuantizeLinear makes of x: u8 numbers, and their f32 scale and u8 zero point
-// (scalars).
+// Input |i| of the node with its scale and zero point, inputs i + 1 and i + 2 (the last may be left
+// out), each of one element: f32.
+aicc_value *aicc_in_dequantised(aicc_importer *im, const aicc_onnx_node *n, int i);
+// States output 0 as |y| quantised with the scale and zero point of inputs |i| and i + 1; of
+// |otherwise| where there is no zero point.
+AICC_MUST_USE aicc_status aicc_set_quantised(aicc_importer *im, const aicc_onnx_node *n, int i,
+                                             aicc_value *y, aicc_dtype otherwise);
+
+// What DynamicQuantizeLinear makes of x: u8 numbers, and their f32 scale and u8 zero point. They
+// are found for each element of the first |own| dimensions on its own: scalars where that is 0,
+// else of x's rank, with size 1 in the other dimensions.
 typedef struct aicc_quantised {
   aicc_value *y, *scale, *zero;
 } aicc_quantised;
-aicc_quantised aicc_quantise_dynamic(aicc_builder *b, aicc_value *x);
+aicc_quantised aicc_quantise_dynamic(aicc_builder *b, aicc_value *x, int own);
 
 // The i32 product of quantised x and y, as f32 with both scales and the bias, which may be NULL.
 aicc_value *aicc_scaled_product(aicc_builder *b, aicc_value *x, aicc_value *x_zero, aicc_value *y,

@@ -1,50 +1,35 @@
 // Quantised operators of com.microsoft: dequantise, compute in f32, quantise.
 #include "frontend/import_quant.h"
+#include "frontend/import_window.h"
 
-// A tensor with its scale and zero point from inputs i, i + 1 and i + 2 (the last may be left out).
-static aicc_value *read_quantised(aicc_importer *im, const aicc_onnx_node *n, int i) {
-  aicc_builder *b = &im->b;
-  return aicc_dequantise(b, aicc_in(n, i), aicc_quant_spread(b, aicc_in(n, i + 1), 0, 0),
-                         aicc_quant_spread(b, aicc_in(n, i + 2), 0, 0));
-}
-
-// States |y| quantised with the scale and zero point of inputs i and i + 1, as x's type without
-// one.
+// States |y| quantised with inputs |i| and i + 1, as x's type without a zero point.
 static aicc_status set_quantised(aicc_importer *im, const aicc_onnx_node *n, int i,
                                  aicc_value *y) {
-  aicc_builder *b = &im->b;
-  aicc_value *zero = aicc_in(n, i + 1);
-  const aicc_dtype to = zero ? zero->type.dtype : aicc_in(n, 0)->type.dtype;
-  if (!aicc_dtype_is_int(to) || aicc_dtype_size(to) > 2) {
-    return aicc_unsupported(im, n, "a result of type %s", aicc_dtype_name(to));
-  }
-  return aicc_set_out(im, n, 0,
-                      aicc_quantise(b, y, aicc_quant_spread(b, aicc_in(n, i), 0, 0),
-                                    aicc_quant_spread(b, zero, 0, 0), to));
+  return aicc_set_quantised(im, n, i, y, aicc_in(n, 0)->type.dtype);
 }
 
 aicc_status import_qlinear_binary(aicc_importer *im, const aicc_onnx_node *n, int payload) {
-  aicc_value *x = read_quantised(im, n, 0), *y = read_quantised(im, n, 3);
+  aicc_value *x = aicc_in_dequantised(im, n, 0), *y = aicc_in_dequantised(im, n, 3);
   return set_quantised(im, n, 6, aicc_b_binary(&im->b, (aicc_op)payload, x, y));
 }
 
 aicc_status import_qlinear_unary(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   return set_quantised(im, n, 3,
-                       aicc_b_unary(&im->b, (aicc_op)payload, read_quantised(im, n, 0)));
+                       aicc_b_unary(&im->b, (aicc_op)payload, aicc_in_dequantised(im, n, 0)));
 }
 
 aicc_status import_qlinear_leaky_relu(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   aicc_builder *b = &im->b;
   const double alpha = (double)aicc_onnx_float(n, "alpha", 0.01F);
-  aicc_value *x = read_quantised(im, n, 0);
+  aicc_value *x = aicc_in_dequantised(im, n, 0);
   aicc_value *negative = x ? aicc_b_binary(b, AICC_OP_LT, x, aicc_b_scalar_like(b, x, 0)) : NULL;
   return set_quantised(im, n, 3, aicc_b_select(b, negative, aicc_mul_number(b, x, alpha), x));
 }
 
 aicc_status import_qlinear_softmax(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
-  aicc_value *x = read_quantised(im, n, 0);
+  aicc_value *x = aicc_in_dequantised(im, n, 0);
   int axis;
   if (aicc_onnx_int(n, "opset", 13) < 13) {
     return aicc_unsupported(im, n, "softmax over several dimensions");
@@ -65,7 +50,23 @@ aicc_status import_qlinear_global_average_pool(aicc_importer *im, const aicc_onn
   for (int i = 0; i < rank - 2; i++) {
     axes[i] = i + (last ? 1 : 2);
   }
-  return set_quantised(im, n, 3, aicc_mean(&im->b, read_quantised(im, n, 0), axes, rank - 2));
+  return set_quantised(im, n, 3, aicc_mean(&im->b, aicc_in_dequantised(im, n, 0), axes, rank - 2));
+}
+
+aicc_status import_qlinear_average_pool(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  const bool last = aicc_onnx_int(n, "channels_last", 0) != 0;
+  aicc_value *x = aicc_in_dequantised(im, n, 0), *y;
+  x = last ? aicc_channels_first(&im->b, x) : x;
+  AICC_TRY(aicc_average_pool(im, n, x, &y));
+  return set_quantised(im, n, 3, last ? aicc_channels_last(&im->b, y) : y);
+}
+
+aicc_status import_qlinear_where(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  aicc_value *y = aicc_b_select(&im->b, aicc_in(n, 0), aicc_in_dequantised(im, n, 1),
+                                aicc_in_dequantised(im, n, 4));
+  return aicc_set_quantised(im, n, 7, y, aicc_in(n, 1)->type.dtype);
 }
 
 aicc_status import_qlinear_concat(aicc_importer *im, const aicc_onnx_node *n, int payload) {
@@ -77,7 +78,7 @@ aicc_status import_qlinear_concat(aicc_importer *im, const aicc_onnx_node *n, in
   }
   aicc_value **items = AICC_NEW_ARRAY(&im->scratch, aicc_value *, count);
   for (int i = 0; i < count; i++) {
-    items[i] = read_quantised(im, n, 2 + 3 * i);
+    items[i] = aicc_in_dequantised(im, n, 2 + 3 * i);
   }
   int axis;
   AICC_TRY(aicc_axis(im, n, aicc_onnx_int(n, "axis", 0), aicc_in(n, 2)->type.rank, &axis));
@@ -139,7 +140,7 @@ aicc_status import_dynamic_quantize_matmul(aicc_importer *im, const aicc_onnx_no
                                            int payload) {
   (void)payload;
   AICC_TRY(need_matrices(im, n));
-  const aicc_quantised q = aicc_quantise_dynamic(&im->b, aicc_in(n, 0));
+  const aicc_quantised q = aicc_quantise_dynamic(&im->b, aicc_in(n, 0), 0);
   aicc_value *y = aicc_scaled_product(&im->b, q.y, q.zero, aicc_in(n, 1), aicc_in(n, 3), q.scale,
                                       aicc_in(n, 2), aicc_in(n, 4));
   return aicc_set_out(im, n, 0, y);

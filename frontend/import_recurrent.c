@@ -14,6 +14,7 @@ typedef struct recurrent {
   aicc_value *gates;         // [steps, [D,] batch, gates * hidden]
   aicc_value *lengths;       // i64[batch, 1]; NULL: all steps
   bool wants_all;            // output 0
+  bool quantised;            // weights are bytes, with rows and columns exchanged
 } recurrent;
 
 static aicc_dim times(const recurrent *r, aicc_dim d, int64_t factor) {
@@ -54,9 +55,13 @@ static aicc_status check_shapes(aicc_importer *im, const aicc_onnx_node *n, recu
   if (x->rank != 3 || w->rank != 3 || u->rank != 3) {
     return aicc_invalid(im, n, "X, W and R have 3 dimensions");
   }
+  if (r->quantised && (!aicc_in(n, 8) || !aicc_in(n, 10))) {
+    return aicc_invalid(im, n, "the scales of W and R may not be left out");
+  }
   const int64_t hidden = aicc_onnx_int(n, "hidden_size", 0);
+  const aicc_dim of_u = u->dims[r->quantised ? 1 : 2];
   int64_t size;
-  if (hidden && aicc_dim_is_const(im->dims, u->dims[2], &size) && size != hidden) {
+  if (hidden && aicc_dim_is_const(im->dims, of_u, &size) && size != hidden) {
     return aicc_invalid(im, n, "hidden_size is %lld, R is for %lld", (long long)hidden,
                         (long long)size);
   }
@@ -64,7 +69,7 @@ static aicc_status check_shapes(aicc_importer *im, const aicc_onnx_node *n, recu
     return aicc_invalid(im, n, "W has %lld directions, the node has %d", (long long)size,
                         r->cell.directions);
   }
-  r->cell.hidden = hidden ? aicc_const_dim(im, hidden) : u->dims[2];
+  r->cell.hidden = hidden ? aicc_const_dim(im, hidden) : of_u;
   return AICC_OK;
 }
 
@@ -104,14 +109,38 @@ static aicc_value *bias_of(recurrent *r, aicc_value *bias, int d, aicc_value **i
   return aicc_b_concat(b, parts, 2, 0);
 }
 
+// Bytes of weight |i| with the scales and zero points of inputs |at| and |at| + 1: [directions] or
+// [directions, gates * hidden], one dimension more than direction |d|'s, or all directions' (-1).
+static aicc_quantised read_bytes(const recurrent *r, int i, int at, int d) {
+  aicc_importer *im = r->cell.im;
+  aicc_value *of[2] = {aicc_in(r->n, at), aicc_in(r->n, at + 1)};
+  for (int k = 0; k < 2; k++) {
+    aicc_value *p = of[k];
+    p = p && p->type.rank == 1 ? aicc_b_unsqueeze(&im->b, p, 1) : p;
+    p = p ? aicc_b_unsqueeze(&im->b, p, 1) : NULL;
+    of[k] = d < 0 ? p : pick(im, p, d);
+  }
+  aicc_value *w = aicc_in(r->n, i);
+  return (aicc_quantised){d < 0 ? w : pick(im, w, d), of[0], of[1]};
+}
+
+// x * W[d]^T of |x| [steps * batch, input].
+static aicc_value *times_weight(const recurrent *r, aicc_value *x, int d) {
+  aicc_importer *im = r->cell.im;
+  if (!r->quantised) {
+    return aicc_matmul_trans(&im->b, x, pick(im, wide(im, aicc_in(r->n, 1)), d), false, true);
+  }
+  const aicc_quantised q = aicc_quantise_dynamic(&im->b, x, 0), w = read_bytes(r, 1, 8, d);
+  return aicc_scaled_product(&im->b, q.y, q.zero, w.y, w.zero, q.scale, w.scale, NULL);
+}
+
 // x * W[d]^T + biases for all steps: [steps, batch, gates * hidden].
 static aicc_value *project(recurrent *r, int d, aicc_value **inner) {
   aicc_importer *im = r->cell.im;
-  aicc_value *weight = pick(im, wide(im, aicc_in(r->n, 1)), d), *bias = aicc_in(r->n, 3);
+  aicc_value *bias = aicc_in(r->n, 3);
   const aicc_dim flat[] = {aicc_dim_mul(im->dims, r->steps, r->batch), r->x->type.dims[2]};
   const aicc_dim full[] = {r->steps, r->batch, times(r, r->cell.hidden, r->cell.gates)};
-  aicc_value *y = aicc_matmul_trans(&im->b, aicc_b_reshape(&im->b, r->x, flat, 2), weight, false,
-                                    true);
+  aicc_value *y = times_weight(r, aicc_b_reshape(&im->b, r->x, flat, 2), d);
   *inner = NULL;
   y = bias ? aicc_add(&im->b, y, bias_of(r, bias, d, inner)) : y;
   return y ? aicc_b_reshape(&im->b, y, full, 3) : NULL;
@@ -139,6 +168,10 @@ static aicc_status make_gates(recurrent *r) {
     }
   } else {
     cell->hidden_bias = inner[0];
+  }
+  if (r->quantised) {
+    cell->quantised = read_bytes(r, 2, 10, cell->directions == 1 ? 0 : -1);
+    return r->gates && cell->quantised.y ? AICC_OK : AICC_INVALID;
   }
   cell->recurrent = wide(im, aicc_in(r->n, 2));
   if (cell->directions == 1) {
@@ -287,10 +320,14 @@ static aicc_value *lengths_of(const recurrent *r, aicc_value *lengths) {
   return lengths ? aicc_b_reshape(&im->b, aicc_b_cast(&im->b, lengths, AICC_I64), dims, 2) : NULL;
 }
 
-// Payload: an aicc_cell_kind.
+// Payload: an aicc_cell_kind; RECURRENT_QUANTISED with it, and the weights are bytes.
+enum { RECURRENT_QUANTISED = 4 };
+
 aicc_status import_recurrent(aicc_importer *im, const aicc_onnx_node *n, int payload) {
-  recurrent r = {.n = n, .cell = {.im = im, .kind = (aicc_cell_kind)payload}};
-  r.cell.gates = payload == AICC_CELL_LSTM ? 4 : payload == AICC_CELL_GRU ? 3 : 1;
+  recurrent r = {.n = n, .quantised = payload >= RECURRENT_QUANTISED,
+                 .cell = {.im = im, .kind = (aicc_cell_kind)(payload % RECURRENT_QUANTISED)}};
+  const aicc_cell_kind kind = r.cell.kind;
+  r.cell.gates = kind == AICC_CELL_LSTM ? 4 : kind == AICC_CELL_GRU ? 3 : 1;
   AICC_TRY(read_attributes(im, n, &r));
   AICC_TRY(check_shapes(im, n, &r));
   r.x = wide(im, aicc_in(n, 0));
@@ -305,7 +342,7 @@ aicc_status import_recurrent(aicc_importer *im, const aicc_onnx_node *n, int pay
   AICC_TRY(make_gates(&r));
   r.lengths = lengths_of(&r, aicc_in(n, 4));
   aicc_value *c = NULL;
-  if (payload == AICC_CELL_LSTM) {
+  if (kind == AICC_CELL_LSTM) {
     c = initial(&r, aicc_in(n, 6));
     AICC_TRY(read_peepholes(&r, aicc_in(n, 7)));
   }

@@ -6,7 +6,7 @@
 #define AICC_FRONTEND_IMPORT_RECURRENT_H
 
 #include "frontend/import_control.h"
-#include "frontend/import_math.h"
+#include "frontend/import_quant.h"
 
 typedef enum aicc_cell_kind { AICC_CELL_RNN, AICC_CELL_GRU, AICC_CELL_LSTM } aicc_cell_kind;
 
@@ -23,7 +23,8 @@ typedef struct aicc_cell {
   int gates;
   int directions;
   aicc_dim hidden;
-  aicc_value *recurrent;       // [D,] gates * hidden, hidden
+  aicc_value *recurrent;       // [D,] gates * hidden, hidden; NULL: |quantised| is it
+  aicc_quantised quantised;    // [D,] hidden, gates * hidden, the state is quantised in each step
   aicc_value *hidden_bias;     // GRU, linear before reset: [D, 1,] hidden; may be NULL
   aicc_value *peephole[3];     // LSTM, of the gates i, o, f: [D, 1,] hidden; may be NULL
   aicc_activation activations[2][AICC_CELL_ACTIVATIONS];  // per direction: f, g, h

@@ -46,12 +46,13 @@ static aicc_status read_mode(resizing *r) {
 static aicc_status read_style(resizing *r) {
   static const char *const coordinates[] = {"half_pixel",    "half_pixel_symmetric",
                                             "pytorch_half_pixel", "align_corners",
-                                            "asymmetric",    "tf_crop_and_resize"};
+                                            "asymmetric",    "tf_crop_and_resize",
+                                            "tf_half_pixel_for_nn"};
   static const char *const roundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
                                           "ceil"};
   int place, rounding;
   AICC_TRY(read_mode(r));
-  AICC_TRY(choose(r, "coordinate_transformation_mode", "half_pixel", coordinates, 6, &place));
+  AICC_TRY(choose(r, "coordinate_transformation_mode", "half_pixel", coordinates, 7, &place));
   AICC_TRY(choose(r, "nearest_mode", "round_prefer_floor", roundings, 4, &rounding));
   r->style.coordinates = (aicc_resize_coordinates)place;
   r->style.rounding = (aicc_resize_rounding)rounding;
@@ -95,7 +96,7 @@ static aicc_status list_operand(resizing *r, int i, int want, const char *what,
 }
 
 static aicc_status read_scales(resizing *r, aicc_value *scales) {
-  const aicc_tensor *tensor = aicc_value_constant(scales);
+  const aicc_tensor *tensor = aicc_known_tensor(r->im, scales);
   r->known = tensor != NULL;
   for (int i = 0; tensor && i < r->count; i++) {
     r->scales[i] = (float)aicc_get_f64(tensor->dtype, tensor->data, (size_t)i);

@@ -11,6 +11,7 @@ typedef enum aicc_resize_mode {
 typedef enum aicc_resize_coordinates {
   AICC_RESIZE_HALF_PIXEL, AICC_RESIZE_HALF_PIXEL_SYMMETRIC, AICC_RESIZE_PYTORCH_HALF_PIXEL,
   AICC_RESIZE_ALIGN_CORNERS, AICC_RESIZE_ASYMMETRIC, AICC_RESIZE_CROP,
+  AICC_RESIZE_TF_HALF_PIXEL,  // of versions 11 and 12; tf2onnx writes it in later ones too
 } aicc_resize_coordinates;
 
 typedef enum aicc_resize_rounding {

@@ -56,6 +56,7 @@ static aicc_value *source_positions(aicc_builder *b, const aicc_resize_style *st
     case AICC_RESIZE_ALIGN_CORNERS: return between_ends(b, a, at, last, number(b, 0));
     case AICC_RESIZE_ASYMMETRIC: return aicc_div(b, at, a->scale);
     case AICC_RESIZE_CROP: return crop(b, a, at, last);
+    case AICC_RESIZE_TF_HALF_PIXEL: return aicc_div(b, aicc_add_number(b, at, 0.5), a->scale);
   }
   return NULL;
 }

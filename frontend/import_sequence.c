@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "frontend/import_math.h"
+
 // --- types ---------------------------------------------------------------------------------------
 
 aicc_type aicc_type_nested(aicc_importer *im, aicc_type_kind kind, aicc_type element) {
@@ -323,6 +325,7 @@ typedef struct split {
   aicc_value *x;
   int axis;
   aicc_dim chunk;
+  aicc_value *lengths;  // i64, of a number of parts that is not known
   bool squeeze;
 } split;
 
@@ -382,6 +385,46 @@ static aicc_status split_chunks(split *s, aicc_value **out) {
   return aicc_build_loop(s->im, &loop, out);
 }
 
+// The one element of |x| as a size.
+static bool one_dim(aicc_importer *im, aicc_value *x, aicc_dim *out) {
+  const aicc_dim *dims = NULL;
+  int count = 0;
+  const bool found = x && aicc_b_as_dims(&im->b, x, &dims, &count) && count == 1;
+  *out = found ? dims[0] : aicc_const_dim(im, 0);
+  return found;
+}
+
+// States: the sequence, and where the next part starts.
+static aicc_status listed_body(void *context, aicc_value *index, aicc_value *const *states,
+                               aicc_value **results) {
+  const split *s = context;
+  aicc_builder *b = &s->im->b;
+  aicc_value *length = aicc_b_gather(b, s->lengths, index, 0);
+  aicc_dim start, size;
+  results[0] = NULL;
+  if (!one_dim(s->im, states[1], &start) || !one_dim(s->im, length, &size)) {
+    return AICC_INVALID;
+  }
+  aicc_value *part = take(s, start, size);
+  results[1] = part ? aicc_sequence_insert(s->im, s->n, states[0], part, NULL) : NULL;
+  results[2] = aicc_add(b, states[1], length);
+  return results[1] && results[2] ? AICC_OK : AICC_INVALID;
+}
+
+// Parts as long as a list says whose own length is found when the model runs.
+static aicc_status split_listed(split *s, aicc_value *lengths, aicc_value **out) {
+  aicc_builder *b = &s->im->b;
+  s->lengths = aicc_b_cast(b, lengths, AICC_I64);
+  aicc_value *const init[] = {aicc_sequence_empty(s->im, unknown_rank(s->x->type.dtype)),
+                              aicc_b_scalar_i64(b, AICC_I64, 0)};
+  aicc_value *results[2] = {NULL, NULL};
+  const aicc_loop loop = {.n = s->n, .trips = aicc_b_from_dim(b, lengths->type.dims[0]),
+                          .states = 2, .init = init, .body = listed_body, .context = s};
+  AICC_TRY(aicc_build_loop(s->im, &loop, results));
+  *out = results[0];
+  return AICC_OK;
+}
+
 aicc_status import_split_to_sequence(aicc_importer *im, const aicc_onnx_node *n, int payload) {
   (void)payload;
   AICC_TRY(aicc_need_tensors(im, n));
@@ -392,6 +435,11 @@ aicc_status import_split_to_sequence(aicc_importer *im, const aicc_onnx_node *n,
   s.squeeze = !lengths && !keep;
   const aicc_dim *sizes = NULL;
   int count = 0;
+  if (lengths && lengths->type.rank == 1 &&
+      !aicc_dim_is_const(im->dims, lengths->type.dims[0], NULL)) {
+    AICC_TRY(split_listed(&s, lengths, &out));
+    return aicc_set_out(im, n, 0, out);
+  }
   AICC_TRY(aicc_in_dims(im, n, 1, &sizes, &count));
   if (lengths && lengths->type.rank == 1) {
     AICC_TRY(split_known(&s, sizes, count, &out));

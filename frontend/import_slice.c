@@ -152,11 +152,33 @@ static bool is_open(aicc_importer *im, const aicc_onnx_node *n) {
   return open;
 }
 
+// |x|, whose length only data decides, as long as the axes, which is checked when the model runs.
+static aicc_value *as_many_as_axes(aicc_importer *im, const aicc_onnx_node *n, aicc_value *x,
+                                   int64_t axes) {
+  aicc_builder *b = &im->b;
+  aicc_value *same = aicc_b_binary(b, AICC_OP_EQ, aicc_b_from_dim(b, x->type.dims[0]),
+                                   aicc_b_scalar_i64(b, AICC_I64, axes));
+  if (same) {
+    aicc_demand(im, same,
+                aicc_arena_printf(&im->module->arena,
+                                  "node '%s' (Slice): starts, ends, axes and steps differ in "
+                                  "length", n->name));
+  }
+  return aicc_b_slice(b, x, 0, aicc_const_dim(im, 0), aicc_const_dim(im, axes), 1);
+}
+
 // Input |i|, continued by |filler| up to one element for each dimension where lengths are open.
 static aicc_status read_bounds(aicc_importer *im, const aicc_onnx_node *n, int i, int64_t filler,
                                const aicc_dim **out, int *count) {
   aicc_builder *b = &im->b;
-  aicc_value *x = aicc_in(n, i);
+  aicc_value *x = aicc_in(n, i), *axes = aicc_in(n, 3);
+  int64_t length;
+  if (x && x->type.rank == 1 && axes && axes->type.rank == 1 &&
+      !aicc_dim_is_const(im->dims, x->type.dims[0], &length) &&
+      aicc_dim_is_const(im->dims, axes->type.dims[0], &length)) {
+    x = as_many_as_axes(im, n, x, length);
+    return aicc_b_as_dims(b, x, out, count) ? AICC_OK : AICC_INVALID;
+  }
   if (!x || x->type.rank != 1 || !is_open(im, n)) {
     return aicc_in_dims(im, n, i, out, count);
   }

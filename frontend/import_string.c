@@ -2,7 +2,7 @@
 // the most there can be, cut to what there is.
 #include <string.h>
 
-#include "frontend/import_move.h"
+#include "frontend/import_string.h"
 #include "ir/regex.h"
 
 // The scalar |count| as a size that is found when the model runs.
@@ -90,46 +90,53 @@ aicc_status import_string_normalizer(aicc_importer *im, const aicc_onnx_node *n,
   return aicc_set_out(im, n, 0, rank == 2 && y ? aicc_b_unsqueeze(&im->b, y, 0) : y);
 }
 
-static aicc_value *split_node(aicc_importer *im, const char *name, aicc_value *x, int64_t most,
-                              const char *delimiter, aicc_type type) {
+static aicc_value *cut_node(aicc_importer *im, const aicc_cut *c, const char *name, aicc_value *x,
+                            aicc_type type) {
   aicc_node *node = aicc_b_opaque(&im->b, name, &x, 1, &type, 1);
   if (!node) {
     return NULL;
   }
-  aicc_set_ints(im->module, node, AICC_ATTR_INTS, &most, 1);
-  aicc_set_strings(im->module, node, AICC_ATTR_STRINGS, &delimiter, 1);
+  aicc_set_ints(im->module, node, AICC_ATTR_INTS, c->ints, c->int_count);
+  aicc_set_strings(im->module, node, AICC_ATTR_STRINGS, c->strings, c->string_count);
   return node->out[0];
 }
 
-aicc_status import_string_split(aicc_importer *im, const aicc_onnx_node *n, int payload) {
-  (void)payload;
+aicc_status aicc_cut_strings(aicc_importer *im, const aicc_onnx_node *n, const aicc_cut *c,
+                             aicc_value **pieces, aicc_value **counts) {
   AICC_TRY(need_strings(im, n));
   aicc_value *x = aicc_in(n, 0);
   const int rank = x->type.rank;
-  const int64_t most = aicc_onnx_int(n, "maxsplit", -1);
-  const char *delimiter = aicc_onnx_string(n, "delimiter", "");
   if (rank >= AICC_MAX_RANK) {
     return aicc_unsupported(im, n, "a result of more than 12 dimensions");
   }
-  aicc_value *counts = split_node(im, "string_split_count", x, most, delimiter,
-                                  aicc_type_tensor(im->module, AICC_I64, x->type.dims, rank));
+  *counts = cut_node(im, c, c->counts, x,
+                     aicc_type_tensor(im->module, AICC_I64, x->type.dims, rank));
   // At least 0 pieces, also of no strings.
-  aicc_value *flat = aicc_as_vector(im, counts, aicc_type_count(im->module, &x->type));
+  aicc_value *flat = aicc_as_vector(im, *counts, aicc_type_count(im->module, &x->type));
   const aicc_dim one = aicc_const_dim(im, 1);
   aicc_value *zero = aicc_b_reshape(&im->b, aicc_zero(im, AICC_I64), &one, 1);
   aicc_value *const both[] = {flat, zero};
   aicc_value *joined = flat && zero ? aicc_b_concat(&im->b, both, 2, 0) : NULL;
-  aicc_dim pieces;
+  aicc_dim most;
   if (!joined || !found_size(im, aicc_b_reduce(&im->b, AICC_OP_REDUCE_MAX, joined, NULL, 0, false),
-                             &pieces)) {
+                             &most)) {
     return AICC_INVALID;
   }
   aicc_dim dims[AICC_MAX_RANK];
   memcpy(dims, x->type.dims, sizeof *dims * (size_t)rank);
-  dims[rank] = pieces;
-  AICC_TRY(aicc_set_out(im, n, 0, split_node(im, "string_split", x, most, delimiter,
-                                             aicc_type_tensor(im->module, AICC_STR, dims,
-                                                              rank + 1))));
+  dims[rank] = most;
+  *pieces = cut_node(im, c, c->pieces, x, aicc_type_tensor(im->module, AICC_STR, dims, rank + 1));
+  return *pieces ? AICC_OK : AICC_INVALID;
+}
+
+aicc_status import_string_split(aicc_importer *im, const aicc_onnx_node *n, int payload) {
+  (void)payload;
+  const int64_t most = aicc_onnx_int(n, "maxsplit", -1);
+  const char *delimiter = aicc_onnx_string(n, "delimiter", "");
+  const aicc_cut c = {"string_split_count", "string_split", &most, &delimiter, 1, 1};
+  aicc_value *pieces, *counts;
+  AICC_TRY(aicc_cut_strings(im, n, &c, &pieces, &counts));
+  AICC_TRY(aicc_set_out(im, n, 0, pieces));
   return aicc_set_out(im, n, 1, counts);
 }
 

@@ -76,8 +76,8 @@ aicc_status aicc_in_ints(aicc_importer *im, const aicc_onnx_node *n, int i, cons
   return AICC_OK;
 }
 
-bool aicc_in_number(const aicc_onnx_node *n, int i, double *out) {
-  const aicc_tensor *tensor = aicc_value_constant(aicc_in(n, i));
+bool aicc_in_number(aicc_importer *im, const aicc_onnx_node *n, int i, double *out) {
+  const aicc_tensor *tensor = aicc_known_tensor(im, aicc_in(n, i));
   if (!tensor || aicc_dtype_kind_of(tensor->dtype) == AICC_KIND_COMPLEX ||
       tensor->dtype == AICC_STR) {
     return false;
@@ -89,4 +89,10 @@ bool aicc_in_number(const aicc_onnx_node *n, int i, double *out) {
   }
   *out = aicc_get_f64(tensor->dtype, tensor->data, 0);
   return true;
+}
+
+void aicc_demand(aicc_importer *im, aicc_value *condition, const char *text) {
+  aicc_node *check = aicc_node_create(im->module, AICC_OP_ASSERT, &condition, 1, 0);
+  aicc_set_string(im->module, check, AICC_ATTR_NAME, text);
+  (void)aicc_b_finish(&im->b, check);
 }

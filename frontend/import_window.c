@@ -148,3 +148,21 @@ aicc_status aicc_geometry_kernel(aicc_importer *im, const aicc_onnx_node *n,
   }
   return AICC_OK;
 }
+
+static aicc_value *move_axis(aicc_builder *b, aicc_value *x, int from, int to) {
+  int64_t perm[AICC_MAX_RANK];
+  const int rank = x ? x->type.rank : 0;
+  for (int i = 0, next = 0; i < rank; i++) {
+    next += next == from;
+    perm[i] = i == to ? from : next++;
+  }
+  return rank < 3 ? x : aicc_b_transpose(b, x, perm);
+}
+
+aicc_value *aicc_channels_first(aicc_builder *b, aicc_value *x) {
+  return x ? move_axis(b, x, x->type.rank - 1, 1) : NULL;
+}
+
+aicc_value *aicc_channels_last(aicc_builder *b, aicc_value *x) {
+  return x ? move_axis(b, x, 1, x->type.rank - 1) : NULL;
+}

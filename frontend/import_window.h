@@ -36,6 +36,13 @@ AICC_MUST_USE aicc_status aicc_geometry_read(aicc_importer *im, const aicc_onnx_
 AICC_MUST_USE aicc_status aicc_geometry_forward(aicc_importer *im, const aicc_onnx_node *n,
                                                 const aicc_value *x, const aicc_value *weight,
                                                 bool may_ceil, aicc_geometry *g);
+// AveragePool of |x|, a wide float, with the node's attributes (import_pool.c).
+AICC_MUST_USE aicc_status aicc_average_pool(aicc_importer *im, const aicc_onnx_node *n,
+                                            aicc_value *x, aicc_value **out);
+// [N, spatial.., C] -> [N, C, spatial..] and back (import_window.c). NULL gives NULL.
+aicc_value *aicc_channels_first(aicc_builder *b, aicc_value *x);
+aicc_value *aicc_channels_last(aicc_builder *b, aicc_value *x);
+
 // dilation * (kernel - 1) + 1
 aicc_dim aicc_geometry_extent(aicc_dims *dims, const aicc_geometry *g, int i);
 // Kernel sizes as numbers; AICC_UNSUPPORTED where they are not known.

@@ -223,8 +223,12 @@ static const aicc_onnx_op *find_row(aicc_importer *im, const aicc_onnx_node *n) 
   const aicc_onnx_op *row = aicc_onnx_domain_from_name(n->domain, &domain)
                                 ? aicc_onnx_op_find(domain, n->type, n->opset, &known) : NULL;
   if (!row) {
+    const bool laid_out = strcmp(n->domain, "com.microsoft.nchwc") == 0;
     AICC_EMIT(im->diags, E0331, aicc_import_loc(im), im->b.loc.op,
-              known ? " in this version of the operator set" : "");
+              known      ? " in this version of the operator set"
+              : laid_out ? "; ONNX Runtime laid this file out for one machine: take the original, "
+                           "or one that was optimised at level ORT_ENABLE_EXTENDED"
+                         : "");
     aicc_import_fail(im, AICC_UNSUPPORTED);
   }
   return row;

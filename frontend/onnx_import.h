@@ -113,6 +113,9 @@ AICC_MUST_USE aicc_status aicc_unsupported(aicc_importer *im, const aicc_onnx_no
 AICC_MUST_USE aicc_status aicc_invalid(aicc_importer *im, const aicc_onnx_node *n,
                                        const char *format, ...) AICC_PRINTF(3, 4);
 
+// The run fails with |text|, which the module keeps, where |condition| (one bool) is false.
+void aicc_demand(aicc_importer *im, aicc_value *condition, const char *text);
+
 // --- attributes: marked as handled; a wrong type is reported and fails the node ------------------
 // Lists are NULL where they are absent.
 
@@ -146,8 +149,11 @@ bool aicc_in_known(const aicc_importer *im, const aicc_onnx_node *n, int i);
 // The elements of integer input |i| as expressions (see aicc_b_as_dims).
 AICC_MUST_USE aicc_status aicc_in_dims(aicc_importer *im, const aicc_onnx_node *n, int i,
                                        const aicc_dim **out, int *count);
-// The one element of numeric constant input |i|. False: absent or not a constant of one element.
-bool aicc_in_number(const aicc_onnx_node *n, int i, double *out);
+// What |x| holds where it is a constant, or small and computed from constants alone
+// (import_known.c); NULL: it is not known. The module's.
+const aicc_tensor *aicc_known_tensor(aicc_importer *im, aicc_value *x);
+// The one element of numeric input |i|. False: absent, not known, or not one element.
+bool aicc_in_number(aicc_importer *im, const aicc_onnx_node *n, int i, double *out);
 
 // A constant of the module from a tensor of the model. AICC_INVALID etc. after reporting at |n|.
 AICC_MUST_USE aicc_status aicc_import_tensor(aicc_importer *im, const Onnx__TensorProto *proto,

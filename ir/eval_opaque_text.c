@@ -219,6 +219,107 @@ aicc_status aicc_eval_opaque_regex_full_match(aicc_eval_call *call) {
   return AICC_OK;
 }
 
+// --- string_tokenize ------------------------------------------------------------------------------
+
+typedef struct tokens {
+  aicc_regex regex;
+  bool between, marked;
+  int64_t least, room, count;
+  aicc_str padding, start, end;
+  aicc_str *out;  // of one string: room
+} tokens;
+
+static aicc_status begin_tokens(aicc_eval_call *call, tokens *t) {
+  const aicc_attr *strings = aicc_attr_find(call->node, AICC_ATTR_STRINGS);
+  if (call->in[0]->dtype != AICC_STR || strings == NULL || strings->count != 4) {
+    return aicc_eval_fail(call, "the operand is no string tensor, or texts are missing");
+  }
+  *t = (tokens){.between = aicc_eval_opaque_int(call, 0, 0) != 0,
+                .least = aicc_eval_opaque_int(call, 1, 1),
+                .marked = aicc_eval_opaque_int(call, 2, 0) != 0,
+                .padding = str_of(strings->strings[1]),
+                .start = str_of(strings->strings[2]),
+                .end = str_of(strings->strings[3])};
+  const char *problem = aicc_regex_compile(call->arena, strings->strings[0], &t->regex);
+  return problem == NULL ? AICC_OK : aicc_eval_unsupported(call, "a pattern: %s", problem);
+}
+
+static void add_token(tokens *t, aicc_str token, bool always) {
+  int64_t characters = 0;
+  for (uint64_t i = 0; i < token.size; i++) {
+    characters += ((uint8_t)token.data[i] & 0xC0) != 0x80;
+  }
+  if (always || characters >= t->least) {
+    if (t->count < t->room) {
+      t->out[t->count] = token;
+    }
+    t->count++;
+  }
+}
+
+// Bytes of the longest match at the front of |s|; 0: none.
+static uint64_t longest_match(const aicc_regex *regex, aicc_str s) {
+  uint64_t longest = 0;
+  int state = AICC_REGEX_START;
+  for (uint64_t i = 0; i < s.size && state != AICC_REGEX_DEAD; i++) {
+    state = regex->next[(size_t)state * 256 + (uint8_t)s.data[i]];
+    longest = regex->accepts[state] ? i + 1 : longest;
+  }
+  return longest;
+}
+
+static void tokenize(tokens *t, aicc_str s) {
+  t->count = 0;
+  for (int64_t i = 0; i < t->room; i++) {
+    t->out[i] = t->padding;
+  }
+  if (t->marked) {
+    add_token(t, t->start, true);
+  }
+  uint64_t begin = 0, at = 0;
+  while (at < s.size) {
+    const uint64_t size = longest_match(&t->regex, (aicc_str){s.data + at, s.size - at});
+    if (size > 0) {
+      add_token(t, t->between ? (aicc_str){s.data + begin, at - begin}
+                              : (aicc_str){s.data + at, size}, false);
+      begin = at + size;
+    }
+    at += size > 0 ? size : 1;
+  }
+  if (t->between) {
+    add_token(t, (aicc_str){s.data + begin, s.size - begin}, false);
+  }
+  if (t->marked) {
+    add_token(t, t->end, true);
+  }
+}
+
+aicc_status aicc_eval_opaque_string_tokenize_count(aicc_eval_call *call) {
+  tokens t;
+  AICC_TRY(begin_tokens(call, &t));
+  for (int64_t i = 0; i < aicc_eval_value_count(call->in[0]); i++) {
+    tokenize(&t, ((const aicc_str *)call->in[0]->data)[i]);
+    aicc_set_i64(call->out[0].dtype, call->out[0].data, (size_t)i,
+                 t.marked && t.count == 2 ? 0 : t.count);
+  }
+  return AICC_OK;
+}
+
+aicc_status aicc_eval_opaque_string_tokenize(aicc_eval_call *call) {
+  const aicc_eval_value *x = call->in[0], *out = &call->out[0];
+  tokens t;
+  AICC_TRY(begin_tokens(call, &t));
+  t.room = out->rank ? out->shape[out->rank - 1] : 0;
+  t.out = out->data;
+  if (aicc_eval_value_count(x) * t.room != aicc_eval_value_count(out)) {
+    return aicc_eval_fail(call, "the result does not fit the operand");
+  }
+  for (int64_t i = 0; i < aicc_eval_value_count(x); i++, t.out += t.room) {
+    tokenize(&t, ((const aicc_str *)x->data)[i]);
+  }
+  return AICC_OK;
+}
+
 // --- look-ups -------------------------------------------------------------------------------------
 
 static bool same_element(const aicc_eval_value *a, int64_t i, const aicc_eval_value *b,

@@ -143,7 +143,11 @@ const char *aicc_regex_compile(aicc_arena *arena, const char *pattern, aicc_rege
     }
     last[i] = accepts(&m, i);
   }
-  *out = (aicc_regex){.states = m.count, .next = next, .accepts = last};
+  bool edges = false;
+  for (int i = 0; i < nodes.count; i++) {
+    edges = edges || nodes.items[i].kind == REGEX_ASSERT;
+  }
+  *out = (aicc_regex){.states = m.count, .next = next, .accepts = last, .edges = edges};
   return NULL;
 }
 

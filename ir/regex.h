@@ -13,6 +13,7 @@ typedef struct aicc_regex {
   int states;
   const int32_t *next;     // [states][256]
   const uint8_t *accepts;  // [states]
+  bool edges;              // it asks what stands beside it: ^ $ \b \B \A \z
 } aicc_regex;
 
 // Texts are UTF-8: `.` and what is negated take a whole code point. Not taken: flags, \p, \Q, \C,

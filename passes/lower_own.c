@@ -223,6 +223,8 @@ static const own_fn opaque_rules[AICC_OPAQUE_COUNT] = {
     [AICC_OPAQUE_STRING_NORMALIZER] = own_lower_string_normalizer,
     [AICC_OPAQUE_STRING_SPLIT_COUNT] = own_lower_string_split_count,
     [AICC_OPAQUE_STRING_SPLIT] = own_lower_string_split,
+    [AICC_OPAQUE_STRING_TOKENIZE_COUNT] = own_lower_string_tokenize_count,
+    [AICC_OPAQUE_STRING_TOKENIZE] = own_lower_string_tokenize,
     [AICC_OPAQUE_REGEX_FULL_MATCH] = own_lower_regex_full_match,
 };
 
@@ -250,6 +252,8 @@ static bool takes_strings(const aicc_node *node) {
     case AICC_OPAQUE_STRING_NORMALIZER:
     case AICC_OPAQUE_STRING_SPLIT_COUNT:
     case AICC_OPAQUE_STRING_SPLIT:
+    case AICC_OPAQUE_STRING_TOKENIZE_COUNT:
+    case AICC_OPAQUE_STRING_TOKENIZE:
     case AICC_OPAQUE_REGEX_FULL_MATCH: return true;
     default: return false;
   }

@@ -87,7 +87,8 @@ void own_gpu_nonzero(own *o, const char *sizes, const char *stores);
   X(random) X(attention) X(non_max_suppression) X(roi_align) X(max_roi_pool) X(deform_conv)                   \
   X(tree_ensemble) X(svm_classifier) X(label_encoder) X(matmul_nbits) X(dft) X(det) X(unique)    \
   X(tfidf) X(grid_sample) X(col2im) X(string_equal) X(string_concat) X(string_normalizer)        \
-  X(string_split_count) X(string_split) X(regex_full_match) X(label_encoder_text)
+  X(string_split_count) X(string_split) X(regex_full_match) X(label_encoder_text)    \
+  X(string_tokenize_count) X(string_tokenize)
 #define X(name) void own_lower_##name(own *o);
 OWN_FUNCTIONS(X)
 #undef X

@@ -99,14 +99,14 @@ void own_lower_string_concat(own *o) {
 
 // --- one operand ---------------------------------------------------------------------------------
 
-// A constant of the node's strings; an empty one where there are none.
-static aicc_slot string_table(own *o, int64_t *count) {
+// A constant of the node's strings from number |first| on; an empty one where there are none.
+static aicc_slot string_table(own *o, int64_t first, int64_t *count) {
   const aicc_attr *strings = aicc_attr_find(o->node, AICC_ATTR_STRINGS);
-  *count = strings != NULL ? strings->count : 0;
+  *count = strings != NULL && strings->count > first ? strings->count - first : 0;
   aicc_str *items = AICC_NEW_ARRAY(o->arena, aicc_str, *count + 1);
   items[0] = (aicc_str){"", 0};
   for (int64_t i = 0; i < *count; i++) {
-    items[i] = (aicc_str){strings->strings[i], strlen(strings->strings[i])};
+    items[i] = (aicc_str){strings->strings[first + i], strlen(strings->strings[first + i])};
   }
   return own_table(o, AICC_STR, items, *count > 0 ? *count : 1, "strings");
 }
@@ -119,7 +119,7 @@ void own_lower_string_normalizer(own *o) {
   const aicc_slot picks = aicc_lower_temporary(o->lw, AICC_I64, &room, 1, "string_picks");
   int64_t words = 0;
   own_kernel k = own_begin(o, "string_select");
-  own_buffer(&k, "stop", string_table(o, &words));
+  own_buffer(&k, "stop", string_table(o, 0, &words));
   own_bind(&k, "STOPWORDS=%lld", (long long)words);
   own_bind(&k, "EXACT=%s", own_int(o, 1, 0) ? "true" : "false");
   own_buffer(&k, "x", own_operand(o, 0));
@@ -149,7 +149,7 @@ static void launch_split(own *o, bool count) {
   const aicc_type *y = &o->node->out[0]->type;
   int64_t given = 0;
   own_kernel k = own_begin(o, "string_split");
-  own_buffer(&k, "delimiter", string_table(o, &given));
+  own_buffer(&k, "delimiter", string_table(o, 0, &given));
   const aicc_attr *strings = aicc_attr_find(o->node, AICC_ATTR_STRINGS);
   const bool spaces = given == 0 || strings->strings[0][0] == '\0';
   own_bind(&k, "SPACES=%s", spaces ? "true" : "false");
@@ -167,27 +167,59 @@ static void launch_split(own *o, bool count) {
 void own_lower_string_split_count(own *o) { launch_split(o, true); }
 void own_lower_string_split(own *o) { launch_split(o, false); }
 
-void own_lower_regex_full_match(own *o) {
+// Binds the node's first string, a pattern, as a table. False after reporting what is wrong.
+static bool bind_pattern(own_kernel *k) {
+  own *o = k->o;
   const aicc_attr *strings = aicc_attr_find(o->node, AICC_ATTR_STRINGS);
   aicc_regex regex;
-  const char *problem = strings == NULL || strings->count != 1
+  const char *problem = strings == NULL || strings->count < 1
                             ? "there is none"
                             : aicc_regex_compile(o->arena, strings->strings[0], &regex);
   if (problem != NULL) {
     aicc_lower_unsupported(o->lw, o->node, aicc_arena_printf(o->arena, "a pattern: %s", problem));
+    return false;
+  }
+  own_bind(k, "START=%d", AICC_REGEX_START);
+  own_bind(k, "DEAD=%d", AICC_REGEX_DEAD);
+  own_buffer(k, "next", own_table(o, AICC_I32, regex.next, (int64_t)regex.states * 256,
+                                  "regex_next"));
+  own_buffer(k, "accepts", own_table(o, AICC_U8, regex.accepts, regex.states, "regex_accepts"));
+  return true;
+}
+
+void own_lower_regex_full_match(own *o) {
+  own_kernel k = own_begin(o, "regex_full_match");
+  if (bind_pattern(&k)) {
+    own_buffer(&k, "x", own_operand(o, 0));
+    own_memory(&k);
+    own_buffer(&k, "y", own_result(o, 0));
+    launch_over(&k, own_count(o, own_type(o, 0)));
+  }
+}
+
+static void launch_tokenize(own *o, bool count) {
+  const aicc_type *y = &o->node->out[0]->type;
+  own_kernel k = own_begin(o, "string_tokenize");
+  if (!bind_pattern(&k)) {
     return;
   }
-  own_kernel k = own_begin(o, "regex_full_match");
-  own_bind(&k, "START=%d", AICC_REGEX_START);
-  own_bind(&k, "DEAD=%d", AICC_REGEX_DEAD);
+  int64_t texts = 0;
+  own_buffer(&k, "texts", string_table(o, 1, &texts));
+  own_bind(&k, "BETWEEN=%s", own_int(o, 0, 0) ? "true" : "false");
+  own_bind(&k, "LEAST=%lld", (long long)own_int(o, 1, 1));
+  own_bind(&k, "MARKED=%s", own_int(o, 2, 0) ? "true" : "false");
+  own_bind(&k, "COUNT=%s", count ? "true" : "false");
   own_buffer(&k, "x", own_operand(o, 0));
   own_memory(&k);
-  own_buffer(&k, "next", own_table(o, AICC_I32, regex.next, (int64_t)regex.states * 256,
-                                   "regex_next"));
-  own_buffer(&k, "accepts", own_table(o, AICC_U8, regex.accepts, regex.states, "regex_accepts"));
-  own_buffer(&k, "y", own_result(o, 0));
+  const aicc_slot result = own_result(o, 0);
+  own_bind(&k, count ? "%%y=local" : "%%counts=local");
+  own_buffer(&k, count ? "counts" : "y", result);
+  own_size(&k, "columns", count ? own_const(o, 0) : y->dims[y->rank - 1]);
   launch_over(&k, own_count(o, own_type(o, 0)));
 }
+
+void own_lower_string_tokenize_count(own *o) { launch_tokenize(o, true); }
+void own_lower_string_tokenize(own *o) { launch_tokenize(o, false); }
 
 void own_lower_label_encoder_text(own *o) {
   own_kernel k = own_begin(o, "label_encoder_text");

@@ -104,7 +104,11 @@ def load_expected(path, value_type):
     with open(path, "rb") as file:
         data = file.read()
     if value_type.HasField("sequence_type"):
-        return numpy_helper.to_list(onnx.SequenceProto.FromString(data))
+        sequence = onnx.SequenceProto.FromString(data)
+        maps = [numpy_helper.to_dict(m) for m in sequence.map_values]
+        # Maps are the rows of a matrix, with a column for each key.
+        return np.array([[m[k] for k in sorted(m)] for m in maps]) if maps else (
+            numpy_helper.to_list(sequence))
     if value_type.HasField("optional_type"):
         return numpy_helper.to_optional(onnx.OptionalProto.FromString(data))
     if value_type.HasField("map_type"):

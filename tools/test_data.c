@@ -91,10 +91,91 @@ static const char *value_name(const aicc_onnx_file *file) {
   }
 }
 
+// --- maps ----------------------------------------------------------------------------------------
+// A model's maps are the rows of a matrix, with a column for each key in ascending order.
+
+static size_t key_count(const Onnx__MapProto *map) {
+  return map->n_string_keys > 0 ? map->n_string_keys : map->n_keys;
+}
+
+static int compare_keys(const Onnx__MapProto *map, size_t a, size_t b) {
+  if (map->n_string_keys == 0) {
+    return (map->keys[a] > map->keys[b]) - (map->keys[a] < map->keys[b]);
+  }
+  const ProtobufCBinaryData *x = &map->string_keys[a], *y = &map->string_keys[b];
+  const int order = memcmp(x->data, y->data, x->len < y->len ? x->len : y->len);
+  return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+// The column of key |i|: how many keys are less.
+static size_t column_of(const Onnx__MapProto *map, size_t i) {
+  size_t column = 0;
+  for (size_t k = 0; k < key_count(map); k++) {
+    column += compare_keys(map, k, i) < 0;
+  }
+  return column;
+}
+
+static aicc_status read_row(aicc_onnx_file *file, const Onnx__MapProto *map, int64_t row,
+                            aicc_diags *diags, aicc_eval_value *out) {
+  const size_t count = key_count(map);
+  if (count != (size_t)out->shape[1] || map->values == NULL ||
+      map->values->n_tensor_values != count) {
+    return unsupported("only maps of the same keys to numbers are supported", diags);
+  }
+  for (size_t i = 0; i < count; i++) {
+    aicc_eval_value item = {0};
+    AICC_TRY(read_tensor(file, map->values->tensor_values[i], diags, &item));
+    const bool fits = item.dtype == AICC_F32 && aicc_eval_value_count(&item) == 1;
+    if (fits) {
+      ((float *)out->data)[row * out->shape[1] + (int64_t)column_of(map, i)] = *(float *)item.data;
+    }
+    aicc_eval_value_deinit(&item);
+    if (!fits) {
+      return unsupported("only maps to numbers of type f32 are supported", diags);
+    }
+  }
+  return AICC_OK;
+}
+
+static aicc_status read_maps(aicc_onnx_file *file, aicc_diags *diags, aicc_eval_value *out) {
+  const Onnx__SequenceProto *maps = file->sequence;
+  const int64_t rows = (int64_t)maps->n_map_values;
+  const int64_t columns = (int64_t)key_count(maps->map_values[0]);
+  *out = (aicc_eval_value){
+      .kind = AICC_TYPE_TENSOR, .dtype = AICC_F32, .rank = 2, .shape = {rows, columns}};
+  out->buf = aicc_buf_create_heap((size_t)(rows * columns) * sizeof(float));
+  out->data = aicc_buf_data_mut(out->buf);
+  for (int64_t i = 0; i < rows; i++) {
+    AICC_TRY(read_row(file, maps->map_values[i], i, diags, out));
+  }
+  return AICC_OK;
+}
+
+// Whether a file that should hold a tensor holds maps. No tensor looks like it: what is field 6 of
+// both would be strings, and field 2 says that it has another type.
+static bool holds_maps(const char *path) {
+  aicc_diags quiet;
+  aicc_onnx_file *file = NULL;
+  aicc_diags_init(&quiet);
+  const bool maps = aicc_onnx_file_open(path, AICC_ONNX_SEQUENCE, &quiet, &file) == AICC_OK &&
+                    file->sequence->n_map_values > 0 &&
+                    file->sequence->elem_type == ONNX__SEQUENCE_PROTO__DATA_TYPE__MAP;
+  aicc_onnx_file_close(file);
+  aicc_diags_deinit(&quiet);
+  return maps;
+}
+
+// What the file |path| holds of a value of |kind|.
+static aicc_onnx_kind kind_in(const char *path, aicc_rt_kind kind) {
+  return kind == AICC_RT_TENSOR && holds_maps(path) ? AICC_ONNX_SEQUENCE : file_kind(kind);
+}
+
 static aicc_status read_value(aicc_onnx_file *file, aicc_diags *diags, aicc_eval_value *out) {
   switch (file->kind) {
     case AICC_ONNX_SEQUENCE:
-      return read_sequence(file, file->sequence, diags, out);
+      return file->sequence->n_map_values > 0 ? read_maps(file, diags, out)
+                                              : read_sequence(file, file->sequence, diags, out);
     case AICC_ONNX_OPTIONAL:
       return read_optional(file, file->optional, diags, out);
     default:
@@ -111,6 +192,11 @@ static int32_t find_name(const aicc_rt_tensor_info *tensors, uint32_t count, con
   return -1;
 }
 
+static bool fits(const aicc_onnx_file *file, aicc_rt_kind kind) {
+  const bool maps = file->kind == AICC_ONNX_SEQUENCE && file->sequence->n_map_values > 0;
+  return file_kind(kind) == (maps ? AICC_ONNX_TENSOR : file->kind);
+}
+
 // Which tensor each file belongs to: by name if every name is known and none comes twice. (Values
 // of other kinds than the tensor of the same number are only told apart by number.)
 static void assign(aicc_onnx_file *const *files, uint32_t count, const aicc_rt_tensor_info *tensors,
@@ -121,7 +207,7 @@ static void assign(aicc_onnx_file *const *files, uint32_t count, const aicc_rt_t
     const int32_t at =
         files[i] == NULL ? -1 : find_name(tensors, tensor_count, value_name(files[i]));
     by_name = files[i] == NULL ||
-              (at >= 0 && !taken[at] && file_kind(tensors[at].kind) == files[i]->kind);
+              (at >= 0 && !taken[at] && fits(files[i], tensors[at].kind));
     if (by_name && files[i] != NULL) {
       taken[at] = true;
       index[i] = (uint32_t)at;
@@ -139,7 +225,7 @@ static aicc_status read_files(const char *folder, const char *prefix,
   for (uint32_t i = 0; i < out->count; i++) {
     const char *path = aicc_arena_printf(&diags->arena, "%s/%s_%u.pb", folder, prefix, i);
     if (access(path, F_OK) == 0) {
-      AICC_TRY(aicc_onnx_file_open(path, file_kind(tensors[i].kind), diags, &files[i]));
+      AICC_TRY(aicc_onnx_file_open(path, kind_in(path, tensors[i].kind), diags, &files[i]));
       out->files++;
     }
   }

@@ -309,6 +309,10 @@ def model_cases():
             "many"),
         bad("external offset negative", external("short.bin", offset=-4), INVALID, "'w'"),
         bad("external without location", external(""), INVALID, "'w'"),
+        bad("laid out for one machine",
+            model([h.make_node("Conv", ["x", "w"], ["y"], name="c", domain="com.microsoft.nchwc")],
+                  [value("x", [1, 8, 4, 4]), value("w", [8, 8, 1, 1])], [value("y", None)],
+                  domain="com.microsoft.nchwc", opset=1), UNSUPPORTED, "c", "ORT_ENABLE_EXTENDED"),
         bad("external link out", external("link.bin"), INVALID, "'w'", "link.bin"),
     ]
 
@@ -499,6 +503,24 @@ def branch_that_does_not_fit(check, folder):
             print(f"--- {code}\n{text}", *runs, sep="\n")
 
 
+def category_that_is_none(check, folder):
+    """OneHotEncoder with zeros = 0 answers for its categories alone: a run with others fails."""
+    node = h.make_node("OneHotEncoder", ["x"], ["y"], name="encode", domain="ai.onnx.ml",
+                       cats_int64s=[3, 5], zeros=0)
+    path, library = os.path.join(folder, "model.onnx"), os.path.join(folder, "out.so")
+    with open(path, "wb") as file:
+        file.write(model([node], [value("x", ["n"], T.INT64)], [value("y", None)],
+                         domain="ai.onnx.ml", opset=2).SerializeToString())
+    code, text = check.run([path, "-o", library], folder)
+    runs = [subprocess.run([check.aicc + "-run", library, "-i", f"x={x}"], capture_output=True,
+                           text=True, check=False)
+            for x in ("2xi64=5,3", "3xi64=5,4,3", "0xi64=") if code == 0]
+    check.count += 1
+    if [r.returncode for r in runs] != [0, INVALID, 0] or "encode" not in runs[1].stderr:
+        check.failures.append("category that is none")
+        print(f"--- {code}\n{text}", *runs, sep="\n")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
@@ -514,6 +536,7 @@ def main():
         if not args.only:
             newer_opset(check, folder)
             branch_that_does_not_fit(check, folder)
+            category_that_is_none(check, folder)
     with tempfile.TemporaryDirectory() as folder:
         if not args.only or args.only == "places":
             place_cases(check, folder)

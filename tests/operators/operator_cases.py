@@ -1,10 +1,11 @@
 """Operators that have no official cases, one function each: the node and what NumPy says it gives.
 
 A function gets a seeded generator and returns (node(type, inputs.., attributes..), results). Inputs
-are arrays; None: left out; Weight(array): a constant of the model.
+are arrays; None: left out; Weight(array): a constant of the model. A result may be a list: a sequence.
 """
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,10 +24,12 @@ class Node:
     inputs: tuple
     attributes: dict
     domain: str
+    free_lengths: bool  # also the lengths of vectors are names
+    version: int        # of the standard's operators
 
 
-def node(type, *inputs, domain="com.microsoft", **attributes):
-    return Node(type, inputs, attributes, domain)
+def node(type, *inputs, domain="com.microsoft", free_lengths=False, version=21, **attributes):
+    return Node(type, inputs, attributes, domain, free_lengths, version)
 
 
 def case(name):
@@ -80,6 +83,14 @@ def quantize(x, scale, zero):
 
 def dequantize(x, scale, zero):
     return (x.astype(np.float32) - np.float32(zero)) * scale
+
+
+def quantize_dynamic(x):
+    """x as u8 with its scale and zero point, as DynamicQuantizeLinear."""
+    low, high = min(x.min(), np.float32(0)), max(x.max(), np.float32(0))
+    scale = (high - low) / np.float32(255) if high > low else np.float32(1)
+    zero = np.clip(np.rint(-low / scale), 0, 255).astype(np.uint8)
+    return quantize(x, scale, zero), scale, zero
 
 
 def f32(value):
@@ -416,6 +427,55 @@ def q_linear_concat(random):
     return node("QLinearConcat", *inputs, axis=1), [quantize(y, f32(0.05), u8(120))]
 
 
+@case("QLinearAveragePool")
+def q_linear_average_pool(random):
+    """Windows of 2 x 2 that step by 2, the last row beyond the image, which does not count."""
+    x = bytes_of(random, 2, 3, 5, 4)
+    wide = dequantize(x, f32(1 / 32), 128)
+    y = np.stack([wide[:, :, 2 * i : 2 * i + 2].reshape(2, 3, -1, 2, 2).mean(axis=(2, 4))
+                  for i in range(3)], axis=2)
+    inputs = [x, Weight(f32(1 / 32)), Weight(u8(128)), Weight(f32(1 / 64)), Weight(u8(120))]
+    return (node("QLinearAveragePool", *inputs, kernel_shape=[2, 2], strides=[2, 2],
+                 pads=[0, 0, 1, 0]), [quantize(y, f32(1 / 64), u8(120))])
+
+
+@case("QLinearAveragePool-channels-last")
+def q_linear_average_pool_last(random):
+    x = bytes_of(random, 2, 4, 6, 3)
+    y = dequantize(x, f32(1 / 32), 128).reshape(2, 2, 2, 3, 2, 3).mean(axis=(2, 4))
+    inputs = [x, Weight(f32(1 / 32)), Weight(u8(128)), Weight(f32(1 / 64)), Weight(u8(120))]
+    return (node("QLinearAveragePool", *inputs, kernel_shape=[2, 2], strides=[2, 2],
+                 channels_last=1), [quantize(y, f32(1 / 64), u8(120))])
+
+
+@case("NhwcMaxPool")
+def nhwc_max_pool(random):
+    x = bytes_of(random, 2, 4, 6, 3)
+    return (node("NhwcMaxPool", x, kernel_shape=[2, 2], strides=[2, 2]),
+            [x.reshape(2, 2, 2, 3, 2, 3).max(axis=(2, 4))])
+
+
+@case("QLinearWhere")
+def q_linear_where(random):
+    choose, x, y = random.random((3, 1)) < 0.5, bytes_of(random, 3, 4), bytes_of(random, 4)
+    z = np.where(choose, dequantize(x, f32(1 / 32), 100), dequantize(y, f32(0.05), 130))
+    inputs = [x, Weight(f32(1 / 32)), Weight(u8(100)), y, Weight(f32(0.05)), Weight(u8(130)),
+              Weight(f32(0.05)), Weight(u8(120))]
+    return node("QLinearWhere", choose, *inputs), [quantize(z, f32(0.05), u8(120))]
+
+
+@case("QLinearConv")
+def q_linear_conv(random):
+    """Channels last; a convolution of 1 x 1 is a product."""
+    x, w = bytes_of(random, 2, 4, 5, 6), bytes_of(random, 3, 6, 1, 1)
+    bias = random.integers(-500, 500, 3).astype(np.int32)
+    total = (x.astype(np.int32) - 120) @ (w[:, :, 0, 0].astype(np.int32).T - 130) + bias
+    y = quantize(total.astype(np.float32) * np.float32(1 / 64 * 1 / 32), f32(1 / 8), u8(100))
+    inputs = [x, *(Weight(v) for v in (f32(1 / 64), u8(120), w, f32(1 / 32), u8(130), f32(1 / 8), u8(100),
+                                       bias))]
+    return node("QLinearConv", *inputs, channels_last=1), [y]
+
+
 @case("QGemm")
 def q_gemm(random):
     a, b = bytes_of(random, 4, 6), bytes_of(random, 6, 5)
@@ -439,12 +499,61 @@ def matmul_integer_to_float(random):
 @case("DynamicQuantizeMatMul")
 def dynamic_quantize_matmul(random):
     a, b = normal(random, 4, 6), bytes_of(random, 6, 5)
-    low, high = min(a.min(), np.float32(0)), max(a.max(), np.float32(0))
-    scale = (high - low) / np.float32(255)
-    zero = np.clip(np.rint(-low / scale), 0, 255).astype(np.uint8)
-    total = (quantize(a, scale, zero).astype(np.int32) - int(zero)) @ (b.astype(np.int32) - 130)
+    q, scale, zero = quantize_dynamic(a)
+    total = (q.astype(np.int32) - int(zero)) @ (b.astype(np.int32) - 130)
     y = total.astype(np.float32) * (scale * np.float32(0.03))
     return node("DynamicQuantizeMatMul", a, Weight(b), Weight(f32(0.03)), Weight(u8(130))), [y]
+
+
+def dynamic_product(x, weight, scale, zero):
+    q, x_scale, x_zero = quantize_dynamic(x)
+    total = (q.astype(np.int32) - int(x_zero)) @ (weight.astype(np.int32) - zero.astype(np.int32))
+    return total.astype(np.float32) * (x_scale * scale)
+
+
+def dynamic_lstm(x, w, r, bias, w_scale, w_zero, r_scale, r_zero):
+    """One direction of DynamicQuantizeLSTM: all hidden states and the last cell state."""
+    steps, batch, width = x.shape
+    hidden = r.shape[0]
+    gates = dynamic_product(x.reshape(-1, width), w, w_scale, w_zero).reshape(steps, batch, -1)
+    h, c, states = np.zeros((batch, hidden), np.float32), np.zeros((batch, hidden), np.float32), []
+    for step in range(steps):
+        total = gates[step] + bias[: 4 * hidden] + bias[4 * hidden :]
+        i, o, f, g = np.split(total + dynamic_product(h, r, r_scale, r_zero), 4, axis=-1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        states.append(h)
+    return np.stack(states), c
+
+
+@case("DynamicQuantizeLSTM")
+def dynamic_quantize_lstm(random):
+    x, hidden = normal(random, 3, 2, 5), 4
+    w, r = bytes_of(random, 1, 5, 4 * hidden), bytes_of(random, 1, hidden, 4 * hidden)
+    bias, rest = normal(random, 1, 8 * hidden), [f32([0.01]), u8([120]), f32([0.02]), u8([130])]
+    states, c = dynamic_lstm(x, w[0], r[0], bias[0], *rest)
+    inputs = [Weight(v) for v in (w, r, bias)] + [None] * 4 + [Weight(v) for v in rest]
+    results = [states[:, None], states[-1][None], c[None]]
+    return node("DynamicQuantizeLSTM", x, *inputs, hidden_size=hidden), results
+
+
+@case("DynamicQuantizeLSTM-bidirectional")
+def dynamic_quantize_lstm_bidirectional(random):
+    """Signed weights with a scale for each column."""
+    x, hidden = normal(random, 4, 2, 5), 3
+    w = random.integers(-128, 128, (2, 5, 4 * hidden), dtype=np.int8)
+    r = random.integers(-128, 128, (2, hidden, 4 * hidden), dtype=np.int8)
+    bias = normal(random, 2, 8 * hidden)
+    scales = [np.abs(normal(random, 2, 4 * hidden)) / np.float32(50) for _ in range(2)]
+    zeros = np.zeros((2, 4 * hidden), np.int8)
+    rest = [scales[0], zeros, scales[1], zeros]
+    both = [dynamic_lstm(np.flip(x, 0) if d else x, w[d], r[d], bias[d], *(v[d] for v in rest))
+            for d in range(2)]
+    all_states = np.stack([both[0][0], np.flip(both[1][0], 0)], axis=1)
+    inputs = [Weight(v) for v in (w, r, bias)] + [None] * 4 + [Weight(v) for v in rest]
+    results = [all_states, np.stack([s[-1] for s, _ in both]), np.stack([c for _, c in both])]
+    return node("DynamicQuantizeLSTM", x, *inputs, hidden_size=hidden,
+                direction="bidirectional"), results
 
 
 @case("MatMulNBits")
@@ -552,3 +661,112 @@ def matmul_nbits_few(random):
 @case("MatMulNBits-many")
 def matmul_nbits_many(random):
     return nbits_words(random, 80, 24, 256, 64, True)
+
+
+# --- ONNX: what the official cases leave out --------------------------------------------------------
+
+
+@case("Resize-tf-half-pixel")
+def resize_tf_half_pixel(random):
+    """What tf2onnx writes for nearest neighbours; the standard had it in versions 11 and 12."""
+    x, sizes = normal(random, 2, 3, 5, 4), [2, 3, 8, 3]
+    rows, columns = (np.floor((np.arange(o) + 0.5) * i / o).astype(int) for o, i in ((8, 5), (3, 4)))
+    return (node("Resize", x, None, None, Weight(np.array(sizes)), domain="", mode="nearest",
+                 nearest_mode="floor", coordinate_transformation_mode="tf_half_pixel_for_nn"),
+            [x[:, :, rows][..., columns]])
+
+
+def dropped_case(name, function, **attributes):
+    """Operators that the standard dropped and old converters wrote."""
+    @case(name)
+    def run(random):
+        x = normal(random, 2, 3, 5, 4)
+        return node(name.split("-")[0], x, domain="", version=9, **attributes), [function(x)]
+
+
+def f32_of(function):
+    return lambda x: function(x).astype(np.float32)
+
+
+dropped_case("Affine", f32_of(lambda x: 0.5 * x - 2), alpha=0.5, beta=-2.0)
+dropped_case("Scale", f32_of(lambda x: 0.5 * x), scale=0.5)
+dropped_case("ScaledTanh", f32_of(lambda x: 0.5 * np.tanh(2 * x)), alpha=0.5, beta=2.0)
+dropped_case("ParametricSoftplus", f32_of(lambda x: 0.5 * np.log1p(np.exp(2 * x))), alpha=0.5,
+             beta=2.0)
+dropped_case("ImageScaler", f32_of(lambda x: 0.5 * x + np.array([1, 2, 3])[:, None, None]),
+             scale=0.5, bias=[1.0, 2.0, 3.0])
+dropped_case("Crop", lambda x: x[:, :, 1:-2, 1:], border=[1, 1, 0, 2])
+dropped_case("Crop-size", lambda x: x[:, :, 1:4, 1:3], border=[1, 1, 0, 0], scale=[3, 2])
+
+
+@case("DynamicSlice")
+def dynamic_slice(random):
+    x = normal(random, 2, 3, 5, 4)
+    return (node("DynamicSlice", x, *(Weight(np.array(v)) for v in ([1, 0], [4, 2], [2, 1])),
+                 domain="", version=9), [x[:, :2, 1:4]])
+
+
+@case("Slice-lengths")
+def slice_lengths(random):
+    """As many starts and ends as there are axes, whose number alone is known."""
+    x = normal(random, 5, 4, 6)
+    return (node("Slice", x, np.array([1, -4]), np.array([3, 99]), Weight(np.array([1, 2])),
+                 domain="", free_lengths=True), [x[:, 1:3, -4:]])
+
+
+@case("SplitToSequence-lengths")
+def split_to_sequence_lengths(random):
+    """As many parts as a list has lengths, which is known when the model runs."""
+    x, lengths = normal(random, 3, 7), np.array([2, 0, 4, 1])
+    return (node("SplitToSequence", x, lengths, domain="", axis=1, free_lengths=True),
+            [np.split(x, np.cumsum(lengths)[:-1], axis=1)])
+
+
+# --- strings ----------------------------------------------------------------------------------------
+
+TEXTS = ["It is one, is it?", "", "a-bc  déjà vu", "...", "x"]
+
+
+def tokenizer_case(name, shape, cut, **attributes):
+    @case("Tokenizer" + name)
+    def run(random):
+        x = np.array((TEXTS * 2)[: math.prod(shape)], object).reshape(shape)
+        rows = [[t for t in cut(text) if len(t) >= attributes["mincharnum"]] for text in x.flat]
+        if attributes["mark"]:
+            rows = [["\x02", *row, "\x03"] for row in rows]
+        width = max(len(row) for row in rows)
+        rows = [row + ["#"] * (width - len(row)) for row in rows]
+        y = np.array(rows, object).reshape(*shape, width)
+        return node("Tokenizer", x, pad_value="#", **attributes), [y]
+
+
+tokenizer_case("", (5,), lambda s: re.findall(r"[a-zA-Z0-9_]+", s), tokenexp="[a-zA-Z0-9_]+",
+               mincharnum=1, mark=0)
+tokenizer_case("-separators", (2, 4), lambda s: re.split("[ .?]", s), mark=1, mincharnum=2,
+               separators=[" ", "[.]", "\\?"])
+tokenizer_case("-characters", (5,), list, separators=[""], mincharnum=1, mark=0)
+
+
+# --- ai.onnx.ml: what the official cases leave out --------------------------------------------------
+
+
+@case("CDist")
+def cdist(random):
+    a, b = normal(random, 5, 4), normal(random, 7, 4)
+    return (node("CDist", a, Weight(b), metric="euclidean"),
+            [np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=-1))])
+
+
+@case("OneHotEncoder-no-zeros")
+def one_hot_encoder_no_zeros(random):
+    x = random.integers(0, 3, (4, 5))
+    return (node("OneHotEncoder", x, domain="ai.onnx.ml", cats_int64s=[2, 0, 1], zeros=0),
+            [(x[..., None] == [2, 0, 1]).astype(np.float32)])
+
+
+@case("ZipMap")
+def zip_map(random):
+    """A matrix with a column for each label, in their ascending order."""
+    x = normal(random, 4, 3)
+    return (node("ZipMap", x, domain="ai.onnx.ml", classlabels_strings=["b", "c", "a"]),
+            [x[:, [2, 0, 1]]])

@@ -44,14 +44,20 @@ def make_model(node, results, symbolic):
             shape = list(value.shape)
             if symbolic and value.ndim > 1 and value.shape == first.shape:
                 shape[0] = "batch"
+            elif symbolic and value.ndim == 1 and node.free_lengths:
+                shape[0] = f"length{index}"
             inputs.append(helper.make_tensor_value_info(names[-1], tensor_type(value), shape))
-    outputs = [helper.make_tensor_value_info(f"y{i}", tensor_type(r), None)
+    outputs = [helper.make_tensor_sequence_value_info(f"y{i}", tensor_type(r[0]), None)
+               if isinstance(r, list) else
+               helper.make_tensor_value_info(f"y{i}", tensor_type(r), None)
                for i, r in enumerate(results)]
     graph = helper.make_graph(
         [helper.make_node(node.type, names, [o.name for o in outputs], "/node", domain=node.domain,
                           **node.attributes)],
         "case", inputs, outputs, weights)
-    opsets = [helper.make_opsetid("", 21), helper.make_opsetid(node.domain, 1)]
+    opsets = [helper.make_opsetid("", node.version)]
+    if node.domain:
+        opsets.append(helper.make_opsetid(node.domain, 1))
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
@@ -64,7 +70,9 @@ def write_case(folder, node, results, symbolic):
     for prefix, values in (("input", given), ("output", [(f"y{i}", r) for i, r in enumerate(results)])):
         for number, (name, value) in enumerate(values):
             with open(os.path.join(data, f"{prefix}_{number}.pb"), "wb") as file:
-                file.write(numpy_helper.from_array(value, name).SerializeToString())
+                proto = (numpy_helper.from_list(value, name) if isinstance(value, list)
+                         else numpy_helper.from_array(value, name))
+                file.write(proto.SerializeToString())
 
 
 def without_case(build):

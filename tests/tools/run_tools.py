@@ -54,6 +54,17 @@ def optional(value, name=""):
     return result
 
 
+def maps(rows, keys):
+    """Rows of a matrix as maps, the columns in the order of |keys|."""
+    result = onnx.SequenceProto(elem_type=onnx.SequenceProto.MAP)
+    for row in rows:
+        item = result.map_values.add(key_type=onnx.TensorProto.STRING)
+        item.string_keys.extend(k.encode() for k in keys)
+        item.values.elem_type = onnx.SequenceProto.TENSOR
+        item.values.tensor_values.extend(tensor(v) for v in row)
+    return result
+
+
 def demo_y(a, b):
     columns = np.arange(4, dtype=np.float32)
     return (a + b) * np.float32(0.5) * (columns + 1) + np.float32(2.5) + np.float32(0.5) * columns
@@ -110,6 +121,14 @@ def test_data(work):
     text = run(RUN, DEMO, "--test-data", one, "--test-data", two, "--outputs", out)
     assert text.count("6 outputs equal") == 2, text
     np.testing.assert_array_equal(np.load(f"{out}/set_2/output_4.npy"), extra)
+    # Maps are a matrix with a column for each key, in ascending order.
+    order = [2, 0, 3, 1]
+    for keys, code in (("cadb", 0), ("cabd", 3)):
+        save(one, "output_0.pb", maps(y[:, order], keys))
+        run(RUN, DEMO, "--test-data", one, code=code)
+    save(one, "output_0.pb", maps(y[:, :3], "abc"))
+    run(RUN, DEMO, "--test-data", one, code=3)
+    save(one, "output_0.pb", tensor(y))
     text = run(RUN, DEMO, "--test-data", bad, "--test-data", one, code=3)
     assert "output 0 'y' is not equal: 8 of 8 elements differ" in text, text
     run(RUN, DEMO, "--test-data", bad, "--atol", "1.5")

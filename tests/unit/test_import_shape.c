@@ -264,6 +264,33 @@ START_TEST(ranges_and_expansions_follow_sizes) {
 }
 END_TEST
 
+// Scales that are cast, or divided: numbers all the same.
+START_TEST(computed_constants_are_known) {
+  maker m;
+  begin(&m);
+  input(&m, "x", 1, "n,3,h,w");
+  ints(&m, "all", 4, (const int64_t[]){2, 2, 4, 6});
+  ints(&m, "two", 1, (const int64_t[]){2});
+  int_attr(&m, node(&m, "Cast", "all", "half"), "to", 10);
+  int_attr(&m, node(&m, "Cast", "half", "float"), "to", 1);
+  int_attr(&m, node(&m, "Cast", "two", "by"), "to", 1);
+  node(&m, "Div", "float by", "scales");
+  node(&m, "Resize", "x - scales", "y");
+  expect(&m, "y", "f32[n, 3, 2*h, 3*w]", NULL);
+
+  begin(&m);
+  input(&m, "x", 1, "n");
+  for (int i = 0; i < 3; i++) {
+    int1(&m, (const char *[]){"a", "b", "c"}[i], (const int64_t[]){2, 12, 3}[i]);
+    int_attr(&m, node(&m, "Cast", (const char *[]){"a", "b", "c"}[i],
+                      (const char *[]){"fa", "fb", "fc"}[i]), "to", 1);
+    node(&m, "Squeeze", (const char *[]){"fa", "fb", "fc"}[i], (const char *[]){"sa", "sb", "sc"}[i]);
+  }
+  node(&m, "Range", "sa sb sc", "y");
+  expect(&m, "y", "f32[4]", NULL);
+}
+END_TEST
+
 START_TEST(tiles_pads_and_one_hots_compute_their_sizes) {
   maker m;
   begin(&m);
@@ -297,6 +324,7 @@ static Suite *suite(void) {
   tcase_add_test(t, a_chunk_of_an_even_dimension_is_half_of_it);
   tcase_add_test(t, ranges_and_expansions_follow_sizes);
   tcase_add_test(t, tiles_pads_and_one_hots_compute_their_sizes);
+  tcase_add_test(t, computed_constants_are_known);
   tcase_add_test(t, nonzero_defines_its_count_when_the_model_runs);
   suite_add_tcase(s, t);
   return s;

@@ -127,6 +127,37 @@ START_TEST(regex) {
 }
 END_TEST
 
+static const aicc_str sentences[] = {S("one two-three"), S(""), S(" x,, \xc3\xa4\xe2\x82\xac!"),
+                                     S(","), S("no_match_here 42"), S("a b,c d,e")};
+static const char *const cuts[][4] = {{"[a-z]+|\xc3\xa4.", "#", "<", ">"}, {"[ ,]|-", "", "<", ">"},
+                                      {",+", "pad", "<", ">"}};
+
+// p: between, least, marked, pattern, columns (0: count)
+static aicc_node *make_tokens(aicc_module *module, aicc_value *const *in, const own_case *c) {
+  const bool count = c->p[4] == 0;
+  aicc_node *node = opaque(module, in, c, count ? "string_tokenize_count" : "string_tokenize", 3, 1);
+  aicc_set_strings(module, node, AICC_ATTR_STRINGS, cuts[c->p[3]], 4);
+  const aicc_dim dims[] = {in[0]->type.dims[0], dim(module, c->p[4])};
+  own_set_type(module, node, 0, count ? AICC_I64 : AICC_STR, dims, count ? 1 : 2);
+  return node;
+}
+
+START_TEST(tokens) {
+  for (int64_t k = 0; k < 4 * (int64_t)COUNT(cuts); k++) {
+    const int64_t between = k % 2, marked = k / 2 % 2, pattern = k / 4;
+    const own_case cases[] = {
+        {"count", make_tokens, {{AICC_STR, 1, {6}, .data = sentences}}, 1,
+         {between, 1, marked, pattern, 0}},
+        {"tokens", make_tokens, {{AICC_STR, 1, {6}, .data = sentences}}, 1,
+         {between, 1, marked, pattern, 6}},
+        {"of two characters, cut off", make_tokens, {{AICC_STR, 1, {6}, .data = sentences}}, 1,
+         {between, 2, marked, pattern, 2}},
+    };
+    own_run_cases(cases, COUNT(cases));
+  }
+}
+END_TEST
+
 static aicc_node *make_labels(aicc_module *module, aicc_value *const *in, const own_case *c) {
   aicc_node *node = opaque(module, in, c, "label_encoder", 0, 1);
   own_set_type(module, node, 0, in[2]->type.dtype, in[0]->type.dims, in[0]->type.rank);
@@ -230,6 +261,7 @@ static Suite *make_suite(void) {
   tcase_add_test(tests, normalizer);
   tcase_add_test(tests, split);
   tcase_add_test(tests, regex);
+  tcase_add_test(tests, tokens);
   tcase_add_test(tests, label_encoder);
   tcase_add_test(tests, sets);
   tcase_add_test(tests, moves);
