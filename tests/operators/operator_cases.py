@@ -333,6 +333,46 @@ def group_query_attention_step(random):
                  kv_num_heads=2, do_rotary=1, softcap=2.0), expected)
 
 
+@case("GroupQueryAttentionWindowed")
+def group_query_attention_windowed(random):
+    """A cache of the last tokens: a step of 3 after 7 in room for 6 with a window of 4."""
+    window, room, before, new = 4, 6, 7, 3
+
+    def first_kept(tokens):
+        step = room - window + 1
+        return step * max(0, -(-(tokens - room) // step))
+
+    full = [normal(random, 1, 2, before + new, 8) for _ in range(2)]  # keys and values of all tokens
+    q, first, total = normal(random, 1, new, 32), first_kept(before), before + new
+    pasts = []
+    for x in full:
+        past = np.zeros((1, 2, room, 8), np.float32)
+        past[:, :, : before - first] = x[:, :, first:before]
+        pasts.append(past)
+    y, *_ = group_attend(heads_of(q, 4), *(x[:, :, before:] for x in full),
+                         *(x[:, :, :before] for x in full), row_lengths(total - 1), total,
+                         window=window)
+    presents = []
+    for x in full:
+        present = np.zeros((1, 2, room, 8), np.float32)
+        present[:, :, : total - first_kept(total)] = x[:, :, first_kept(total) :]
+        presents.append(present)
+    news = [x[:, :, before:].transpose(0, 2, 1, 3).reshape(1, new, 16) for x in full]
+    return (node("GroupQueryAttention", q, *news, *pasts, row_lengths(total - 1),
+                 np.array(total, np.int32), num_heads=4, kv_num_heads=2, local_window_size=window,
+                 sliding_window_cache=1), [y, *presents])
+
+
+@case("GroupQueryAttentionBothWays")
+def group_query_attention_both_ways(random):
+    q, k, v = normal(random, 2, 5, 32), normal(random, 2, 5, 16), normal(random, 2, 5, 16)
+    y = attend(q, *(np.repeat(heads_of(x, 2), 2, axis=1).transpose(0, 2, 1, 3).reshape(2, 5, 32)
+                    for x in (k, v)), 4)
+    return (node("GroupQueryAttention", q, k, v, None, None, row_lengths(4, 4),
+                 np.array(5, np.int32), num_heads=4, kv_num_heads=2, causal=0),
+            [y, heads_of(k, 2), heads_of(v, 2)])
+
+
 @case("GroupQueryAttentionSinks")
 def group_query_attention_sinks(random):
     q, k, v = normal(random, 2, 3, 32), normal(random, 2, 3, 16), normal(random, 2, 3, 16)
