@@ -566,3 +566,44 @@ def pad(random):
 def trilu(random):
     x = normal(random, 4, 5)
     return node("Trilu", x, Weight(np.array(1)), upper=0), [np.tril(x, 1)]
+
+
+# --- experts --------------------------------------------------------------------------------------
+
+
+def mixture(x, scores, k, normal, expert):
+    """Sums expert(number, row) over the k best of each row."""
+    y = np.zeros_like(x)
+    for row, score in enumerate(scores):
+        best = np.argsort(-score)[:k]
+        share = softmax(score[best]) if normal else softmax(score)[best]
+        for number, factor in zip(best, share):
+            y[row] += factor * expert(number, x[row])
+    return y
+
+
+@case("MoE")
+def moe(random):
+    x, scores = normal(random, 6, 8), normal(random, 6, 4)
+    w1, b1, w2, b2 = (normal(random, *s) for s in ((4, 12, 8), (4, 12), (4, 8, 12), (4, 8)))
+    y = mixture(x, scores, 2, False,
+                lambda e, row: w2[e] @ tanh_gelu(w1[e] @ row + b1[e]) + b2[e])
+    return (node("MoE", x, scores, *map(Weight, (w1, b1, w2, b2)), k=2, activation_type="gelu"),
+            [y])
+
+
+@case("MoESwiGLU")
+def moe_swiglu(random):
+    x, scores = normal(random, 6, 8), normal(random, 6, 4)
+    w1, b1, w2 = (normal(random, *s) for s in ((4, 24, 8), (4, 24), (4, 8, 12)))
+
+    def expert(e, row):
+        h = w1[e] @ row + b1[e]
+        gate, linear = np.minimum(h[0::2], 2), np.clip(h[1::2], -2, 2)
+        return w2[e] @ (gate * sigmoid(np.float32(1.5) * gate) * (linear + 1))
+
+    y = mixture(x, scores, 2, True, expert).astype(np.float32)
+    return (node("MoE", x.reshape(2, 3, 8), scores, Weight(w1), Weight(b1), Weight(w2), k=2,
+                 activation_type="swiglu", swiglu_fusion=1, activation_alpha=1.5,
+                 activation_beta=1.0, swiglu_limit=2.0, normalize_routing_weights=1),
+            [y.reshape(2, 3, 8)])
