@@ -174,7 +174,7 @@ static aicc_value *erf_gelu(aicc_importer *im, aicc_value *x) {
   return gated_half(im, x, aicc_f_unary(im, AICC_OP_ERF, aicc_f_mul_c(im, x, sqrt_half)));
 }
 
-static aicc_value *tanh_gelu(aicc_importer *im, aicc_value *x) {
+aicc_value *aicc_tanh_gelu(aicc_importer *im, aicc_value *x) {
   aicc_value *cube = aicc_f_mul(im, x, aicc_f_mul(im, x, x));
   aicc_value *bent = aicc_f_add(im, x, aicc_f_mul_c(im, cube, 0.044715));
   aicc_value *gate = aicc_f_unary(im, AICC_OP_TANH, aicc_f_mul_c(im, bent, sqrt_2_over_pi));
@@ -188,7 +188,7 @@ aicc_status import_gelu(aicc_importer *im, const aicc_onnx_node *n, int payload 
     return aicc_invalid(im, n, "approximate is '%s', neither none nor tanh", how);
   }
   aicc_value *x = wide_in(im, n);
-  return aicc_set_out_like_in(im, n, approximate ? tanh_gelu(im, x) : erf_gelu(im, x));
+  return aicc_set_out_like_in(im, n, approximate ? aicc_tanh_gelu(im, x) : erf_gelu(im, x));
 }
 
 aicc_status import_fast_gelu(aicc_importer *im, const aicc_onnx_node *n, int payload AICC_UNUSED) {
@@ -196,7 +196,7 @@ aicc_status import_fast_gelu(aicc_importer *im, const aicc_onnx_node *n, int pay
   if (aicc_in(n, 1)) {
     x = aicc_f_add(im, x, aicc_widen(im, aicc_in(n, 1)));
   }
-  return aicc_set_out_like_in(im, n, tanh_gelu(im, x));
+  return aicc_set_out_like_in(im, n, aicc_tanh_gelu(im, x));
 }
 
 aicc_status import_bias_gelu(aicc_importer *im, const aicc_onnx_node *n, int payload AICC_UNUSED) {

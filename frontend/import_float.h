@@ -50,6 +50,9 @@ static inline aicc_value *aicc_f_unary(aicc_importer *im, aicc_op op, aicc_value
   return aicc_b_unary(&im->b, op, x);
 }
 
+// x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+aicc_value *aicc_tanh_gelu(aicc_importer *im, aicc_value *x);
+
 // States output 0 as |value|, rounded to the element type of input 0.
 static inline aicc_status aicc_set_out_like_in(aicc_importer *im, const aicc_onnx_node *n,
                                                aicc_value *value) {

@@ -344,6 +344,46 @@ def group_query_attention_step(random):
                  kv_num_heads=2, do_rotary=1, softcap=2.0), expected)
 
 
+@case("GroupQueryAttentionWindowed")
+def group_query_attention_windowed(random):
+    """A cache of the last tokens: a step of 3 after 7 in room for 6 with a window of 4."""
+    window, room, before, new = 4, 6, 7, 3
+
+    def first_kept(tokens):
+        step = room - window + 1
+        return step * max(0, -(-(tokens - room) // step))
+
+    full = [normal(random, 1, 2, before + new, 8) for _ in range(2)]  # keys and values of all tokens
+    q, first, total = normal(random, 1, new, 32), first_kept(before), before + new
+    pasts = []
+    for x in full:
+        past = np.zeros((1, 2, room, 8), np.float32)
+        past[:, :, : before - first] = x[:, :, first:before]
+        pasts.append(past)
+    y, *_ = group_attend(heads_of(q, 4), *(x[:, :, before:] for x in full),
+                         *(x[:, :, :before] for x in full), row_lengths(total - 1), total,
+                         window=window)
+    presents = []
+    for x in full:
+        present = np.zeros((1, 2, room, 8), np.float32)
+        present[:, :, : total - first_kept(total)] = x[:, :, first_kept(total) :]
+        presents.append(present)
+    news = [x[:, :, before:].transpose(0, 2, 1, 3).reshape(1, new, 16) for x in full]
+    return (node("GroupQueryAttention", q, *news, *pasts, row_lengths(total - 1),
+                 np.array(total, np.int32), num_heads=4, kv_num_heads=2, local_window_size=window,
+                 sliding_window_cache=1), [y, *presents])
+
+
+@case("GroupQueryAttentionBothWays")
+def group_query_attention_both_ways(random):
+    q, k, v = normal(random, 2, 5, 32), normal(random, 2, 5, 16), normal(random, 2, 5, 16)
+    y = attend(q, *(np.repeat(heads_of(x, 2), 2, axis=1).transpose(0, 2, 1, 3).reshape(2, 5, 32)
+                    for x in (k, v)), 4)
+    return (node("GroupQueryAttention", q, k, v, None, None, row_lengths(4, 4),
+                 np.array(5, np.int32), num_heads=4, kv_num_heads=2, causal=0),
+            [y, heads_of(k, 2), heads_of(v, 2)])
+
+
 @case("GroupQueryAttentionSinks")
 def group_query_attention_sinks(random):
     q, k, v = normal(random, 2, 3, 32), normal(random, 2, 3, 16), normal(random, 2, 3, 16)
@@ -770,3 +810,44 @@ def zip_map(random):
     x = normal(random, 4, 3)
     return (node("ZipMap", x, domain="ai.onnx.ml", classlabels_strings=["b", "c", "a"]),
             [x[:, [2, 0, 1]]])
+
+
+# --- experts --------------------------------------------------------------------------------------
+
+
+def mixture(x, scores, k, normal, expert):
+    """Sums expert(number, row) over the k best of each row."""
+    y = np.zeros_like(x)
+    for row, score in enumerate(scores):
+        best = np.argsort(-score)[:k]
+        share = softmax(score[best]) if normal else softmax(score)[best]
+        for number, factor in zip(best, share):
+            y[row] += factor * expert(number, x[row])
+    return y
+
+
+@case("MoE")
+def moe(random):
+    x, scores = normal(random, 6, 8), normal(random, 6, 4)
+    w1, b1, w2, b2 = (normal(random, *s) for s in ((4, 12, 8), (4, 12), (4, 8, 12), (4, 8)))
+    y = mixture(x, scores, 2, False,
+                lambda e, row: w2[e] @ tanh_gelu(w1[e] @ row + b1[e]) + b2[e])
+    return (node("MoE", x, scores, *map(Weight, (w1, b1, w2, b2)), k=2, activation_type="gelu"),
+            [y])
+
+
+@case("MoESwiGLU")
+def moe_swiglu(random):
+    x, scores = normal(random, 6, 8), normal(random, 6, 4)
+    w1, b1, w2 = (normal(random, *s) for s in ((4, 24, 8), (4, 24), (4, 8, 12)))
+
+    def expert(e, row):
+        h = w1[e] @ row + b1[e]
+        gate, linear = np.minimum(h[0::2], 2), np.clip(h[1::2], -2, 2)
+        return w2[e] @ (gate * sigmoid(np.float32(1.5) * gate) * (linear + 1))
+
+    y = mixture(x, scores, 2, True, expert).astype(np.float32)
+    return (node("MoE", x.reshape(2, 3, 8), scores, Weight(w1), Weight(b1), Weight(w2), k=2,
+                 activation_type="swiglu", swiglu_fusion=1, activation_alpha=1.5,
+                 activation_beta=1.0, swiglu_limit=2.0, normalize_routing_weights=1),
+            [y.reshape(2, 3, 8)])
