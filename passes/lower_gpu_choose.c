@@ -260,14 +260,18 @@ typedef struct choice {
   double cost;
 } choice;
 
-// The best way to cut |item|'s tiles along k.
+// The best way to cut |item|'s tiles along k. The model is a guess, and a cut is a second kernel and
+// another order of the sum: it has to win clearly.
+static const double cut_gain = 0.85;
+
 static choice best_split(const candidate *item, const candidates *list, const problem *p) {
   static const int splits[] = {1, 2, 4, 8, 16};
   choice best = {.cost = INFINITY};
   for (size_t j = 0; j < sizeof splits / sizeof *splits; j++) {
     const double cost = cost_of(p, item, list, splits[j]);
     const bool worth = splits[j] == 1 || p->k / item->s.k / splits[j] >= STEP_LEAST;
-    if (worth && cost < best.cost) {
+    const double limit = best.s.split == 1 && splits[j] > 1 ? cut_gain * best.cost : best.cost;
+    if (worth && cost < limit) {
       best = (choice){item->s, cost};
       best.s.split = splits[j];
     }
