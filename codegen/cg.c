@@ -10,8 +10,8 @@
 // Kernels arrive unrolled and vectorised: what is left is promotion of variables, common
 // subexpressions, loop invariants and peepholes.
 static const char pipeline[] =
-    "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,loop-simplify,lcssa,"
-    "loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,simplifycfg,adce)";
+    "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,loop-simplify,"
+    "lcssa,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,simplifycfg,adce)";
 
 static void emit_text(cg *c, const char *kernel, const char *text) {
   const aicc_loc loc = {.node = kernel};

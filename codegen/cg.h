@@ -1,7 +1,7 @@
 // Kernel IR -> LLVM IR, for every target. Private to codegen/cg*.c and the unit tests.
 //
-// A value has |lanes| elements where it varies: the warp's width on the CPU (an LLVM vector), 1 on a
-// GPU, where every lane is a thread. Conditions that vary are masks (i1 per lane).
+// A value has |lanes| elements where it varies: the warp's width on the CPU (an LLVM vector), 1 on
+// a GPU, where every lane is a thread. Conditions that vary are masks (i1 per lane).
 // Thread-compatible: one cg, one thread; several cg may work at once.
 #ifndef AICC_CODEGEN_CG_H
 #define AICC_CODEGEN_CG_H
@@ -68,7 +68,8 @@ typedef struct cg_fact {
   bool nonnegative;
 } cg_fact;
 
-// GPU (cg_gpu.h): accesses to ordered memory since the lanes last met; own: each lane its own places.
+// GPU (cg_gpu.h): accesses to ordered memory since the lanes last met; own: each lane its own
+// places.
 typedef struct cg_order {
   bool load, store, own_load, own_store;
 } cg_order;

@@ -9,7 +9,7 @@
 
 #define AICC_CODEGEN_VERSION "aicc 0.1.0"
 
-// --- constants ------------------------------------------------------------------------------------
+// --- constants -----------------------------------------------------------------------------------
 
 static LLVMValueRef u32(cg *c, uint64_t value) { return LLVMConstInt(c->i32, value, false); }
 static LLVMValueRef u64(cg *c, uint64_t value) { return LLVMConstInt(c->i64, value, false); }
@@ -36,7 +36,7 @@ static LLVMValueRef records(cg *c, LLVMValueRef *items, size_t count) {
                     : array_global(c, LLVMTypeOf(items[0]), items, count);
 }
 
-// --- inputs and outputs ---------------------------------------------------------------------------
+// --- inputs and outputs --------------------------------------------------------------------------
 
 static uint32_t kind_of(const aicc_type *type) {
   if (type->kind == AICC_TYPE_TENSOR) {
@@ -92,7 +92,7 @@ static LLVMValueRef output_table(cg *c, const aicc_plan *plan) {
   return records(c, items, (size_t)body->result_count);
 }
 
-// --- kernels, images, memory ----------------------------------------------------------------------
+// --- kernels, images, memory ---------------------------------------------------------------------
 
 static LLVMValueRef origin_table(cg *c, const kir_kernel *kernel) {
   LLVMValueRef *items = AICC_NEW_ARRAY(c->arena, LLVMValueRef, kernel->origin_count + 1);
@@ -224,7 +224,7 @@ static LLVMValueRef constant_table(cg *c, const cg_tables *tables, size_t *count
   return records(c, list.items, list.count);
 }
 
-// --- plans for other machines ---------------------------------------------------------------------
+// --- plans for other machines --------------------------------------------------------------------
 
 // Sets the span of the weights in which the constants of a plan lie. |offsets| NULL: the plan's.
 static void span_of(const aicc_plan *plan, const uint64_t *offsets, uint64_t *begin,
@@ -277,7 +277,7 @@ static LLVMValueRef feature_table(cg *c) {
   return array_global(c, c->ptr, items, count);
 }
 
-// --- the model ------------------------------------------------------------------------------------
+// --- the model -----------------------------------------------------------------------------------
 
 static LLVMValueRef model_record(cg *c, const cg_tables *tables, LLVMValueRef run) {
   const aicc_plan *plan = tables->plan;

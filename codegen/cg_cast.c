@@ -3,7 +3,7 @@
 // reference). Floats out of an integer's range give what aicc_scalar_to_int states.
 #include "codegen/cg.h"
 
-// --- shorthand ------------------------------------------------------------------------------------
+// --- shorthand -----------------------------------------------------------------------------------
 
 typedef struct caster {
   cg *c;
@@ -46,7 +46,7 @@ static LLVMValueRef bits_float(const caster *s, LLVMValueRef x) {
   return LLVMBuildBitCast(s->b, x, s->f32, "");
 }
 
-// --- small floats to f32 --------------------------------------------------------------------------
+// --- small floats to f32 -------------------------------------------------------------------------
 
 static LLVMValueRef decode_e8m0(const caster *s, LLVMValueRef bits) {
   LLVMValueRef value = pick(s, is32(s, LLVMIntEQ, bits, 0), k32(s, 0x00400000),
@@ -91,7 +91,7 @@ static LLVMValueRef to_f32(const caster *s, LLVMValueRef x, aicc_dtype from) {
                              : decode_small(s, aicc_small_float_of(from), bits);
 }
 
-// --- f32 to small floats --------------------------------------------------------------------------
+// --- f32 to small floats -------------------------------------------------------------------------
 
 static LLVMValueRef encode_bf16(const caster *s, LLVMValueRef x) {
   LLVMValueRef bits = float_bits(s, x);
@@ -174,7 +174,7 @@ static LLVMValueRef narrow_to_odd(const caster *s, LLVMValueRef x) {
   return bits_float(s, LLVMBuildOr(s->b, bits, LLVMBuildZExt(s->b, inexact, s->i32, ""), ""));
 }
 
-// --- integers -------------------------------------------------------------------------------------
+// --- integers ------------------------------------------------------------------------------------
 
 static LLVMTypeRef int_type(const caster *s, aicc_dtype dtype) {
   switch (aicc_dtype_size(dtype)) {
@@ -228,7 +228,7 @@ static LLVMValueRef float_to_int(const caster *s, LLVMValueRef x, aicc_dtype to)
   return wrap_small(s, LLVMBuildIntCast2(s->b, value, int_type(s, to), true, ""), to);
 }
 
-// --- dispatch -------------------------------------------------------------------------------------
+// --- dispatch ------------------------------------------------------------------------------------
 
 static bool is_plain_float(aicc_dtype t) { return t == AICC_F32 || t == AICC_F64; }
 

@@ -1,8 +1,8 @@
 // Loops, conditions and reductions over the lanes of a warp.
 //
-// Masks: the body of a LANES loop is emitted once for full vectors, without a mask, and once for the
-// rest under one. A varying `if` runs its blocks under masks; blocks that touch memory or loop are
-// branched around when no lane is active.
+// Masks: the body of a LANES loop is emitted once for full vectors, without a mask, and once for
+// the rest under one. A varying `if` runs its blocks under masks; blocks that touch memory or loop
+// are branched around when no lane is active.
 #include "codegen/cg_gpu.h"
 
 static bool constant_of(LLVMValueRef v, int64_t *value) {
@@ -13,10 +13,10 @@ static bool constant_of(LLVMValueRef v, int64_t *value) {
   return true;
 }
 
-// --- for ------------------------------------------------------------------------------------------
+// --- for -----------------------------------------------------------------------------------------
 
-// A counter from |from| by |step| while it is below |to|, at least once where |nonempty|. The counter
-// is |variable|'s value; lanes loops have it affine in the lane.
+// A counter from |from| by |step| while it is below |to|, at least once where |nonempty|. The
+// counter is |variable|'s value; lanes loops have it affine in the lane.
 static void counted_loop(cg_kernel *k, const kir_inst *inst, LLVMValueRef from, LLVMValueRef to,
                          LLVMValueRef step) {
   cg *c = k->c;
@@ -117,7 +117,7 @@ void cg_emit_for(cg_kernel *k, const kir_inst *inst) {
   }
 }
 
-// --- while ----------------------------------------------------------------------------------------
+// --- while ---------------------------------------------------------------------------------------
 
 // The condition block ends with COND.
 void cg_emit_while(cg_kernel *k, const kir_inst *inst) {
@@ -144,7 +144,7 @@ void cg_emit_while(cg_kernel *k, const kir_inst *inst) {
   cg_gpu_order_join(&k->order, earlier);  // where the body did not run, nobody met in it
 }
 
-// --- if -------------------------------------------------------------------------------------------
+// --- if ------------------------------------------------------------------------------------------
 
 static bool needs_branch(const kir_block *block) {
   for (const kir_inst *inst = block->first; inst != NULL; inst = inst->next) {
@@ -224,7 +224,7 @@ void cg_emit_if(cg_kernel *k, const kir_inst *inst) {
   }
 }
 
-// --- reductions -----------------------------------------------------------------------------------
+// --- reductions ----------------------------------------------------------------------------------
 
 // The value that leaves any other unchanged.
 static LLVMValueRef neutral(cg_kernel *k, aicc_op op, aicc_dtype dtype) {

@@ -60,7 +60,9 @@ static LLVMTypeRef element_type(const cg_fp *f) {
   return f->lanes ? LLVMGetElementType(f->type) : f->type;
 }
 
-fp_val fp_k(const cg_fp *f, double value) { return splat(f, LLVMConstReal(element_type(f), value)); }
+fp_val fp_k(const cg_fp *f, double value) {
+  return splat(f, LLVMConstReal(element_type(f), value));
+}
 
 fp_val fp_k2(const cg_fp *f, double f32, double f64) { return fp_k(f, f->wide ? f64 : f32); }
 

@@ -288,7 +288,8 @@ static void emit_tasks(cg_kernel *k, LLVMValueRef worker) {
   LLVMBuildRetVoid(b);
 }
 
-// Names come from the model: what could end a line of comment, or is no ASCII, is written in numbers.
+// Names come from the model: what could end a line of comment, or is no ASCII, is written in
+// numbers.
 static const char *escaped(cg *c, const char *text) {
   const size_t size = strlen(text);
   char *out = aicc_arena_alloc(c->arena, 4 * size + 1), *at = out;
@@ -317,7 +318,8 @@ static bool fits_machine(cg_kernel *k, uint64_t local_bytes) {
   const aicc_machine *machine = &k->c->target->machine;
   const uint64_t bytes = shared_bytes(k->kernel, local_bytes);
   if (k->kernel->warps > 1 && bytes > (uint64_t)machine->shared_bytes) {
-    cg_fail(k->c, k->kernel, "its local buffers take %llu bytes of shared memory, of %lld there are",
+    cg_fail(k->c, k->kernel,
+            "its local buffers take %llu bytes of shared memory, of %lld there are",
             (unsigned long long)bytes, (long long)machine->shared_bytes);
     return false;
   }

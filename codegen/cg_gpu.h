@@ -3,24 +3,24 @@
 //
 // The function of a kernel, for PTX and AMDGCN alike:
 //
-//   void symbol(8-byte slots of the kernel's own parameters..., i64 tasks, i64 workers, ptr scratch)
+//   void symbol(8-byte slots of the kernel's own parameters.., i64 tasks, i64 workers, ptr scratch)
 //
-// A kernel of one warp a task comes in blocks of CG_GPU_WARPS warps (one dimension). |workers| is the
-// number of warps launched: any number of blocks does, each warp takes the tasks from its own number
-// on in steps of |workers|. A task of several warps is a block's; |workers| are blocks then.
+// A kernel of one warp a task comes in blocks of CG_GPU_WARPS warps (one dimension). |workers| is
+// the number of warps launched: any number of blocks does, each warp takes the tasks from its own
+// number on in steps of |workers|. A task of several warps is a block's; |workers| are blocks then.
 // Buffers are global memory. LOCAL buffers are the block's shared memory where all its warps' fit
 // CG_GPU_SHARED_LIMIT (then shared_bytes is what the function declares itself), else global memory:
-// |scratch| points to |workers| x scratch_bytes, and may be NULL where scratch_bytes is 0. Those that a
-// block's warps share are always shared memory: declared by the function up to static_shared bytes,
-// else all of it dynamic (dynamic_shared_bytes); more than the machine has is a diagnostic.
+// |scratch| points to |workers| x scratch_bytes, and may be NULL where scratch_bytes is 0. Those
+// that a block's warps share are always shared memory: declared by the function up to static_shared
+// bytes, else all of it dynamic (dynamic_shared_bytes); more than the machine has is a diagnostic.
 //
 // Lanes in lock step: kernel IR has every lane do an instruction before any does the next one.
 // Threads do not, so memory that lanes may exchange values through (LOCAL buffers, parameters that
-// are read and written) is ordered: where a lane may touch what another one wrote or will write, the
-// warp is made to meet first. An access whose index is congruent to the lane modulo the width is the
-// lane's own, and own accesses are never in each other's way. In a *divergent* place (a lanes loop,
-// a varying `if`) the warp cannot meet: iterations of a lanes loop are independent of each other.
-// Between warps only a kernel's own barriers order anything.
+// are read and written) is ordered: where a lane may touch what another one wrote or will write,
+// the warp is made to meet first. An access whose index is congruent to the lane modulo the width
+// is the lane's own, and own accesses are never in each other's way. In a *divergent* place (a
+// lanes loop, a varying `if`) the warp cannot meet: iterations of a lanes loop are independent of
+// each other. Between warps only a kernel's own barriers order anything.
 #ifndef AICC_CODEGEN_CG_GPU_H
 #define AICC_CODEGEN_CG_GPU_H
 
@@ -44,13 +44,15 @@ struct cg_gpu {
   uint32_t static_shared;                 // bytes of shared memory that a function may declare
   void (*attributes)(cg *c, LLVMValueRef function, unsigned block_threads, cg_gpu_load load);
   void (*meet)(cg_kernel *k);             // all lanes; what they wrote is seen by the others
-  LLVMValueRef (*exchange)(cg_kernel *k, LLVMValueRef word, int distance);  // i32 of lane ^ distance
+  LLVMValueRef (*exchange)(cg_kernel *k, LLVMValueRef word,
+                           int distance);  // i32 of lane ^ distance
   // (optional) A uniform i64, hidden from LLVM's loop passes: they would rather hold everything
   // that follows from an outer loop's counter in registers of its own than add to it.
   LLVMValueRef (*opaque)(cg_kernel *k, LLVMValueRef value);
   LLVMValueRef (*first)(cg_kernel *k, LLVMValueRef word);  // i32 of lane 0, known to be uniform
-  // (optional) The thread's id read anew, not known to be the same: what follows from it is computed
-  // for every task where it is needed, and takes no registers over the whole of a heavy one.
+  // (optional) The thread's id read anew, not known to be the same: what follows from it is
+  // computed for every task where it is needed, and takes no registers over the whole of a heavy
+  // one.
   LLVMValueRef (*thread_again)(cg_kernel *k);
   void (*barrier)(cg_kernel *k);          // all warps of the block; what they wrote is seen by all
   // Copies of 4, 8 or 16 bytes from global to shared memory, zeros where not |guard| (NULL: none);
@@ -81,8 +83,8 @@ void cg_gpu_reduce(cg_kernel *k, const kir_inst *inst);
 LLVMValueRef cg_gpu_moved(cg_kernel *k, LLVMValueRef v, int distance);  // of lane ^ distance
 // Before an access to |buffer| at |index| (NULL: not known) is emitted.
 void cg_gpu_order(cg_kernel *k, kir_val buffer, LLVMValueRef index, bool stores);
-// Before an asynchronous copy to |buffer|. Nobody reads what it writes before a `wait`: that is where
-// it counts as a store.
+// Before an asynchronous copy to |buffer|. Nobody reads what it writes before a `wait`: that is
+// where it counts as a store.
 void cg_gpu_order_copy(cg_kernel *k, kir_val buffer);
 // Around code that threads may skip or repeat as each likes.
 typedef struct cg_gpu_region {

@@ -195,8 +195,9 @@ void cg_gpu_barrier(cg_kernel *k) {
 void cg_gpu_ldmatrix(cg_kernel *k, const kir_inst *inst) {
   LLVMValueRef out[4];
   if (k->gpu->ldmatrix == NULL || !k->shared) {
-    cg_fail(k->c, k->kernel, k->shared ? "the target has no 'ldmatrix'"
-                                       : "'ldmatrix' of local buffers that do not fit shared memory");
+    cg_fail(k->c, k->kernel,
+            k->shared ? "the target has no 'ldmatrix'"
+                      : "'ldmatrix' of local buffers that do not fit shared memory");
     return;
   }
   if (!all_lanes_run(k, "'ldmatrix'")) {

@@ -5,9 +5,10 @@
 
 #include "aicc/abi.h"
 
-// --- host functions -------------------------------------------------------------------------------
+// --- host functions ------------------------------------------------------------------------------
 
-// Parameters after the session: p pointer, i int32, l int64. |result|: s status, l int64, v nothing.
+// Parameters after the session: p pointer, i int32, l int64. |result|: s status, l int64, v
+// nothing.
 typedef struct host_row {
   size_t offset;
   const char *params;
@@ -93,7 +94,7 @@ void cg_host_require(cg_host *h, LLVMValueRef condition, cg_host_fn fn, LLVMValu
   LLVMPositionBuilderAtEnd(c->builder, right);
 }
 
-// --- memory of the host program -------------------------------------------------------------------
+// --- memory of the host program ------------------------------------------------------------------
 
 LLVMValueRef cg_host_alloca(cg_host *h, LLVMTypeRef type, uint64_t count) {
   LLVMBuilderRef b = h->c->builder;
@@ -139,7 +140,7 @@ LLVMValueRef cg_store_dims(cg_host *h, const aicc_dim *dims, int count) {
   return array;
 }
 
-// --- slots ----------------------------------------------------------------------------------------
+// --- slots ---------------------------------------------------------------------------------------
 
 static int64_t element_count(const aicc_tensor *tensor) {
   int64_t count = 1;
@@ -252,7 +253,7 @@ static int most_args(const aicc_steps *steps) {
   return most;
 }
 
-// --- inputs ---------------------------------------------------------------------------------------
+// --- inputs --------------------------------------------------------------------------------------
 
 static LLVMValueRef input_dim(cg_host *h, int input, int axis) {
   cg *c = h->c;
@@ -333,7 +334,7 @@ static void load_inputs(cg_host *h) {
   }
 }
 
-// --- the function ---------------------------------------------------------------------------------
+// --- the function --------------------------------------------------------------------------------
 
 static void open_function(cg_host *h, LLVMValueRef run) {
   cg *c = h->c;

@@ -27,7 +27,7 @@ typedef struct cg_host {
   LLVMValueRef *slots;         // per slot: pointer variable
   uint32_t *position;          // per slot (BUFFER): index within its segment
   bool remote;                 // kernels do not see the host's memory
-  LLVMValueRef *strings;       // per constant: its address where kernels see it, if it is of strings
+  LLVMValueRef *strings;  // per constant: its address where kernels see it, if it is of strings
   LLVMValueRef *addresses;     // per segment: array of addresses
 } cg_host;
 
@@ -70,7 +70,7 @@ typedef struct cg_tables {
 } cg_tables;
 void cg_emit_tables(cg *c, const cg_tables *tables, LLVMValueRef run);
 
-// --- within the host program ----------------------------------------------------------------------
+// --- within the host program ---------------------------------------------------------------------
 
 // cg_dims.c
 LLVMValueRef cg_dim(cg_host *h, aicc_dim dim);          // i64; shared with what was computed before

@@ -12,7 +12,7 @@ static bool constant_of(LLVMValueRef v, int64_t *value) {
   return true;
 }
 
-// --- facts ----------------------------------------------------------------------------------------
+// --- facts ---------------------------------------------------------------------------------------
 
 void cg_add_fact(cg_kernel *k, LLVMValueRef value, int64_t factor, bool nonnegative) {
   const cg_fact fact = {.value = value, .factor = factor, .nonnegative = nonnegative};
@@ -82,7 +82,7 @@ int64_t cg_known_factor(cg_kernel *k, LLVMValueRef value) { return factor_of(k, 
 // Sums and products of indices do not overflow: they address memory that exists.
 bool cg_known_nonnegative(cg_kernel *k, LLVMValueRef value) { return nonnegative(k, value, 0); }
 
-// --- affine forms ---------------------------------------------------------------------------------
+// --- affine forms --------------------------------------------------------------------------------
 
 typedef struct affine {
   LLVMValueRef base;
@@ -99,8 +99,9 @@ static bool affine_of(cg_kernel *k, kir_val v, affine *out) {
   return value->affine;
 }
 
-// n / c and n mod c for n = base + lane, where c and base are multiples of the lanes: no lane passes
-// into the next quotient (of negative numbers, division rounds up: they are left to the plain form).
+// n / c and n mod c for n = base + lane, where c and base are multiples of the lanes: no lane
+// passes into the next quotient (of negative numbers, division rounds up: they are left to the
+// plain form).
 static bool divide(cg_kernel *k, const kir_inst *inst, affine x, affine y) {
   int64_t divisor = 0;
   const bool is_mod = inst->scalar_op == AICC_OP_MOD;

@@ -34,7 +34,7 @@ static bool splat_constant(LLVMValueRef v, int64_t *value) {
   return true;
 }
 
-// --- division -------------------------------------------------------------------------------------
+// --- division ------------------------------------------------------------------------------------
 
 // Quotient toward zero by the target's own division; never by zero, never INT_MIN / -1.
 static LLVMValueRef divide_plain(cg_kernel *k, bool is_signed, LLVMValueRef x, LLVMValueRef y) {
@@ -135,7 +135,7 @@ static LLVMValueRef remainder_of(cg_kernel *k, bool is_signed, bool floor_rule, 
   return LLVMBuildSelect(b, wrong, LLVMBuildAdd(b, rest, y, ""), rest, "");
 }
 
-// --- shifts, powers -------------------------------------------------------------------------------
+// --- shifts, powers ------------------------------------------------------------------------------
 
 static LLVMValueRef shift(cg_kernel *k, aicc_op op, aicc_dtype dtype, LLVMValueRef x,
                           LLVMValueRef y) {
@@ -196,7 +196,7 @@ static LLVMValueRef power(cg_kernel *k, bool is_signed, LLVMValueRef x, LLVMValu
   return LLVMBuildSelect(b, vanishes, zero, result, "");
 }
 
-// --- dispatch -------------------------------------------------------------------------------------
+// --- dispatch ------------------------------------------------------------------------------------
 
 static LLVMValueRef extreme(cg_kernel *k, aicc_op op, bool is_signed, LLVMValueRef x,
                             LLVMValueRef y) {
@@ -254,7 +254,7 @@ LLVMValueRef cg_int_binary(cg_kernel *k, aicc_op op, aicc_dtype dtype, LLVMValue
                                                        : LLVMBuildLShr(b, high, by, "");
 }
 
-// --- fmod -----------------------------------------------------------------------------------------
+// --- fmod ----------------------------------------------------------------------------------------
 
 // |x| mod |y| where |valid|, by long division: r -= trunc(r / y) * y, which fma makes exact, until
 // r < y in every lane. A quotient rounded up leaves r negative: then -r goes on, to be taken from y

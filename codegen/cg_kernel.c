@@ -1,4 +1,5 @@
-// One kernel as an LLVM function: parameters, the loop over tasks, and the dispatch of instructions.
+// One kernel as an LLVM function: parameters, the loop over tasks, and the dispatch of
+// instructions.
 //
 // CPU: the exported function reads the argument block and calls an internal one that takes the
 // parameters themselves: so that LLVM knows that no two buffers overlap (noalias).

@@ -1,10 +1,10 @@
 // Math functions as LLVM IR: aicc's own polynomials, the same on every target.
 //
-// Layer codegen. Emits straight-line code (no calls, no branches, no memory) from fma, add, multiply,
-// divide, sqrt, fabs, copysign, compares, selects and integer operations, so the same code
-// vectorises on a CPU and selects on NVPTX and AMDGPU, where LLVM's own exp, log, ... do not lower.
-// Relies on IEEE arithmetic: the emitted instructions carry no fast-math flags, and none may be
-// added to them.
+// Layer codegen. Emits straight-line code (no calls, no branches, no memory) from fma, add,
+// multiply, divide, sqrt, fabs, copysign, compares, selects and integer operations, so the same
+// code vectorises on a CPU and selects on NVPTX and AMDGPU, where LLVM's own exp, log, ... do not
+// lower. Relies on IEEE arithmetic: the emitted instructions carry no fast-math flags, and none may
+// be added to them.
 //
 // Special values follow C's Annex F (pow: 0^0 = 1, a negative base with an integer exponent, ...).
 // Subnormal inputs and results are right where the target keeps subnormals. Errors: math_ops.def,

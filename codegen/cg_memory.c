@@ -1,7 +1,7 @@
 // Loads and stores, and what stands for variables, arrays and local memory.
 //
-// A varying index that is affine with stride 1 touches contiguous elements: one vector access, under
-// the mask where there is one. Stride 0 is one scalar. Everything else gathers or scatters.
+// A varying index that is affine with stride 1 touches contiguous elements: one vector access,
+// under the mask where there is one. Stride 0 is one scalar. Everything else gathers or scatters.
 // Invariant: where an access is emitted at least one lane is active (cg_flow.c sees to it), so that
 // what does not vary needs no mask.
 #include <string.h>
@@ -76,7 +76,7 @@ static void set_call_align(cg *c, LLVMValueRef call, unsigned argument, unsigned
   LLVMAddCallSiteAttribute(call, argument, LLVMCreateEnumAttribute(c->context, kind, align));
 }
 
-// --- loads ----------------------------------------------------------------------------------------
+// --- loads ---------------------------------------------------------------------------------------
 
 static LLVMValueRef load_scalar(cg_kernel *k, const access *a) {
   LLVMValueRef v = LLVMBuildLoad2(k->c->builder, a->type, a->place, "");
@@ -175,7 +175,7 @@ void cg_emit_load(cg_kernel *k, const kir_inst *inst) {
   cg_set_value(k, inst->result, cg_is_varying(k, inst->result) ? cg_splat(k, v) : v);
 }
 
-// --- stores ---------------------------------------------------------------------------------------
+// --- stores --------------------------------------------------------------------------------------
 
 static void store_lanes(cg_kernel *k, const access *a, LLVMValueRef value) {
   cg *c = k->c;
@@ -190,8 +190,8 @@ static void store_lanes(cg_kernel *k, const access *a, LLVMValueRef value) {
   set_call_align(c, call, 2, a->align);
 }
 
-// GPU: of lanes that store to one place the last one does. Where not all lanes run all that do: their
-// values are the same, or the kernel is wrong (the kernel interpreter says so).
+// GPU: of lanes that store to one place the last one does. Where not all lanes run all that do:
+// their values are the same, or the kernel is wrong (the kernel interpreter says so).
 static void store_one_lane(cg_kernel *k, const access *a, LLVMValueRef value) {
   cg *c = k->c;
   if (k->divergent > 0) {
@@ -212,7 +212,8 @@ void cg_emit_store(cg_kernel *k, const kir_inst *inst) {
     cg_gpu_order(k, inst->buffer, k->values[inst->args[0]].v, true);
   }
   access a = make_access(k, inst->buffer, inst->args[0]);
-  const bool varying = k->lanes > 1 && (a.contiguous || a.gather || cg_is_varying(k, inst->args[1]));
+  const bool varying =
+      k->lanes > 1 && (a.contiguous || a.gather || cg_is_varying(k, inst->args[1]));
   LLVMValueRef value = to_memory(k, a.dtype, cg_use_as(k, inst->args[1], varying));
   if (k->gpu != NULL && !cg_is_varying(k, inst->args[0]) && cg_is_varying(k, inst->args[1])) {
     store_one_lane(k, &a, value);
@@ -229,7 +230,7 @@ void cg_emit_store(cg_kernel *k, const kir_inst *inst) {
   store_lanes(k, &a, value);
 }
 
-// --- atomics --------------------------------------------------------------------------------------
+// --- atomics -------------------------------------------------------------------------------------
 
 static void set_scope(cg_kernel *k, LLVMValueRef inst) {
   if (k->gpu != NULL) {
@@ -351,7 +352,7 @@ void cg_emit_atomic(cg_kernel *k, const kir_inst *inst) {
   }
 }
 
-// --- variables, arrays, local memory --------------------------------------------------------------
+// --- variables, arrays, local memory -------------------------------------------------------------
 
 // Under a mask, lanes that are not active keep what they have.
 static void assign(cg_kernel *k, const cg_value *to, LLVMValueRef place, LLVMValueRef value,

@@ -59,8 +59,8 @@ static void barrier(cg_kernel *k) {
 
 // --- asynchronous copies -------------------------------------------------------------------------
 
-// 16 bytes pass by the first-level cache. With a guard the number of bytes that are read is 0 or all;
-// the others are zeros.
+// 16 bytes pass by the first-level cache. With a guard the number of bytes that are read is 0 or
+// all; the others are zeros.
 static void copy(cg_kernel *k, LLVMValueRef to, LLVMValueRef from, unsigned bytes,
                  LLVMValueRef guard) {
   cg *c = k->c;

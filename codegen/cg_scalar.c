@@ -1,10 +1,11 @@
 // Elementwise operators on registers: the same code for scalars and vectors. Meanings are those of
 // ir/ops.def and ir/scalar_ops.def.
 //
-// No instruction carries fast-math flags: products and sums are rounded where the kernel IR says so.
+// No instruction carries fast-math flags: products and sums are rounded where the kernel IR says
+// so.
 #include "codegen/cg.h"
 
-// --- types and constants of a shape ---------------------------------------------------------------
+// --- types and constants of a shape --------------------------------------------------------------
 
 LLVMTypeRef cg_type_like(LLVMTypeRef shape, LLVMTypeRef element) {
   return LLVMGetTypeKind(shape) == LLVMVectorTypeKind
@@ -55,7 +56,7 @@ LLVMValueRef cg_any(cg *c, LLVMValueRef condition) {
   return cg_call1(c, "llvm.vector.reduce.or", condition);
 }
 
-// --- comparisons ----------------------------------------------------------------------------------
+// --- comparisons ---------------------------------------------------------------------------------
 
 static LLVMValueRef compare(cg_kernel *k, aicc_op op, aicc_dtype dtype, LLVMValueRef x,
                             LLVMValueRef y) {
@@ -81,7 +82,7 @@ static LLVMValueRef compare(cg_kernel *k, aicc_op op, aicc_dtype dtype, LLVMValu
 
 static bool is_comparison(aicc_op op) { return op >= AICC_OP_EQ && op <= AICC_OP_GE; }
 
-// --- floats ---------------------------------------------------------------------------------------
+// --- floats --------------------------------------------------------------------------------------
 
 static LLVMValueRef sign_of_float(cg_kernel *k, LLVMValueRef x) {
   LLVMBuilderRef b = k->c->builder;
@@ -147,7 +148,7 @@ static LLVMValueRef float_binary(cg_kernel *k, aicc_op op, LLVMValueRef x, LLVMV
   }
 }
 
-// --- dispatch -------------------------------------------------------------------------------------
+// --- dispatch ------------------------------------------------------------------------------------
 
 static LLVMValueRef unsupported(cg_kernel *k, aicc_op op, aicc_dtype dtype, LLVMValueRef x) {
   cg_fail(k->c, k->kernel, "operator '%s' is not defined on %s", aicc_op_table[op].name,

@@ -10,7 +10,7 @@ static LLVMValueRef is_true(cg_host *h, aicc_dim dim) {
   return LLVMBuildICmp(h->c->builder, LLVMIntNE, cg_dim(h, dim), cg_int(h->c, 0), "");
 }
 
-// --- kernels and memory ---------------------------------------------------------------------------
+// --- kernels and memory --------------------------------------------------------------------------
 
 static void emit_launch(cg_host *h, const aicc_step *step) {
   cg *c = h->c;
@@ -64,7 +64,7 @@ static void emit_copy(cg_host *h, const aicc_step *step) {
   cg_host_call(h, CG_HOST_COPY, args, 3);
 }
 
-// --- sizes ----------------------------------------------------------------------------------------
+// --- sizes ---------------------------------------------------------------------------------------
 
 static void emit_def_dim(cg_host *h, const aicc_step *step) {
   cg *c = h->c;
@@ -109,7 +109,7 @@ static void emit_check(cg_host *h, const aicc_step *step) {
   cg_forget_dims(h);
 }
 
-// --- control --------------------------------------------------------------------------------------
+// --- control -------------------------------------------------------------------------------------
 
 static void emit_if(cg_host *h, const aicc_step *step) {
   cg *c = h->c;
@@ -148,7 +148,7 @@ static void emit_break(cg_host *h, const aicc_step *step) {
   LLVMPositionBuilderAtEnd(c->builder, go_on);
 }
 
-// --- sequences ------------------------------------------------------------------------------------
+// --- sequences -----------------------------------------------------------------------------------
 
 static aicc_dtype element_dtype(const aicc_type *type) {
   while (type->kind != AICC_TYPE_TENSOR) {
@@ -263,7 +263,7 @@ static void emit_sequence(cg_host *h, const aicc_step *step) {
   }
 }
 
-// --- dispatch -------------------------------------------------------------------------------------
+// --- dispatch ------------------------------------------------------------------------------------
 
 static void emit_step(cg_host *h, const aicc_step *step) {
   switch (step->kind) {

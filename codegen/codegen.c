@@ -43,7 +43,7 @@ typedef struct compile {
   size_t image_count, image_capacity;
 } compile;
 
-// --- weights --------------------------------------------------------------------------------------
+// --- weights -------------------------------------------------------------------------------------
 
 static aicc_status fill_packed(void *user, uint64_t offset, void *to, size_t size,
                                aicc_diags *diags AICC_UNUSED) {
@@ -165,7 +165,7 @@ static void add_weights(compile *job) {
   }
 }
 
-// --- jobs -----------------------------------------------------------------------------------------
+// --- jobs ----------------------------------------------------------------------------------------
 
 static aicc_status write_text(const char *folder, const char *name, const char *suffix,
                               const char *text, size_t size, aicc_diags *diags) {
@@ -305,7 +305,7 @@ static aicc_status run_job(void *user, size_t index, cg_reply *reply, aicc_diags
   return status;
 }
 
-// --- the whole ------------------------------------------------------------------------------------
+// --- the whole -----------------------------------------------------------------------------------
 
 // It does not depend on the number of processes: the same model gives the same file on any machine.
 static size_t choose_chunk(const aicc_plan *plan, const aicc_codegen_options *options) {
@@ -483,7 +483,8 @@ static void add_gpu_units(compile *job, aicc_arena *arena, size_t index) {
 
 // "sm_80: PTX, 45678 bytes; cubin, 12345 bytes": a line for each GPU target.
 static void report_images(const compile *job, FILE *out) {
-  static const char *const kinds[] = {[AICC_ABI_IMAGE_CUBIN] = "cubin", [AICC_ABI_IMAGE_PTX] = "PTX",
+  static const char *const kinds[] = {[AICC_ABI_IMAGE_CUBIN] = "cubin",
+                                      [AICC_ABI_IMAGE_PTX] = "PTX",
                                       [AICC_ABI_IMAGE_HSACO] = "code object",
                                       [AICC_ABI_IMAGE_SPIRV] = "SPIR-V"};
   for (size_t g = 0; g < job->options->gpu_count; g++) {

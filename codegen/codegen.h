@@ -1,8 +1,9 @@
 // Code generation: a plan -> a finished model file.
 //
 // Kernels are compiled in worker processes, linked by ld.lld, the weights appended, and the file
-// renamed into place: a failed compile leaves nothing behind. Equal inputs give equal bytes, whatever
-// the number of processes. Thread-compatible; the caller has no other threads (workers are forked).
+// renamed into place: a failed compile leaves nothing behind. Equal inputs give equal bytes,
+// whatever the number of processes. Thread-compatible; the caller has no other threads (workers are
+// forked).
 //
 // A model may hold code for several machines: one plan for all that passes and lowering cannot tell
 // apart, constants that plans store alike once (also where each graph computed them), host code for
@@ -16,8 +17,8 @@
 #include "ir/plan.h"
 
 // A GPU target, and the plan lowered for its machine or for one that lowering cannot tell from it.
-// NVIDIA targets of one plan share one PTX, that of the least of them, which the driver of any newer GPU
-// takes, and get a cubin each where ptxas is installed.
+// NVIDIA targets of one plan share one PTX, that of the least of them, which the driver of any
+// newer GPU takes, and get a cubin each where ptxas is installed.
 typedef struct aicc_codegen_gpu {
   const cg_target *target;
   const aicc_plan *plan;

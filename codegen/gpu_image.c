@@ -40,7 +40,8 @@ static aicc_status add_file(cg_reply *reply, uint32_t kind, const cg_target *tar
   const off_t size = lseek(fd, 0, SEEK_END);
   void *data = malloc(size > 0 ? (size_t)size : 1);
   AICC_ASSERT(data != NULL);
-  const bool read = size > 0 && lseek(fd, 0, SEEK_SET) == 0 && cg_read_all(fd, data, (uint64_t)size);
+  const bool read =
+      size > 0 && lseek(fd, 0, SEEK_SET) == 0 && cg_read_all(fd, data, (uint64_t)size);
   if (read) {
     add_blob(reply, kind, target, data, (uint64_t)size);
   } else {
@@ -52,8 +53,8 @@ static aicc_status add_file(cg_reply *reply, uint32_t kind, const cg_target *tar
 
 // --- NVIDIA --------------------------------------------------------------------------------------
 
-static aicc_status run_ptxas(const char *program, cg *c, const cg_target *target, int ptx, int cubin,
-                             int log, cg_reply *reply) {
+static aicc_status run_ptxas(const char *program, cg *c, const cg_target *target, int ptx,
+                             int cubin, int log, cg_reply *reply) {
   aicc_arena *arena = &c->diags->arena;
   const char *const args[] = {program,
                               aicc_arena_printf(arena, "-arch=%s", target->cpu),
@@ -126,7 +127,8 @@ static aicc_status amd_images(cg *c, cg_reply *reply) {
     AICC_EMIT(c->diags, E0604, NULL, "a code object", strerror(errno));
   } else {
     status = cg_link_code_object(&input, out, c->diags);
-    status = status == AICC_OK ? add_file(reply, AICC_ABI_IMAGE_HSACO, c->target, out, c->diags) : status;
+    status = status == AICC_OK ? add_file(reply, AICC_ABI_IMAGE_HSACO, c->target, out, c->diags)
+                               : status;
     close(out);
   }
   LLVMDisposeMemoryBuffer(object);

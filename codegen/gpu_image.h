@@ -8,8 +8,8 @@
 #include "codegen/cg.h"
 #include "codegen/worker.h"
 
-// Appends the images of the optimised module in |c| to |reply|, for cg_gpu_image_next: NVIDIA's are a
-// cubin for each of the |count| targets |cubins|, all made of one PTX, and that PTX last.
+// Appends the images of the optimised module in |c| to |reply|, for cg_gpu_image_next: NVIDIA's are
+// a cubin for each of the |count| targets |cubins|, all made of one PTX, and that PTX last.
 AICC_MUST_USE aicc_status cg_gpu_images(cg *c, const cg_target *const *cubins, size_t count,
                                         cg_reply *reply);
 

@@ -12,7 +12,8 @@
 // A member's header in an archive: ASCII fields padded with blanks.
 enum { ARCHIVE_HEADER = 60 };
 
-// All objects as one archive in memory: one descriptor for any number of them, and no file to remove.
+// All objects as one archive in memory: one descriptor for any number of them, and no file to
+// remove.
 static bool write_archive(int fd, const cg_object *objects, size_t count) {
   bool ok = cg_write_all(fd, "!<arch>\n", 8);
   for (size_t i = 0; i < count && ok; i++) {

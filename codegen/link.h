@@ -1,7 +1,7 @@
 // Linking: objects in memory -> a shared object, by ld.lld. No C compiler and no libc are involved.
 //
-// Layer codegen. The linker is the program that AICC_LLD names, else ld.lld-22 or ld.lld on the PATH.
-// Thread-safe.
+// Layer codegen. The linker is the program that AICC_LLD names, else ld.lld-22 or ld.lld on the
+// PATH. Thread-safe.
 #ifndef AICC_CODEGEN_LINK_H
 #define AICC_CODEGEN_LINK_H
 
@@ -13,9 +13,10 @@ typedef struct cg_object {
   size_t size;
 } cg_object;
 
-// Links |objects| into a shared object and writes it over |path| (a cg_output's temporary name). Every
-// symbol must be defined by one of them. Reproducible: no path or time enters the result.
-// AICC_IO: E0601 (no linker), E0602, E0604; AICC_INTERNAL or AICC_IO: E0603 with what the linker said.
+// Links |objects| into a shared object and writes it over |path| (a cg_output's temporary name).
+// Every symbol must be defined by one of them. Reproducible: no path or time enters the result.
+// AICC_IO: E0601 (no linker), E0602, E0604; AICC_INTERNAL or AICC_IO: E0603 with what the linker
+// said.
 AICC_MUST_USE aicc_status cg_link_shared(const cg_object *objects, size_t count, const char *path,
                                          aicc_diags *diags);
 

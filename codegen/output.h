@@ -23,9 +23,9 @@ AICC_MUST_USE aicc_status cg_output_commit(cg_output *output, aicc_diags *diags)
 // Removes the temporary file, if there is one.
 void cg_output_discard(cg_output *output);
 
-// Signals that end a program (INT, TERM, HUP) are held back while output files are being made, so that
-// none of them is left half done; they act at cg_signals_release, when the files are gone. Long work in
-// between asks cg_signals_pending and gives up.
+// Signals that end a program (INT, TERM, HUP) are held back while output files are being made, so
+// that none of them is left half done; they act at cg_signals_release, when the files are gone.
+// Long work in between asks cg_signals_pending and gives up.
 void cg_signals_hold(sigset_t *before);
 bool cg_signals_pending(void);
 void cg_signals_release(const sigset_t *before);

@@ -15,13 +15,13 @@ typedef struct cg_target {
   const char *const *needs;      // CPU features the code needs, in abi.h's words; ends with NULL
 } cg_target;
 
-// The target called |name|; "native" and "cpu" are the best one this machine runs. NULL: unknown, or
-// this machine runs none.
+// The target called |name|; "native" and "cpu" are the best one this machine runs. NULL: unknown,
+// or this machine runs none.
 const cg_target *cg_target_find(const char *name);
 // Row |index|, in order of the table; NULL beyond the end.
 const cg_target *cg_target_at(size_t index);
-// The target whose PTX newer GPUs run as well: |target| itself, but of "sm_90a" and its like, which run
-// on no other GPU, the plain "sm_90".
+// The target whose PTX newer GPUs run as well: |target| itself, but of "sm_90a" and its like, which
+// run on no other GPU, the plain "sm_90".
 const cg_target *cg_target_portable(const cg_target *target);
 
 #endif

@@ -1,18 +1,18 @@
-// The constants of a model: collected by offset while code is made, streamed into the model file after
-// the link. They may be larger than memory: nothing is copied but through one small buffer.
+// The constants of a model: collected by offset while code is made, streamed into the model file
+// after the link. They may be larger than memory: nothing is copied but through one small buffer.
 //
 // Layer codegen. Layout of what is written (aicc/abi.h holds the structs):
 //
 //   weights inside            bytes [0, image_size)          the ELF image as ld.lld wrote it
 //   the model file            zeros                          up to a multiple of 4096
-//                             weights_size bytes             each constant at its offset, zeros between
+//                             weights_size bytes             constants at their offsets, zeros
 //                             aicc_abi_footer                the last 80 bytes of the file
 //
 //   weights beside it         model file: the image, then the footer
 //                             weights file: weights_size bytes from byte 0
 //
-// No program header covers them: the runtime maps the file itself, lazily and shared between processes,
-// which no size limits and which costs the same for 1 MB and for 10 GB.
+// No program header covers them: the runtime maps the file itself, lazily and shared between
+// processes, which no size limits and which costs the same for 1 MB and for 10 GB.
 #ifndef AICC_CODEGEN_WEIGHTS_H
 #define AICC_CODEGEN_WEIGHTS_H
 
@@ -48,8 +48,8 @@ typedef struct cg_weights {
 
 void cg_weights_init(cg_weights *weights, aicc_arena *arena);
 // Adds a constant and returns its offset. |data|, |view| and |user| must live until the weights are
-// written. A view of a mapped file is written piece by piece and forgotten (aicc_view_forget), so it
-// does not count as memory of this process.
+// written. A view of a mapped file is written piece by piece and forgotten (aicc_view_forget), so
+// it does not count as memory of this process.
 uint64_t cg_weights_add_view(cg_weights *weights, aicc_view view);
 uint64_t cg_weights_add(cg_weights *weights, const void *data, uint64_t size);
 // |source|: what |fill| reads, forgotten once it is written; .buf NULL: nothing to forget.

@@ -21,8 +21,8 @@ typedef struct answer_header {
   uint32_t status, unused;
 } answer_header;
 
-// A diagnostic on the wire: this and the texts, of lengths[i] bytes each without a zero; a length of
-// UINT32_MAX stands for NULL.
+// A diagnostic on the wire: this and the texts, of lengths[i] bytes each without a zero; a length
+// of UINT32_MAX stands for NULL.
 enum { TEXT_FILE, TEXT_NODE, TEXT_OP, TEXT_SHAPES, TEXT_MESSAGE, TEXT_COUNT };
 typedef struct diag_header {
   uint32_t id;

@@ -1,8 +1,9 @@
 // Worker processes: jobs that may crash, run in parallel by forked children.
 //
-// LLVM aborts on code it cannot select. A job that does takes down its child alone: it is reported by
-// name, with what it wrote to stderr, and the other jobs go on. Children start as copies of the
-// caller, so jobs read everything that existed before the call; they pass back bytes and diagnostics.
+// LLVM aborts on code it cannot select. A job that does takes down its child alone: it is reported
+// by name, with what it wrote to stderr, and the other jobs go on. Children start as copies of the
+// caller, so jobs read everything that existed before the call; they pass back bytes and
+// diagnostics.
 //
 // Layer codegen. The caller must have no other threads that hold locks which jobs need. Results do
 // not depend on the number of processes or on timing.
@@ -39,8 +40,8 @@ typedef struct cg_result {
 
 // Runs all jobs, in no particular order, and stores their results by index; data is allocated from
 // |arena|. Diagnostics of the jobs are appended to |diags| in the order of the jobs: their own, and
-// E0610 for each that crashed. Returns AICC_OK where every job did, else the status of the first that
-// did not; AICC_RESOURCE (E0611) where no process can be started.
+// E0610 for each that crashed. Returns AICC_OK where every job did, else the status of the first
+// that did not; AICC_RESOURCE (E0611) where no process can be started.
 AICC_MUST_USE aicc_status cg_jobs_run(const cg_jobs *jobs, cg_result *results, aicc_arena *arena,
                                       aicc_diags *diags);
 

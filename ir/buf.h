@@ -1,10 +1,10 @@
 // Buffers: immutable-once-shared bytes with a reference count, on the heap or mapped from a file.
 //
-// Weights live in them, outside of every arena, so that modules can share and drop them. A view is a
-// range of a buffer. Invariant: a buffer mapped from a file with a name is read-only.
+// Weights live in them, outside of every arena, so that modules can share and drop them. A view is
+// a range of a buffer. Invariant: a buffer mapped from a file with a name is read-only.
 //
-// Thread-safe: retain and release (the count is atomic), and reading. Whoever made a heap buffer may
-// write to it until it shares it.
+// Thread-safe: retain and release (the count is atomic), and reading. Whoever made a heap buffer
+// may write to it until it shares it.
 #ifndef AICC_IR_BUF_H
 #define AICC_IR_BUF_H
 
@@ -18,8 +18,8 @@ aicc_buf *aicc_buf_create_heap(size_t size);
 aicc_buf *aicc_buf_create_copy(const void *data, size_t size);
 
 // The same for results of any size: from AICC_BUF_LARGE bytes on they are a file without a name in
-// TMPDIR (else /var/tmp), mapped, so that aicc_view_forget takes them out of memory too. On the heap
-// where that folder has no room or is itself in memory.
+// TMPDIR (else /var/tmp), mapped, so that aicc_view_forget takes them out of memory too. On the
+// heap where that folder has no room or is itself in memory.
 enum { AICC_BUF_LARGE = 8 << 20 };
 aicc_buf *aicc_buf_create_large(size_t size);
 

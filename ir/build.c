@@ -18,7 +18,7 @@ aicc_value *aicc_b_finish(aicc_builder *b, aicc_node *node) {
   return node->out_count ? node->out[0] : NULL;
 }
 
-// --- elementwise ----------------------------------------------------------------------------------
+// --- elementwise ---------------------------------------------------------------------------------
 
 aicc_value *aicc_b_unary(aicc_builder *b, aicc_op op, aicc_value *x) {
   return x ? aicc_b_finish(b, aicc_node_create(b->module, op, &x, 1, 1)) : NULL;
@@ -49,7 +49,7 @@ aicc_value *aicc_b_cast(aicc_builder *b, aicc_value *x, aicc_dtype to) {
   return aicc_b_finish(b, node);
 }
 
-// --- sources --------------------------------------------------------------------------------------
+// --- sources -------------------------------------------------------------------------------------
 
 aicc_value *aicc_b_const(aicc_builder *b, const aicc_tensor *tensor) {
   aicc_node *node = aicc_node_create(b->module, AICC_OP_CONST, NULL, 0, 1);
@@ -131,7 +131,7 @@ aicc_value *aicc_b_iota(aicc_builder *b, aicc_dtype dtype, const aicc_dim *dims,
   return aicc_b_finish(b, node);
 }
 
-// --- reductions and contractions ------------------------------------------------------------------
+// --- reductions and contractions -----------------------------------------------------------------
 
 // Sorts |axes| (negative ones count from the end) into |out|; false where one is out of range or
 // stands twice.
@@ -195,7 +195,7 @@ aicc_value *aicc_b_matmul(aicc_builder *b, aicc_value *x, aicc_value *y) {
   return aicc_b_binary(b, AICC_OP_MATMUL, x, y);
 }
 
-// --- kernels of their own -------------------------------------------------------------------------
+// --- kernels of their own ------------------------------------------------------------------------
 
 aicc_node *aicc_b_opaque(aicc_builder *b, const char *name, aicc_value *const *in, int in_count,
                          const aicc_type *types, int out_count) {
@@ -207,7 +207,7 @@ aicc_node *aicc_b_opaque(aicc_builder *b, const char *name, aicc_value *const *i
   return aicc_b_finish(b, node) || out_count == 0 ? node : NULL;
 }
 
-// --- elements as expressions ----------------------------------------------------------------------
+// --- elements as expressions ---------------------------------------------------------------------
 
 const aicc_tensor *aicc_value_constant(const aicc_value *x) {
   if (!x || !x->def || x->def->op != AICC_OP_CONST) {
@@ -216,8 +216,8 @@ const aicc_tensor *aicc_value_constant(const aicc_value *x) {
   return aicc_get_tensor(x->def, AICC_ATTR_VALUE);
 }
 
-// |x|'s elements, with fresh symbols for those that are not known, defined right behind |x|, so that
-// everything that may use |x| may use them.
+// |x|'s elements, with fresh symbols for those that are not known, defined right behind |x|, so
+// that everything that may use |x| may use them.
 static const aicc_dim *define_elements(aicc_builder *b, aicc_value *x, int count) {
   aicc_builder at = *b;
   at.region = x->def ? x->def->parent : x->region;

@@ -34,7 +34,7 @@ static bool rank_fits(aicc_builder *b, aicc_op op, int rank) {
   return false;
 }
 
-// --- views and broadcasts -------------------------------------------------------------------------
+// --- views and broadcasts ------------------------------------------------------------------------
 
 aicc_value *aicc_b_reshape(aicc_builder *b, aicc_value *x, const aicc_dim *dims, int rank) {
   if (!x || !rank_fits(b, AICC_OP_RESHAPE, rank)) {
@@ -117,7 +117,7 @@ aicc_value *aicc_b_broadcast(aicc_builder *b, aicc_value *x, const aicc_dim *dim
   return aicc_b_finish(b, stated_node(b, AICC_OP_BROADCAST, x, dims, rank));
 }
 
-// --- slices, padding, joining ---------------------------------------------------------------------
+// --- slices, padding, joining --------------------------------------------------------------------
 
 aicc_value *aicc_b_slices(aicc_builder *b, aicc_value *x, const aicc_dim *starts,
                           const int64_t *steps, const aicc_dim *sizes) {
@@ -198,7 +198,7 @@ aicc_value *aicc_b_concat(aicc_builder *b, aicc_value *const *items, int count, 
   return aicc_b_finish(b, node);
 }
 
-// --- gathers and windows --------------------------------------------------------------------------
+// --- gathers and windows -------------------------------------------------------------------------
 
 aicc_value *aicc_b_gather(aicc_builder *b, aicc_value *x, aicc_value *indices, int axis) {
   if (!x || !indices) {

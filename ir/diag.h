@@ -1,4 +1,5 @@
-// Diagnostics: every message a user can see, with a stable id, emitted once at the place that knows.
+// Diagnostics: every message a user can see, with a stable id, emitted once at the place that
+// knows.
 //
 // Texts live in diags.def. AICC_EMIT checks the arguments against the text at compile time.
 // Thread-compatible.

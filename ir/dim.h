@@ -70,8 +70,8 @@ uint32_t aicc_dim_count(const aicc_dims *dims);  // ids are 1 .. count
 // Interval of every possible value under the symbols' bounds (INT64_MIN/MAX: unbounded).
 void aicc_dim_bounds(const aicc_dims *dims, aicc_dim d, int64_t *lower, int64_t *upper);
 bool aicc_dim_ge(aicc_dims *dims, aicc_dim a, aicc_dim b);  // proven a >= b
-// d is made of sizes only: no symbol in it may be negative. Such an expression is no marker (-1) that
-// a model computes, and where it stands for a size it is one.
+// d is made of sizes only: no symbol in it may be negative. Such an expression is no marker (-1)
+// that a model computes, and where it stands for a size it is one.
 bool aicc_dim_is_size(const aicc_dims *dims, aicc_dim d);
 // Proven: d is a multiple of |factor| (for alignment and vector widths).
 bool aicc_dim_divisible(const aicc_dims *dims, aicc_dim d, int64_t factor);
@@ -85,9 +85,9 @@ typedef aicc_dim (*aicc_dim_replace)(void *context, aicc_dim symbol);
 aicc_dim aicc_dim_substitute(aicc_dims *dims, aicc_dim d, aicc_dim_replace replace, void *context);
 
 // Text: 3*batch + 1, (n + 1) // 2, n % 4, min(a, b), max(a, b), a == b, a < b, select(c, a, b);
-// symbols that are not words ([A-Za-z_][A-Za-z0-9_.]*) are quoted, `unk__749 x`, with a backquote in
-// them doubled. Printing what was parsed gives the same text and parsing what was printed the same
-// id, where symbols have the same lower bounds.
+// symbols that are not words ([A-Za-z_][A-Za-z0-9_.]*) are quoted, `unk__749 x`, with a backquote
+// in them doubled. Printing what was parsed gives the same text and parsing what was printed the
+// same id, where symbols have the same lower bounds.
 // Parse also takes exporters' dim_param spellings: Min, Max, Mod, FloorDiv, floor(a/b),
 // ceiling(a/b), **. It returns false where the text is no expression; `batch-size` is a difference.
 char *aicc_dim_print(const aicc_dims *dims, aicc_dim d, aicc_arena *arena);

@@ -52,7 +52,8 @@ bool aicc_dtype_from_name(const char *name, size_t length, aicc_dtype *out);
 bool aicc_dtype_from_onnx(int data_type, aicc_dtype *out);
 
 // Element |index| of |data| as a number, and back. Integers convert exactly within 64 bits (set
-// wraps), floats round to nearest even. Reading needs no alignment. Not for complex and string types.
+// wraps), floats round to nearest even. Reading needs no alignment. Not for complex and string
+// types.
 double aicc_get_f64(aicc_dtype t, const void *data, size_t index);
 int64_t aicc_get_i64(aicc_dtype t, const void *data, size_t index);
 void aicc_set_f64(aicc_dtype t, void *data, size_t index, double value);

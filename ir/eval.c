@@ -73,7 +73,7 @@ static aicc_eval_fn function_of(aicc_op op) {
   return rows[op].fn ? rows[op].fn : scalar->f64 || scalar->i64 ? aicc_eval_op_eltwise : NULL;
 }
 
-// --- failures -------------------------------------------------------------------------------------
+// --- failures ------------------------------------------------------------------------------------
 
 static void report(const aicc_eval_call *call, const char *format, va_list args) {
   const aicc_origin *origin = call->node->origin_count ? call->node->origins : NULL;
@@ -100,7 +100,7 @@ aicc_status aicc_eval_unsupported(const aicc_eval_call *call, const char *format
   return AICC_UNSUPPORTED;
 }
 
-// --- symbols --------------------------------------------------------------------------------------
+// --- symbols -------------------------------------------------------------------------------------
 
 static bool lookup(void *context, const char *symbol, int64_t *value) {
   const aicc_eval *eval = context;
@@ -236,7 +236,7 @@ aicc_status aicc_eval_result(const aicc_eval_call *call, int index) {
                                 &call->out[index]);
 }
 
-// --- nodes ----------------------------------------------------------------------------------------
+// --- nodes ---------------------------------------------------------------------------------------
 
 // Moves copy aicc_str elements; the result takes the bytes along, so that it owns what it shows.
 static void own_strings(aicc_eval_value *value) {
@@ -325,7 +325,7 @@ aicc_status aicc_eval_node(aicc_module *module, const aicc_node *node,
   return status;
 }
 
-// --- regions --------------------------------------------------------------------------------------
+// --- regions -------------------------------------------------------------------------------------
 
 // The node of |value|'s own region that holds |node|, at some depth.
 static const aicc_node *lift(const aicc_value *value, const aicc_node *node) {

@@ -1,8 +1,8 @@
 // Reference interpreter of the graph IR: the oracle of the tests, and the constant folder's engine.
 //
-// Written for clarity, not for speed. Floats are computed in double and rounded once to the result's
-// type per operator; integers wrap to their type. Values share bytes by reference count; bytes are
-// never changed once a value is handed out. Thread-compatible.
+// Written for clarity, not for speed. Floats are computed in double and rounded once to the
+// result's type per operator; integers wrap to their type. Values share bytes by reference count;
+// bytes are never changed once a value is handed out. Thread-compatible.
 #ifndef AICC_IR_EVAL_H
 #define AICC_IR_EVAL_H
 

@@ -61,7 +61,7 @@ AICC_MUST_USE aicc_status aicc_eval_call_node(aicc_eval *eval, const aicc_node *
                                               const aicc_eval_value *const *in,
                                               aicc_eval_value *out);
 
-// --- elements (eval_rows.c) -----------------------------------------------------------------------
+// --- elements (eval_rows.c) ----------------------------------------------------------------------
 
 // |count| elements from |first| on, |stride| apart, as numbers. Integers load exactly as int64
 // (u64 as its bit pattern); floats load as integers by truncation.
@@ -110,11 +110,12 @@ void aicc_eval_walk_add_dense(aicc_eval_walk *walk);
 bool aicc_eval_walk_add_broadcast(aicc_eval_walk *walk, const aicc_eval_value *value);
 // Moves to the next row; false at the end. The first call merges dimensions where it can.
 bool aicc_eval_walk_next(aicc_eval_walk *walk);
-// Copies elements of |size| bytes: tensor |to| of the walk from tensor |from|, until the walk's end.
+// Copies elements of |size| bytes: tensor |to| of the walk from tensor |from|, until the walk's
+// end.
 void aicc_eval_walk_copy(aicc_eval_walk *walk, int to, void *dst, int from, const void *src,
                          size_t size);
 
-// --- operators; each is the row of its operator in eval.c -----------------------------------------
+// --- operators; each is the row of its operator in eval.c ----------------------------------------
 
 #define AICC_EVAL_FUNCTIONS(X)                                                                   \
   X(eltwise) X(pow) X(select) X(cast) X(bitcast) X(constant) X(from_dims) X(iota) X(random)      \

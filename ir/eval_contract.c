@@ -5,7 +5,7 @@
 
 #include "ir/eval_call.h"
 
-// --- matrix multiply ------------------------------------------------------------------------------
+// --- matrix multiply -----------------------------------------------------------------------------
 
 typedef struct matmul {
   int64_t m, n, k;
@@ -120,7 +120,7 @@ aicc_status aicc_eval_op_matmul(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- attention ------------------------------------------------------------------------------------
+// --- attention -----------------------------------------------------------------------------------
 
 typedef struct attention {
   int64_t batch, heads, groups, s, t, d, e;

@@ -25,7 +25,7 @@ aicc_status aicc_eval_op_assert(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- regions --------------------------------------------------------------------------------------
+// --- regions -------------------------------------------------------------------------------------
 
 static aicc_status needs_values(const aicc_eval_call *call) {
   return call->eval->values ? AICC_OK
@@ -256,7 +256,7 @@ aicc_status aicc_eval_op_loop(aicc_eval_call *call) {
   return status;
 }
 
-// --- sequences ------------------------------------------------------------------------------------
+// --- sequences -----------------------------------------------------------------------------------
 
 static aicc_status make_sequence(aicc_eval_call *call, aicc_type_kind kind, int64_t count) {
   const aicc_type *element = call->node->out[0]->type.element;
@@ -375,7 +375,7 @@ aicc_status aicc_eval_op_seq_concat(aicc_eval_call *call) {
   return bind_results(call);
 }
 
-// --- optionals ------------------------------------------------------------------------------------
+// --- optionals -----------------------------------------------------------------------------------
 
 aicc_status aicc_eval_op_opt_make(aicc_eval_call *call) {
   const bool full = call->node->in_count == 1 && call->in[0];

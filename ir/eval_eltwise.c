@@ -130,7 +130,7 @@ aicc_status aicc_eval_op_select(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- cast -----------------------------------------------------------------------------------------
+// --- cast ----------------------------------------------------------------------------------------
 
 static void cast_to_f8(const aicc_eval_call *call, int64_t count) {
   const bool saturate = aicc_get_int(call->node, AICC_ATTR_SATURATE, 1) != 0;

@@ -135,7 +135,7 @@ aicc_status aicc_eval_op_reverse_sequence(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- scatters -------------------------------------------------------------------------------------
+// --- scatters ------------------------------------------------------------------------------------
 
 // How an update meets what is there: ASSIGN (select stands for it) or an operator of scalar.h.
 static aicc_status reduction_of(const aicc_eval_call *call, aicc_op *out) {

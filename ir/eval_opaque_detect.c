@@ -108,7 +108,7 @@ aicc_status aicc_eval_opaque_non_max_suppression(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- roi_align ------------------------------------------------------------------------------------
+// --- roi_align -----------------------------------------------------------------------------------
 
 typedef struct align {
   int64_t channels, height, width, bins_h, bins_w, ratio;
@@ -203,7 +203,7 @@ aicc_status aicc_eval_opaque_roi_align(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- max_roi_pool ---------------------------------------------------------------------------------
+// --- max_roi_pool --------------------------------------------------------------------------------
 
 static int64_t clamp(double value, int64_t high) {
   return value < 0 ? 0 : value > (double)high ? high : (int64_t)value;

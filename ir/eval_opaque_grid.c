@@ -20,7 +20,7 @@ double aicc_eval_bilinear_zero(const double *plane, int64_t height, int64_t widt
   return sum;
 }
 
-// --- grid_sample ----------------------------------------------------------------------------------
+// --- grid_sample ---------------------------------------------------------------------------------
 
 enum { MODE_NEAREST, MODE_LINEAR, MODE_CUBIC };
 enum { PADDING_ZEROS, PADDING_BORDER, PADDING_REFLECTION };
@@ -158,7 +158,7 @@ aicc_status aicc_eval_opaque_grid_sample(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- deform_conv ----------------------------------------------------------------------------------
+// --- deform_conv ---------------------------------------------------------------------------------
 
 typedef struct deform {
   int64_t in_channels, out_channels, height, width, out_h, out_w, kernel_h, kernel_w;
@@ -244,7 +244,7 @@ aicc_status aicc_eval_opaque_deform_conv(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- col2im ---------------------------------------------------------------------------------------
+// --- col2im --------------------------------------------------------------------------------------
 
 typedef struct fold {
   int k;

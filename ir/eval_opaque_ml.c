@@ -4,7 +4,7 @@
 
 #include "ir/eval_opaque.h"
 
-// --- tree_ensemble --------------------------------------------------------------------------------
+// --- tree_ensemble -------------------------------------------------------------------------------
 
 enum { NODE_FEATURE, NODE_MODE, NODE_TRUE, NODE_FALSE, NODE_FIRST, NODE_COUNT, NODE_FIELDS };
 enum { MODE_LE, MODE_LT, MODE_GE, MODE_GT, MODE_EQ, MODE_NE, MODE_LEAF, MODE_MEMBER };
@@ -131,7 +131,7 @@ aicc_status aicc_eval_opaque_tree_ensemble(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- svm_classifier -------------------------------------------------------------------------------
+// --- svm_classifier ------------------------------------------------------------------------------
 
 enum { KERNEL_LINEAR, KERNEL_POLY, KERNEL_RBF, KERNEL_SIGMOID };
 
@@ -223,7 +223,8 @@ static void couple(int64_t k, const double *r, double *q, double *qp, double *p)
 static void probabilities(const aicc_eval_call *call, const svm *s, const double *scores,
                           double *p) {
   const int64_t k = s->classes;
-  double *r = AICC_NEW_ARRAY(call->arena, double, k * k), *qp = AICC_NEW_ARRAY(call->arena, double, k);
+  double *r = AICC_NEW_ARRAY(call->arena, double, k *k),
+         *qp = AICC_NEW_ARRAY(call->arena, double, k);
   double *q = AICC_NEW_ARRAY(call->arena, double, k * k);
   int64_t pair = 0;
   for (int64_t i = 0; i < k; i++) {
@@ -297,7 +298,7 @@ aicc_status aicc_eval_opaque_svm_classifier(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- matmul_nbits ---------------------------------------------------------------------------------
+// --- matmul_nbits --------------------------------------------------------------------------------
 
 // Field |index| of |bits| bits in a row of bytes, low bits first.
 static unsigned unpack(const uint8_t *row, int64_t index, int bits) {

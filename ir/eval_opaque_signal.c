@@ -6,7 +6,7 @@
 #include "ir/eval_opaque.h"
 #include "ir/scalar.h"
 
-// --- dft ------------------------------------------------------------------------------------------
+// --- dft -----------------------------------------------------------------------------------------
 
 typedef struct dft {
   int64_t outer, in, out, inner;  // sizes around and of the axis; inner without the last dimension
@@ -91,7 +91,7 @@ aicc_status aicc_eval_opaque_dft(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- det ------------------------------------------------------------------------------------------
+// --- det -----------------------------------------------------------------------------------------
 
 // By elimination with the largest pivot; |a| is destroyed.
 static double determinant(double *a, int64_t n) {
@@ -133,7 +133,7 @@ aicc_status aicc_eval_opaque_det(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- unique ---------------------------------------------------------------------------------------
+// --- unique --------------------------------------------------------------------------------------
 
 // Slices along one axis: slice |i| has |outer| runs of |inner| elements.
 typedef struct slices {

@@ -60,7 +60,7 @@ aicc_status aicc_eval_opaque_string_concat(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- string_normalizer ----------------------------------------------------------------------------
+// --- string_normalizer ---------------------------------------------------------------------------
 
 enum { CASE_KEEP, CASE_LOWER, CASE_UPPER };
 
@@ -115,7 +115,7 @@ aicc_status aicc_eval_opaque_string_normalizer(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- string_split ---------------------------------------------------------------------------------
+// --- string_split --------------------------------------------------------------------------------
 
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
@@ -198,7 +198,7 @@ aicc_status aicc_eval_opaque_string_split(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- regex_full_match -----------------------------------------------------------------------------
+// --- regex_full_match ----------------------------------------------------------------------------
 
 aicc_status aicc_eval_opaque_regex_full_match(aicc_eval_call *call) {
   const aicc_attr *strings = aicc_attr_find(call->node, AICC_ATTR_STRINGS);
@@ -219,7 +219,7 @@ aicc_status aicc_eval_opaque_regex_full_match(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- string_tokenize ------------------------------------------------------------------------------
+// --- string_tokenize -----------------------------------------------------------------------------
 
 typedef struct tokens {
   aicc_regex regex;
@@ -320,7 +320,7 @@ aicc_status aicc_eval_opaque_string_tokenize(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- look-ups -------------------------------------------------------------------------------------
+// --- look-ups ------------------------------------------------------------------------------------
 
 static bool same_element(const aicc_eval_value *a, int64_t i, const aicc_eval_value *b,
                          int64_t j) {
@@ -358,7 +358,7 @@ aicc_status aicc_eval_opaque_label_encoder(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- tfidf ----------------------------------------------------------------------------------------
+// --- tfidf ---------------------------------------------------------------------------------------
 
 typedef struct tfidf {
   const aicc_eval_value *x, *pool;

@@ -128,7 +128,7 @@ aicc_status aicc_eval_op_reduce(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- one axis: lines of |size| elements, |stride| apart -------------------------------------------
+// --- one axis: lines of |size| elements, |stride| apart ------------------------------------------
 
 typedef struct lines {
   int64_t count, size, stride;
@@ -283,7 +283,7 @@ aicc_status aicc_eval_op_cumulate(aicc_eval_call *call) {
   return AICC_OK;
 }
 
-// --- non-zero elements ----------------------------------------------------------------------------
+// --- non-zero elements ---------------------------------------------------------------------------
 
 static bool nonzero_at(const aicc_eval_value *x, int64_t i) {
   if (x->dtype == AICC_STR) {

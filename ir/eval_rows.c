@@ -145,7 +145,7 @@ void aicc_eval_dense_strides(const int64_t *shape, int rank, int64_t *strides) {
   }
 }
 
-// --- walks ----------------------------------------------------------------------------------------
+// --- walks ---------------------------------------------------------------------------------------
 
 void aicc_eval_walk_init(aicc_eval_walk *walk, int rank, const int64_t *shape) {
   *walk = (aicc_eval_walk){.rank = rank};

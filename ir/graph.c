@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// --- growing arrays without a capacity field ------------------------------------------------------
+// --- growing arrays without a capacity field -----------------------------------------------------
 
 // |items| with room for one more; arrays double whenever their count reaches a power of two.
 static void *room_for_one(aicc_arena *arena, void *items, int count, size_t item_size) {
@@ -18,7 +18,7 @@ static void *room_for_one(aicc_arena *arena, void *items, int count, size_t item
   return grown;
 }
 
-// --- modules --------------------------------------------------------------------------------------
+// --- modules -------------------------------------------------------------------------------------
 
 aicc_module *aicc_module_create(const char *name) {
   aicc_arena arena;
@@ -54,7 +54,7 @@ void aicc_module_keep_buf(aicc_module *module, aicc_buf *buf) {
             aicc_buf_retain(buf));
 }
 
-// --- regions and values ---------------------------------------------------------------------------
+// --- regions and values --------------------------------------------------------------------------
 
 aicc_region *aicc_region_create(aicc_module *module, aicc_node *parent) {
   aicc_region *region = AICC_NEW(&module->arena, aicc_region);
@@ -88,7 +88,7 @@ void aicc_region_set_results(aicc_module *module, aicc_region *region, aicc_valu
   region->result_count = count;
 }
 
-// --- nodes ----------------------------------------------------------------------------------------
+// --- nodes ---------------------------------------------------------------------------------------
 
 aicc_node *aicc_node_create(aicc_module *module, aicc_op op, aicc_value *const *in, int in_count,
                             int out_count) {
@@ -140,7 +140,7 @@ void aicc_node_add_region(aicc_module *module, aicc_node *node, aicc_region *reg
   node->regions[node->region_count++] = region;
 }
 
-// --- origins --------------------------------------------------------------------------------------
+// --- origins -------------------------------------------------------------------------------------
 
 static int origin_compare(const aicc_origin *a, const aicc_origin *b) {
   if (a->index != b->index) {
@@ -179,7 +179,7 @@ void aicc_node_add_origins(aicc_module *module, aicc_node *node, const aicc_orig
   node->origin_count = total;
 }
 
-// --- walks ----------------------------------------------------------------------------------------
+// --- walks ---------------------------------------------------------------------------------------
 
 void aicc_region_visit(aicc_region *region, aicc_visit_fn visit, void *context) {
   for (aicc_node *node = region->first, *next; node; node = next) {

@@ -1,4 +1,5 @@
-// Graph IR: an SSA graph of tensor operators with regions, symbolic dimensions and typed attributes.
+// Graph IR: an SSA graph of tensor operators with regions, symbolic dimensions and typed
+// attributes.
 //
 // Ownership: a module owns everything through its arena; nodes are unlinked, never freed. Weight
 // bytes live outside, in aicc_buf objects the module retains. Types are immutable and may be shared
@@ -67,8 +68,8 @@ typedef struct aicc_type {
 } aicc_type;
 
 // Constant tensor. Elements are dense, row-major, in memory layout of the type (dtype.def).
-// Either |data| in the module's arena or static memory (buf NULL), or a view into |buf|. Numbers in a
-// mapped file may stand at any address: aicc_get_f64 and aicc_eval_value_from_tensor see to that.
+// Either |data| in the module's arena or static memory (buf NULL), or a view into |buf|. Numbers in
+// a mapped file may stand at any address: aicc_get_f64 and aicc_eval_value_from_tensor see to that.
 typedef struct aicc_tensor {
   aicc_dtype dtype;
   int rank;
@@ -148,7 +149,7 @@ struct aicc_module {
   size_t buf_count, buf_capacity;
   const char *file;        // for diagnostics
   int opset;
-  bool tf32;               // contractions of f32 may round their operands to tf32: set before lowering
+  bool tf32;  // contractions of f32 may round their operands to tf32: set before lowering
 };
 
 // --- tables -------------------------------------------------------------------------------------
@@ -213,14 +214,14 @@ void aicc_value_replace(aicc_module *module, aicc_value *from, aicc_value *to);
 // Chains (a -> b -> c) are followed; they must end.
 void aicc_values_replace(aicc_module *module, aicc_value **map);
 
-// Calls |visit| for every node of |region| and the regions in it, in order. A visitor may unlink the
-// node it is called for and insert others before it.
+// Calls |visit| for every node of |region| and the regions in it, in order. A visitor may unlink
+// the node it is called for and insert others before it.
 typedef void (*aicc_visit_fn)(void *context, aicc_node *node);
 void aicc_region_visit(aicc_region *region, aicc_visit_fn visit, void *context);
 // Number of uses per value id (operands and region results); arena array of value_count.
 uint32_t *aicc_count_uses(const aicc_module *module, aicc_arena *arena);
 
-// --- attributes: setters replace; getters give the default where absent ---------------------------
+// --- attributes: setters replace; getters give the default where absent --------------------------
 // Setters copy what they are given, but not the elements of a tensor (see aicc_tensor); its buffer
 // is retained. A node's attributes are sorted by key.
 
@@ -265,7 +266,7 @@ bool aicc_dim_broadcast(aicc_module *module, aicc_dim a, aicc_dim b, aicc_dim *o
 bool aicc_dims_broadcast(aicc_module *module, const aicc_type *a, const aicc_type *b,
                          aicc_dim *dims, int *rank);
 
-// --- inference, verification, text ------------------------------------------------------------------
+// --- inference, verification, text ---------------------------------------------------------------
 
 // Sets the result types (where the row's rule is not `stated`) and the partial values of a node
 // from its operands; emits E02xx where operands do not fit.

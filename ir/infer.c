@@ -1,7 +1,7 @@
 // Type inference: the common checks around the rules, and the rules of sources and control.
 #include "ir/infer.h"
 
-// --- reports --------------------------------------------------------------------------------------
+// --- reports -------------------------------------------------------------------------------------
 
 aicc_loc aicc_node_loc(const aicc_module *module, const aicc_node *node, aicc_diags *diags) {
   aicc_loc loc = {.file = module->file, .opset = module->opset};
@@ -72,7 +72,7 @@ bool aicc_dims_differ(aicc_module *module, aicc_dim a, aicc_dim b) {
   return aicc_dim_is(module->dims, aicc_dim_eq(module->dims, a, b), 0);
 }
 
-// --- around the rules -----------------------------------------------------------------------------
+// --- around the rules ----------------------------------------------------------------------------
 
 static aicc_status fail_count(const aicc_module *module, const aicc_node *node, aicc_diags *diags) {
   const aicc_op_info *info = aicc_op_info_of(node);
@@ -119,8 +119,8 @@ static bool each_is_one(void *context, const char *symbol, int64_t *value) {
   return true;
 }
 
-// Constant dimensions are not negative, and the tensor does not get too large by them. Symbols count
-// as 1: what they are is checked when the model runs.
+// Constant dimensions are not negative, and the tensor does not get too large by them. Symbols
+// count as 1: what they are is checked when the model runs.
 static aicc_status check_size(aicc_module *module, const aicc_node *node, const aicc_type *type,
                               aicc_diags *diags) {
   const int64_t most = (1ll << SIZE_BITS) / (int64_t)aicc_dtype_size(type->dtype);
@@ -165,7 +165,7 @@ aicc_status aicc_infer(aicc_module *module, aicc_node *node, aicc_diags *diags) 
   return AICC_OK;
 }
 
-// --- sources and control --------------------------------------------------------------------------
+// --- sources and control -------------------------------------------------------------------------
 
 aicc_status aicc_infer_stated(aicc_module *module, aicc_node *node, aicc_diags *diags) {
   for (int i = 0; i < node->out_count; i++) {

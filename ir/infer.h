@@ -1,9 +1,9 @@
 // Rules that set the result types of a node, one per name in the last column of ops.def.
 //
 // A rule may rely on the operand, result and region counts of the node's row, on operands that may
-// not be left out being there, and on attributes of the right kinds; it checks the rest (ranks, element
-// types, attribute values) and reports what does not fit. `aicc_infer` calls it, then infers partial
-// values. Internal to ir/.
+// not be left out being there, and on attributes of the right kinds; it checks the rest (ranks,
+// element types, attribute values) and reports what does not fit. `aicc_infer` calls it, then
+// infers partial values. Internal to ir/.
 #ifndef AICC_IR_INFER_H
 #define AICC_IR_INFER_H
 
@@ -15,7 +15,7 @@
 #include "ir/ops.def"
 #undef AICC_OP
 
-// --- helpers of the rules (infer.c) ---------------------------------------------------------------
+// --- helpers of the rules (infer.c) --------------------------------------------------------------
 
 // Emits E0203 with that text at the node, with the operands' shapes. Returns AICC_INVALID.
 AICC_MUST_USE aicc_status aicc_infer_fail(const aicc_module *module, const aicc_node *node,

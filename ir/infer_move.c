@@ -150,7 +150,7 @@ aicc_status aicc_infer_window(aicc_module *module, aicc_node *node, aicc_diags *
   return AICC_OK;
 }
 
-// --- stated types ---------------------------------------------------------------------------------
+// --- stated types --------------------------------------------------------------------------------
 
 static aicc_status fail_stated(const aicc_module *module, const aicc_node *node, aicc_diags *diags,
                                const char *reason) {

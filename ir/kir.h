@@ -8,13 +8,14 @@
 // (loaded, stored, selected; their one constant is zero, of strings the empty one).
 //
 // A kernel with `warps` N > 1 runs each task by N warps that share its LOCAL buffers (a block of a
-// GPU). Values are then uniform per warp; `warp` tells which one, `barrier` makes all of them meet, and
-// what one warp wrote to a LOCAL another may read only behind a barrier. CPUs have no such kernels.
+// GPU). Values are then uniform per warp; `warp` tells which one, `barrier` makes all of them meet,
+// and what one warp wrote to a LOCAL another may read only behind a barrier. CPUs have no such
+// kernels.
 //
-// Control flow: `for` bounds and `while` conditions are uniform. FOR kinds: SERIAL; UNROLL (constant
-// bounds; the emitter repeats the body); LANES (variable = start + k * width + lane: the body runs
-// with lanes beyond the end inactive; step is 1). An `if` with a varying condition runs both blocks
-// under masks. LANES loops do not nest and do not stand under a varying `if`.
+// Control flow: `for` bounds and `while` conditions are uniform. FOR kinds: SERIAL; UNROLL
+// (constant bounds; the emitter repeats the body); LANES (variable = start + k * width + lane: the
+// body runs with lanes beyond the end inactive; step is 1). An `if` with a varying condition runs
+// both blocks under masks. LANES loops do not nest and do not stand under a varying `if`.
 // A varying LOAD/STORE touches memory for active lanes alone.
 //
 // Values are dense ids into kernel->values; id 0 is none. SSA: VAR, ARRAY, LOCAL and FOR results
@@ -157,7 +158,7 @@ void kir_while(kir_builder *b);                  // opens the condition block
 void kir_while_cond(kir_builder *b, kir_val condition);  // closes it, opens the body
 void kir_barrier(kir_builder *b);
 
-// --- blocks of warps, vectors, matrices (GPUs) ----------------------------------------------------
+// --- blocks of warps, vectors, matrices (GPUs) ---------------------------------------------------
 // Arrays take |at| as a constant element number. Buffers are aligned to 16 bytes.
 
 enum { KIR_WARPS_MAX = 32, KIR_WAIT_MAX = 8 };  // of a task; groups a `wait` leaves under way
@@ -166,24 +167,25 @@ bool kir_copy_fits(aicc_dtype dtype, int64_t count);
 bool kir_vector_fits(aicc_dtype dtype, int64_t count);
 
 kir_val kir_warp(kir_builder *b);  // i64: 0 .. warps - 1
-// |count| neighbouring elements at |index|, a multiple of |count|, in one access per lane of 4, 8 or 16
-// bytes (less where count is 1); the elements are the array's type. Inactive lanes touch nothing.
+// |count| neighbouring elements at |index|, a multiple of |count|, in one access per lane of 4, 8
+// or 16 bytes (less where count is 1); the elements are the array's type. Inactive lanes touch
+// nothing.
 void kir_vload(kir_builder *b, kir_val array, int64_t at, int64_t count, kir_val buffer,
                kir_val index);
 void kir_vstore(kir_builder *b, kir_val buffer, kir_val index, kir_val array, int64_t at,
                 int64_t count);
-// Starts a copy of |count| elements (4, 8 or 16 bytes in all; indices are multiples of count) from a
-// parameter to a LOCAL, zeros where |guard| (0: none) is false. `commit` closes the group of a lane's
-// copies since the last one; `wait N` waits until at most N groups of the lane are under way. Others
-// may read what arrived behind a barrier that follows the wait.
+// Starts a copy of |count| elements (4, 8 or 16 bytes in all; indices are multiples of count) from
+// a parameter to a LOCAL, zeros where |guard| (0: none) is false. `commit` closes the group of a
+// lane's copies since the last one; `wait N` waits until at most N groups of the lane are under
+// way. Others may read what arrived behind a barrier that follows the wait.
 void kir_copy_async(kir_builder *b, kir_val local, kir_val local_index, kir_val source,
                     kir_val source_index, int64_t count, kir_val guard);
 void kir_commit(kir_builder *b);
 void kir_wait(kir_builder *b, int64_t pending);
 // Loads |matrices| (1, 2, 4) 8 x 8 matrices of 16-bit elements into as many u32 array elements from
-// |at| on. Row i % 8 of matrix i / 8 are the 16 bytes of LOCAL |buffer| at the |index| (of elements of
-// its type; 16-byte aligned) that lane i gives. Lane l receives elements 2 * (l % 4) and + 1 of row
-// l / 4 of each matrix; transposed: of column l / 4. All lanes are active.
+// |at| on. Row i % 8 of matrix i / 8 are the 16 bytes of LOCAL |buffer| at the |index| (of elements
+// of its type; 16-byte aligned) that lane i gives. Lane l receives elements 2 * (l % 4) and + 1 of
+// row l / 4 of each matrix; transposed: of column l / 4. All lanes are active.
 void kir_ldmatrix(kir_builder *b, kir_val array, int64_t at, int matrices, bool transposed,
                   kir_val buffer, kir_val index);
 // d[d_at ..] += a[a_at ..] . b[b_at ..], arrays as ir/kir_mma.def has it. All lanes are active.
@@ -205,7 +207,7 @@ static inline kir_val kir_mul(kir_builder *b, kir_val x, kir_val y) {
   return kir_scalar2(b, AICC_OP_MUL, x, y);
 }
 
-// --- text, checks, execution ----------------------------------------------------------------------
+// --- text, checks, execution ---------------------------------------------------------------------
 
 // `kernel @name(%x: f32* read, %n: i64) kind "map" width 16 { ... }`; grammar in kir_parse.h. The
 // parser also takes nested infix expressions, and replaces $NAME words from |bindings| ("T=f32")
@@ -223,10 +225,10 @@ uint64_t kir_hash(const kir_kernel *kernel);
 bool kir_equal(const kir_kernel *a, const kir_kernel *b);
 
 // The kernel interpreter: slow, obvious, checking. Runs tasks 0 .. grid - 1 in an order shuffled by
-// |seed| with |width| lanes in lock step, and the warps of a task from barrier to barrier in an order
-// shuffled too. Reports as diagnostics: accesses that are out of bounds, not aligned, or of what
-// nothing wrote or a copy is under way to; races between tasks, or between warps and barriers (two
-// touch one element, one of them writing); warps that do not meet at one barrier.
+// |seed| with |width| lanes in lock step, and the warps of a task from barrier to barrier in an
+// order shuffled too. Reports as diagnostics: accesses that are out of bounds, not aligned, or of
+// what nothing wrote or a copy is under way to; races between tasks, or between warps and barriers
+// (two touch one element, one of them writing); warps that do not meet at one barrier.
 typedef struct kir_arg {
   void *data;       // buffers: host memory
   size_t count;     // elements; SIZE_MAX with data NULL: all memory by address, unchecked

@@ -1,7 +1,7 @@
 // The kernel interpreter: control flow, the warps of a task, tasks. It stops at the first thing it
-// finds wrong. Besides what kir.h lists it reports lanes that store different values to one element,
-// division of labour that depends on the order of tasks or warps (races), warps that do not meet, and
-// kernels that do not end.
+// finds wrong. Besides what kir.h lists it reports lanes that store different values to one
+// element, division of labour that depends on the order of tasks or warps (races), warps that do
+// not meet, and kernels that do not end.
 #include <string.h>
 
 #include "ir/kir_interp.h"

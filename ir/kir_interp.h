@@ -82,7 +82,7 @@ typedef struct ki_state {
   bool failed;
 } ki_state;
 
-// --- kir_interp_value.c ----------------------------------------------------------------------------
+// --- kir_interp_value.c --------------------------------------------------------------------------
 
 AICC_PRINTF(2, 3) void ki_fail(ki_state *t, const char *format, ...);
 const char *ki_name(ki_state *t, kir_val v);
@@ -108,7 +108,7 @@ static inline bool ki_varying(const ki_state *t, kir_val v) {
   return t->kernel->values[v].varying;
 }
 
-// --- kir_interp_memory.c ---------------------------------------------------------------------------
+// --- kir_interp_memory.c -------------------------------------------------------------------------
 
 void ki_run_load(ki_state *t, const kir_inst *inst);
 void ki_run_store(ki_state *t, const kir_inst *inst);  // ATOMIC as well
@@ -122,7 +122,7 @@ void ki_note_write(ki_state *t, kir_val buffer, int64_t index, bool atomic);
 void ki_track(ki_state *t, ki_memory *m);  // who touches its elements
 bool ki_same_bits(aicc_dtype dtype, ki_cell a, ki_cell b);
 
-// --- kir_interp_block.c ----------------------------------------------------------------------------
+// --- kir_interp_block.c --------------------------------------------------------------------------
 
 void ki_run_vector(ki_state *t, const kir_inst *inst);  // VLOAD, VSTORE
 void ki_run_copy(ki_state *t, const kir_inst *inst);

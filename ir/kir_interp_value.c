@@ -129,12 +129,14 @@ void ki_each_lane(ki_state *t, const kir_inst *inst, ki_lane_fn one) {
   }
 }
 
-static ki_cell lane_scalar(ki_state *t, const kir_inst *inst, const ki_cell *args, int lane AICC_UNUSED) {
+static ki_cell lane_scalar(ki_state *t, const kir_inst *inst, const ki_cell *args,
+                           int lane AICC_UNUSED) {
   const int typed = inst->scalar_op == AICC_OP_SELECT ? 1 : 0;
   return ki_scalar(inst, ki_dtype(t, inst->args[typed]), ki_dtype(t, inst->result), args);
 }
 
-static ki_cell lane_fma(ki_state *t, const kir_inst *inst, const ki_cell *args, int lane AICC_UNUSED) {
+static ki_cell lane_fma(ki_state *t, const kir_inst *inst, const ki_cell *args,
+                        int lane AICC_UNUSED) {
   return fma_cell(ki_dtype(t, inst->result), args);
 }
 

@@ -1,7 +1,7 @@
 // Kernel text: its grammar, and what the files of the parser share.
 //
-//   kernel   = "kernel" @name "(" [param {"," param}] ")" ["kind" "text"] ["width" int] ["warps" int]
-//              block
+//   kernel   = "kernel" @name "(" [param {"," param}] ")" ["kind" "text"] ["width" int]
+//              ["warps" int] block
 //   param    = %name ":" type ["*" {"read" | "write"}]
 //   block    = "{" {statement} "}"
 //
@@ -26,7 +26,8 @@
 // An `if` by hand over a constant that is no plain name keeps the block taken alone.
 //
 // Expressions: || && (both operands are computed), == != < <= > >=, + -, * /, unary - and !;
-// numbers, true, false, inf, nan, task, lane, warp; %x; %x[expr] loads; %v reads a variable; ( expr );
+// numbers, true, false, inf, nan, task, lane, warp; %x; %x[expr] loads; %v reads a variable; ( expr
+// );
 //   type(expr), cast<type>(expr), saturate<type>(expr), bitcast<type>(expr);
 //   lowest<type>, highest<type>: the neutral elements of max and min;
 //   select(c, a, b), fma(a, b, c), load_or(%x, index, guard, otherwise), reduce_add(x) (also mul
@@ -91,7 +92,7 @@ kir_val kir_parse_as(kir_parser *p, kir_expr e, aicc_dtype dtype, const kir_toke
 // a op b for statements like %v += x.
 kir_val kir_parse_combine(kir_parser *p, aicc_op op, kir_val a, kir_expr b, const kir_token *at);
 
-// --- kir_parse_block.c: vectors, copies, matrices -------------------------------------------------
+// --- kir_parse_block.c: vectors, copies, matrices ------------------------------------------------
 
 bool kir_parse_block_statement(kir_parser *p);  // false: the token begins none, nothing is taken
 

@@ -4,7 +4,8 @@
 //     (the body of a `while` sees what its condition block defines), and the kind its use needs;
 //   - operands are as many as the operator takes and of one type; `select` chooses by a bool;
 //     comparisons give bool, `bitcast` keeps the size; 16-bit and 8-bit floats are moved and cast
-//     only, strings and complex numbers moved only; an operator is defined on the type (ir/scalar.h);
+//     only, strings and complex numbers moved only; an operator is defined on the type
+//     (ir/scalar.h);
 //   - a result varies if and only if an operand does (`lane` and the variable of a lanes loop do,
 //     `reduce` does not); a uniform variable or array takes uniform values alone, and under a
 //     varying `if` only where it is declared there as well;
@@ -14,14 +15,14 @@
 //     `lanes` step 1, and stands neither in another lanes loop nor under a varying `if`;
 //   - the first block of a `while` ends with `cond` of a uniform bool; it stands nowhere else;
 //   - `reduce` and `atomic` take add mul min max and or; `barrier` stands under no varying `if`;
-//   - a task of several warps has lanes in powers of two, its LOCAL buffers stand in the kernel's own
-//     block (all warps share them), and its barriers in no lanes loop;
+//   - a task of several warps has lanes in powers of two, its LOCAL buffers stand in the kernel's
+//     own block (all warps share them), and its barriers in no lanes loop;
 //   - `vload` and `vstore` move 1 element or 4, 8, 16 bytes between an array and a buffer of one
 //     type (a uniform array takes uniform places, a varying one is stored at varying ones);
 //     `copy_async` moves 4, 8 or 16 bytes from a parameter to a LOCAL of its type; none of them
 //     strings or complex numbers; the elements of an array exist;
-//   - `ldmatrix` fills a varying u32 array from a LOCAL; `mma` takes varying arrays of the types of its
-//     row in kir_mma.def; `exchange` a varying value and a power of two below the width; these,
+//   - `ldmatrix` fills a varying u32 array from a LOCAL; `mma` takes varying arrays of the types of
+//     its row in kir_mma.def; `exchange` a varying value and a power of two below the width; these,
 //     `commit` and `wait` (of at most KIR_WAIT_MAX) stand where all lanes are active: in no lanes
 //     loop and under no varying `if`.
 #include <stdarg.h>
@@ -650,8 +651,8 @@ static void verify_params(verifier *v) {
   for (int i = 0; i < v->kernel->param_count; i++) {
     const kir_param *param = &v->kernel->params[i];
     const kir_value_info *info = info_of(v, param->value);
-    if ((!param->is_buffer && !is_number(param->dtype)) || info->dtype != param->dtype || info->varying ||
-        info->kind != (param->is_buffer ? KIR_BUFFER : KIR_VALUE)) {
+    if ((!param->is_buffer && !is_number(param->dtype)) || info->dtype != param->dtype ||
+        info->varying || info->kind != (param->is_buffer ? KIR_BUFFER : KIR_VALUE)) {
       fail(v, "parameter %s has no type a parameter may have", name_of(v, param->value));
     }
     if (param->is_buffer && param->access == 0) {

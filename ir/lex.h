@@ -1,6 +1,6 @@
 // Tokens of .air text.
 //
-//   word     [A-Za-z_][A-Za-z0-9_.]*            name   % or @ and a word of [A-Za-z0-9_./#$-], or "..."
+//   word     [A-Za-z_][A-Za-z0-9_.]*         name  % or @ and a word of [A-Za-z0-9_./#$-], "..."
 //   string   "..." with \" \\ \n \t \xHH         number 12  -3  0x1.8p+0  -inf  and #7f (raw bits)
 //   punctuation: ( ) { } [ ] < > , : = * -> `
 //   ; starts a comment up to the end of the line
@@ -37,8 +37,8 @@ typedef struct aicc_lexer {
 void aicc_lexer_init(aicc_lexer *lexer, const char *text, size_t size);
 aicc_token aicc_lexer_next(aicc_lexer *lexer);
 
-// The token's text as a zero-terminated arena string, escapes resolved. *out_size (may be NULL): its
-// length, which matters where it contains zero bytes.
+// The token's text as a zero-terminated arena string, escapes resolved. *out_size (may be NULL):
+// its length, which matters where it contains zero bytes.
 char *aicc_token_text(const aicc_token *token, aicc_arena *arena, size_t *out_size);
 bool aicc_token_is(const aicc_token *token, const char *text);  // word, punctuation or arrow
 

@@ -26,7 +26,7 @@
 #include "ir/infer.h"
 #include "ir/parse_internal.h"
 
-// --- tokens ---------------------------------------------------------------------------------------
+// --- tokens --------------------------------------------------------------------------------------
 
 void aicc_parser_take(aicc_parser *p) {
   p->braces += aicc_token_is(&p->token, "{") ? 1 : aicc_token_is(&p->token, "}") ? -1 : 0;
@@ -81,7 +81,7 @@ static void skip_line(aicc_parser *p, int braces) {
   }
 }
 
-// --- names ----------------------------------------------------------------------------------------
+// --- names ---------------------------------------------------------------------------------------
 
 static bool is_number_name(const aicc_token *token) {
   if (token->quoted) {
@@ -135,7 +135,7 @@ static bool parse_value_use(aicc_parser *p, aicc_value **out) {
   return *out != NULL;
 }
 
-// --- one node -------------------------------------------------------------------------------------
+// --- one node ------------------------------------------------------------------------------------
 
 typedef struct value_list {
   aicc_value **items;
@@ -348,7 +348,7 @@ static void parse_node(aicc_parser *p, aicc_region *region) {
   }
 }
 
-// --- regions --------------------------------------------------------------------------------------
+// --- regions -------------------------------------------------------------------------------------
 
 static bool parse_params(aicc_parser *p, aicc_region *region) {
   if (!aicc_parser_expect(p, "(")) {
@@ -431,7 +431,7 @@ static bool parse_regions(aicc_parser *p, aicc_node *node) {
   return true;
 }
 
-// --- modules --------------------------------------------------------------------------------------
+// --- modules -------------------------------------------------------------------------------------
 
 typedef struct out_list {
   aicc_token *values;

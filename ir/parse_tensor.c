@@ -57,7 +57,8 @@ static bool parse_integer(aicc_parser *p, aicc_dtype dtype, uint8_t *out) {
   }
   const char *text = aicc_token_text(&p->token, &p->scratch, NULL);
   char *end;
-  const int64_t value = text[0] == '-' ? strtoll(text, &end, 10) : (int64_t)strtoull(text, &end, 10);
+  const int64_t value =
+      text[0] == '-' ? strtoll(text, &end, 10) : (int64_t)strtoull(text, &end, 10);
   aicc_set_i64(dtype, out, 0, value);
   const bool wraps = aicc_dtype_kind_of(dtype) == AICC_KIND_SIGNED && text[0] != '-' && value < 0;
   if (*end || wraps || aicc_get_i64(dtype, out, 0) != value) {

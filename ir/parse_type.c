@@ -101,7 +101,7 @@ bool aicc_parse_dims(aicc_parser *p, aicc_dim *dims, int max, int *count, bool *
   return ok;
 }
 
-// --- types ----------------------------------------------------------------------------------------
+// --- types ---------------------------------------------------------------------------------------
 
 bool aicc_parse_dtype(aicc_parser *p, aicc_dtype *out) {
   if (p->token.kind != AICC_TOKEN_WORD ||
@@ -143,7 +143,7 @@ bool aicc_parse_type(aicc_parser *p, aicc_type *out) {
   return true;
 }
 
-// --- symbols --------------------------------------------------------------------------------------
+// --- symbols -------------------------------------------------------------------------------------
 
 // The text of a symbol, from the lexer's place on.
 static size_t scan_symbol(aicc_parser *p, const char **start) {

@@ -1,7 +1,7 @@
 // Partial values: elements of small integer tensors as symbolic expressions.
 //
-// Shape arithmetic of exporters is ordinary tensor code; with these, sizes come out of it at compile
-// time. This file has the entry, element access and the elementwise operators.
+// Shape arithmetic of exporters is ordinary tensor code; with these, sizes come out of it at
+// compile time. This file has the entry, element access and the elementwise operators.
 #include <math.h>
 #include <string.h>
 
@@ -69,7 +69,7 @@ int64_t aicc_broadcast_index(const elements *result, int64_t index, const elemen
   return aicc_ravel(last, operand->shape, operand->rank);
 }
 
-// --- elementwise ----------------------------------------------------------------------------------
+// --- elementwise ---------------------------------------------------------------------------------
 
 static aicc_dim constant(aicc_dims *t, int64_t value) { return aicc_dim_const(t, value); }
 
@@ -208,7 +208,8 @@ static aicc_dim absorb(aicc_dims *t, aicc_op op, aicc_dtype dtype, aicc_dim know
   return decides ? known : AICC_DIM_NONE;
 }
 
-// |d| as an element of |dtype|, where it is sure to fit (see aicc_value.partial for what is assumed).
+// |d| as an element of |dtype|, where it is sure to fit (see aicc_value.partial for what is
+// assumed).
 static aicc_dim fit(aicc_dims *t, aicc_dtype dtype, aicc_dim d) {
   const aicc_dtype_info *info = &aicc_dtype_table[dtype];
   if (d == AICC_DIM_NONE || dtype == AICC_I64 || dtype == AICC_BOOL || dtype == AICC_F32 ||
@@ -262,8 +263,9 @@ static aicc_dim eltwise_at(const aicc_node *node, const elements *in, const elem
     return v[1] && v[2] ? aicc_dim_select(t, v[0], v[1], v[2]) : AICC_DIM_NONE;
   }
   if (node->in_count == 1) {
-    return v[0] == AICC_DIM_NONE ? aicc_partial_rounded(result->module, node->in[0], index, node->op)
-                                 : unary(t, node->op, v[0]);
+    return v[0] == AICC_DIM_NONE
+               ? aicc_partial_rounded(result->module, node->in[0], index, node->op)
+               : unary(t, node->op, v[0]);
   }
   if (v[0] == AICC_DIM_NONE || v[1] == AICC_DIM_NONE) {
     return absorb(t, node->op, dtype, v[0] == AICC_DIM_NONE ? v[1] : v[0]);
@@ -287,7 +289,7 @@ static bool eltwise(const aicc_node *node, const elements *result, aicc_dim *out
   return true;
 }
 
-// --- sources --------------------------------------------------------------------------------------
+// --- sources -------------------------------------------------------------------------------------
 
 static bool source(const aicc_node *node, const elements *result, aicc_dim *out) {
   int count = 0;
@@ -312,7 +314,7 @@ static bool source(const aicc_node *node, const elements *result, aicc_dim *out)
   return true;
 }
 
-// --- entry ----------------------------------------------------------------------------------------
+// --- entry ---------------------------------------------------------------------------------------
 
 // Whether anything can be known: floats only follow from integers, by a few operators.
 static bool is_candidate(const aicc_node *node) {

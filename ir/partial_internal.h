@@ -1,4 +1,5 @@
-// Inside of partial values: element access, and the operators by file. Only ir/partial*.c include it.
+// Inside of partial values: element access, and the operators by file. Only ir/partial*.c include
+// it.
 #ifndef AICC_IR_PARTIAL_INTERNAL_H
 #define AICC_IR_PARTIAL_INTERNAL_H
 
@@ -15,7 +16,8 @@ typedef struct elements {
 
 // False: no tensor of at most AICC_PARTIAL_MAX elements whose shape is constant.
 bool aicc_elements_of(aicc_module *module, const aicc_value *value, elements *out);
-// AICC_DIM_NONE: not known. Elements of small float constants count as known where they are integers.
+// AICC_DIM_NONE: not known. Elements of small float constants count as known where they are
+// integers.
 aicc_dim aicc_elements_at(const elements *e, int64_t index);
 bool aicc_elements_const(const elements *e, int64_t index, int64_t *value);  // known and constant
 

@@ -193,7 +193,7 @@ bool aicc_partial_move(const aicc_node *node, const elements *result, aicc_dim *
   return true;
 }
 
-// --- reductions -----------------------------------------------------------------------------------
+// --- reductions ----------------------------------------------------------------------------------
 
 typedef aicc_dim (*fold_fn)(aicc_dims *dims, aicc_dim a, aicc_dim b);
 

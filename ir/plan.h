@@ -58,7 +58,8 @@ typedef enum aicc_seq_op {
   AICC_SEQ_AT,          // VARIABLE slot = item dim of slot2; its dims' symbols are assigned
   AICC_SEQ_RELEASE,     // slot
   AICC_SEQ_OUTPUT,      // output |index| = sequence slot
-  // An optional is a sequence handle or null: of a sequence that itself, of a tensor one of one item.
+  // An optional is a sequence handle or null: of a sequence that itself, of a tensor one of one
+  // item.
   AICC_SEQ_NONE,        // slot = null
   AICC_SEQ_HAS,         // symbol = whether slot2 is not null
   AICC_SEQ_GIVEN,       // slot = graph input |index|, an optional tensor whose data is slot2
@@ -126,8 +127,8 @@ typedef struct aicc_plan {
   aicc_slot *inputs, *outputs;  // one per graph input and output
 } aicc_plan;
 
-// Bytes |from| .. |from| + |size| of a constant as stored (packed where it is). |from| and |size| are
-// multiples of 64 or end at the constant's end. Lets writers stream weights of any size.
+// Bytes |from| .. |from| + |size| of a constant as stored (packed where it is). |from| and |size|
+// are multiples of 64 or end at the constant's end. Lets writers stream weights of any size.
 void aicc_plan_const_bytes(const aicc_plan_const *constant, uint64_t from, uint64_t size,
                            void *out);
 int64_t aicc_pack_count(const aicc_pack *pack);  // elements, padding included

@@ -19,7 +19,7 @@ typedef struct printer {
   aicc_names taken;    // names in use
 } printer;
 
-// --- names ----------------------------------------------------------------------------------------
+// --- names ---------------------------------------------------------------------------------------
 
 // Gives |value| its name in the text: its own, with a number behind where another has that.
 static void name_value(printer *p, const aicc_value *value) {
@@ -43,7 +43,7 @@ static void print_value(const printer *p, const aicc_value *value) {
   }
 }
 
-// --- parts of a node ------------------------------------------------------------------------------
+// --- parts of a node -----------------------------------------------------------------------------
 
 static void print_type(printer *p, const aicc_type *type) {
   fputs(aicc_type_print(p->module, type, &p->arena), p->out);
@@ -106,7 +106,8 @@ static void print_attrs(printer *p, const aicc_node *node) {
 static bool is_plain_word(const char *text) {
   const size_t length = strlen(text);
   return length > 0 &&
-         strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.") == length &&
+         strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.") ==
+             length &&
          !(text[0] >= '0' && text[0] <= '9') && text[0] != '.';
 }
 
@@ -159,7 +160,7 @@ static void print_head(printer *p, const aicc_node *node) {
   }
 }
 
-// --- regions --------------------------------------------------------------------------------------
+// --- regions -------------------------------------------------------------------------------------
 
 static void indent(const printer *p, int depth) { fprintf(p->out, "%*s", 2 * depth, ""); }
 
@@ -212,7 +213,7 @@ static void print_nodes(printer *p, const aicc_region *region, int depth) {
   }
 }
 
-// --- modules --------------------------------------------------------------------------------------
+// --- modules -------------------------------------------------------------------------------------
 
 static void print_symbols(printer *p) {
   const aicc_dims *dims = p->module->dims;

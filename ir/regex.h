@@ -5,8 +5,8 @@
 #include "ir/arena.h"
 #include "ir/status.h"
 
-// Bytes are walked from state AICC_REGEX_START; state AICC_REGEX_DEAD is never left. A text matches as a
-// whole where its last state accepts. Immutable, in the arena it was compiled into.
+// Bytes are walked from state AICC_REGEX_START; state AICC_REGEX_DEAD is never left. A text matches
+// as a whole where its last state accepts. Immutable, in the arena it was compiled into.
 enum { AICC_REGEX_DEAD, AICC_REGEX_START };
 
 typedef struct aicc_regex {

@@ -1,5 +1,5 @@
-// Regular expressions as automata: a fragment begins at one node and ends at another, a split with a free
-// way out. What is repeated is read again for each copy.
+// Regular expressions as automata: a fragment begins at one node and ends at another, a split with
+// a free way out. What is repeated is read again for each copy.
 #include <ctype.h>
 #include <string.h>
 
@@ -129,7 +129,7 @@ static void negate(char_set *set) {
   set->beyond = !set->beyond;
 }
 
-// --- characters and classes ------------------------------------------------------------------------
+// --- characters and classes ----------------------------------------------------------------------
 
 // The class of \d, \w, \s, and of their opposites.
 static bool named_class(char name, char_set *set) {
@@ -234,7 +234,7 @@ static fragment class_of(parser *p) {
   return of_set(p, &set);
 }
 
-// --- expressions -----------------------------------------------------------------------------------
+// --- expressions ---------------------------------------------------------------------------------
 
 static fragment alternatives(parser *p);
 

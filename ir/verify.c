@@ -1,7 +1,7 @@
 // Verifier of modules. Checks, and reports all violations of:
 //
-//   links    nodes and their region, neighbours, results and regions point at each other; ids are in
-//            range
+//   links    nodes and their region, neighbours, results and regions point at each other; ids are
+//            in range
 //   counts   operands, results and regions are as many as the operator's row allows; only operands
 //            beyond the least may be left out
 //   attributes  sorted by key, each at most once; dimensions are expressions of the module's table
@@ -28,7 +28,7 @@ typedef struct verifier {
   uint32_t dim_count;  // of the table when we started; inference may add more
 } verifier;
 
-// --- reports --------------------------------------------------------------------------------------
+// --- reports -------------------------------------------------------------------------------------
 
 static aicc_loc loc_of(const verifier *v, const aicc_node *node) {
   return node ? aicc_node_loc(v->module, node, v->diags) : (aicc_loc){.file = v->module->file};
@@ -44,7 +44,7 @@ static bool fail(verifier *v, const aicc_node *node, const char *what) {
   return false;
 }
 
-// --- counts ---------------------------------------------------------------------------------------
+// --- counts --------------------------------------------------------------------------------------
 
 static const char *count_text(char *text, size_t size, int least, int most) {
   if (most < 0) {
@@ -93,7 +93,7 @@ static bool check_counts(verifier *v, const aicc_node *node) {
   return good;
 }
 
-// --- links and attributes -------------------------------------------------------------------------
+// --- links and attributes ------------------------------------------------------------------------
 
 static bool check_links(verifier *v, const aicc_region *region, const aicc_node *node) {
   const bool ends = (node->prev ? node->prev->next == node : region->first == node) &&
@@ -133,7 +133,7 @@ static bool check_attrs(verifier *v, const aicc_node *node) {
   return true;
 }
 
-// --- types ----------------------------------------------------------------------------------------
+// --- types ---------------------------------------------------------------------------------------
 
 static const char *type_fault(const verifier *v, const aicc_type *type, bool nested, int depth) {
   if (depth > 16) {
@@ -185,7 +185,7 @@ static bool check_inference(verifier *v, aicc_node *node) {
   return good;
 }
 
-// --- symbols --------------------------------------------------------------------------------------
+// --- symbols -------------------------------------------------------------------------------------
 
 static void define_symbol(verifier *v, aicc_dim symbol) {
   if (!v->symbols[symbol]) {
@@ -261,7 +261,7 @@ static void check_node_symbols(verifier *v, const aicc_node *node) {
   }
 }
 
-// --- regions --------------------------------------------------------------------------------------
+// --- regions -------------------------------------------------------------------------------------
 
 // |inner| flows into |outer| when the model runs: equal but for dimensions that differ by path.
 static bool flows_into(const verifier *v, const aicc_type *inner, const aicc_type *outer) {
@@ -352,7 +352,7 @@ static bool check_control(verifier *v, const aicc_node *node) {
   }
 }
 
-// --- the walk -------------------------------------------------------------------------------------
+// --- the walk ------------------------------------------------------------------------------------
 
 static bool check_uses(verifier *v, const aicc_node *node, aicc_value *const *values, int count) {
   bool good = true;

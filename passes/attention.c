@@ -6,15 +6,15 @@
 //   select(isnan(p), 0, p), or zeros where the maximum is -inf
 //   matmul(p, v)
 //
-// Products of rank 4 are [batch, heads, ..]; of rank 3 the batch and the heads are one axis, which views
-// between the products may take apart (scores for a mask, DeBERTa) or leave alone.
+// Products of rank 4 are [batch, heads, ..]; of rank 3 the batch and the heads are one axis, which
+// views between the products may take apart (scores for a mask, DeBERTa) or leave alone.
 //
 // Numbers by which q and k are multiplied join the scale; keys and values copied for several query
 // heads are taken before the copy. Not taken: scores or probabilities that are used otherwise too,
-// sizes of heads that are not known, other types than f32, f16 and, on GPUs, bf16. Of 16-bit types the
-// scaled q and k and the probabilities are no longer rounded: results differ by roundings, and come
-// nearer to the true ones. On CPUs bf16 stays in pieces: its roundings are seen in results (the official
-// cases expect them), and there is no matrix instruction to gain.
+// sizes of heads that are not known, other types than f32, f16 and, on GPUs, bf16. Of 16-bit types
+// the scaled q and k and the probabilities are no longer rounded: results differ by roundings, and
+// come nearer to the true ones. On CPUs bf16 stays in pieces: its roundings are seen in results
+// (the official cases expect them), and there is no matrix instruction to gain.
 //
 // On GPUs heads also have to fit what a block of the machine has (schedule_attention.h).
 #include <math.h>
@@ -74,7 +74,7 @@ static aicc_value *times_number(const aicc_value *value, double *number) {
 
 static bool single(const attention *a, const aicc_value *value) { return a->uses[value->id] == 1; }
 
-// --- batch and heads in one axis -------------------------------------------------------------------
+// --- batch and heads in one axis -----------------------------------------------------------------
 
 // x of a view of matrices x that joins or parts batch and heads.
 static aicc_value *under_view(const aicc_value *value) {
@@ -120,7 +120,7 @@ static aicc_value *part_bias(attention *a, aicc_value *bias, int over) {
                                                              : part(a, bias);
 }
 
-// --- softmax --------------------------------------------------------------------------------------
+// --- softmax -------------------------------------------------------------------------------------
 
 static bool over_last(const aicc_node *reduce) {
   int count;
@@ -188,7 +188,7 @@ static aicc_value *softmax_of(attention *a, aicc_value *p) {
   return x && a->uses[x->id] == 2 ? x : NULL;
 }
 
-// --- scores ---------------------------------------------------------------------------------------
+// --- scores --------------------------------------------------------------------------------------
 
 static bool leads_to_product(const aicc_value *value, int depth) {
   value = without_casts((aicc_value *)value);
@@ -249,7 +249,8 @@ static aicc_node *product_of(attention *a, aicc_value *value) {
   aicc_value *uncapped = capped(a, value);
   value = uncapped ? uncapped : value;
   double number;
-  for (aicc_value *x; (x = times_number(value, &number)) || (x = through_view(a, value)); value = x) {
+  for (aicc_value *x; (x = times_number(value, &number)) || (x = through_view(a, value));
+       value = x) {
     a->scale *= value->def->op == AICC_OP_RESHAPE ? 1 : number;
     if (!single(a, x)) {
       return NULL;
@@ -257,12 +258,14 @@ static aicc_node *product_of(attention *a, aicc_value *value) {
   }
   value = without_casts(value);
   aicc_node *product = def_of(value, AICC_OP_MATMUL);
-  return product && (value == a->scores || single(a, value)) && !aicc_get_int(product, AICC_ATTR_TRANS_A, 0) &&
+  return product && (value == a->scores || single(a, value)) &&
+                 !aicc_get_int(product, AICC_ATTR_TRANS_A, 0) &&
                  aicc_get_int(product, AICC_ATTR_TRANS_B, 0)
-             ? product : NULL;
+             ? product
+             : NULL;
 }
 
-// --- operands -------------------------------------------------------------------------------------
+// --- operands ------------------------------------------------------------------------------------
 
 // k of k copied for each head that uses it: reshape(broadcast(reshape(k))).
 static aicc_value *before_copies(const attention *a, aicc_value *value) {
@@ -317,7 +320,8 @@ static bool machine_takes(const attention *a, aicc_dtype type, int64_t d, int64_
   if (!machine || machine->kind == AICC_MACHINE_CPU) {
     return type == AICC_F32 || type == AICC_F16;
   }
-  const aicc_attention_shape shape = {.type = type, .d = (int)d, .e = (int)e, .queries = -1, .per_group = 1};
+  const aicc_attention_shape shape = {
+      .type = type, .d = (int)d, .e = (int)e, .queries = -1, .per_group = 1};
   aicc_attention_schedule schedule;
   return aicc_attention_choose(&shape, machine, &schedule);
 }
@@ -372,8 +376,8 @@ static void unfold_bias(attention *a) {
   }
 }
 
-// Kernels skip the keys that a causal limit hides. What is hidden by -inf stays so; a finite number is
-// one too low to be seen only where each row has a key that is not hidden.
+// Kernels skip the keys that a causal limit hides. What is hidden by -inf stays so; a finite number
+// is one too low to be seen only where each row has a key that is not hidden.
 static void take_limit(attention *a) {
   aicc_dims *dims = a->module->dims;
   const aicc_type *scores = &a->scores->type;
@@ -457,7 +461,8 @@ static void visit(void *context, aicc_node *node) {
   a->k = part(a, strip(a, product->in[1], true));
   a->v = part(a, before_copies(a, node->in[1]));
   if (!fits(a) || node->out[0]->type.dtype != a->q->type.dtype) {
-    aicc_pass_report(a->pass, "attention", "sizes or types of a softmax between products do not fit");
+    aicc_pass_report(a->pass, "attention",
+                     "sizes or types of a softmax between products do not fit");
     return;
   }
   aicc_node *made = make_node(a);

@@ -1,10 +1,13 @@
 // The canon pass: one order of operands for commutative operators.
 //
 // Constants come last, so that simplify looks in one place; others are ordered by id, so that equal
-// computations look equal to cse. a > b becomes b < a only where a is constant, for the same reason.
+// computations look equal to cse. a > b becomes b < a only where a is constant, for the same
+// reason.
 #include "passes/pass.h"
 
-static bool is_constant(const aicc_value *value) { return value->def && value->def->op == AICC_OP_CONST; }
+static bool is_constant(const aicc_value *value) {
+  return value->def && value->def->op == AICC_OP_CONST;
+}
 
 static bool in_order(const aicc_value *a, const aicc_value *b) {
   return is_constant(a) != is_constant(b) ? is_constant(b) : a->id <= b->id;

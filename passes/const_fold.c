@@ -7,8 +7,8 @@
 // Limits, so that a fold never costs more than it saves:
 //   - a result over 1 MB may be at most as large as the constants it comes from, so that
 //     a broadcast or a widening cast of weights stays for the kernels to do;
-//   - all results over 1 MB together may take 256 MB: folds copy weights, to the heap or, where they
-//     are large, to a file (aicc_buf_create_large).
+//   - all results over 1 MB together may take 256 MB: folds copy weights, to the heap or, where
+//     they are large, to a file (aicc_buf_create_large).
 // A node that cannot be evaluated (an index out of range) is left for run time to report.
 #include <string.h>
 
@@ -202,7 +202,7 @@ static bool compute(fold *f, aicc_node *node) {
   return done;
 }
 
-// --- sizes ----------------------------------------------------------------------------------------
+// --- sizes ---------------------------------------------------------------------------------------
 
 // All elements of the node's result, where each is a known expression.
 static const aicc_dim *known_elements(const fold *f, const aicc_node *node, int64_t *count) {
@@ -290,7 +290,8 @@ aicc_status aicc_pass_const_fold(aicc_pass_context *pass) {
   aicc_region_visit(module->body, note_definition, &f);
   fold_region(&f, module->body);
   aicc_rewrite_finish(&f.rewrite);
-  aicc_pass_report(pass, "const_fold", "%zu nodes computed (%lld bytes of large results), %zu sizes",
-                   f.computed, (long long)f.spent, f.sized);
+  aicc_pass_report(pass, "const_fold",
+                   "%zu nodes computed (%lld bytes of large results), %zu sizes", f.computed,
+                   (long long)f.spent, f.sized);
   return pass->diags->error_count == errors ? AICC_OK : AICC_INTERNAL;
 }

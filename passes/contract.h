@@ -4,8 +4,9 @@
 //
 // B lies in panels of `columns` values (ir/plan.h, aicc_pack), packed when the model is compiled or
 // by a small kernel before. A is read in place through strides. A task computes one panel for a
-// block of `outer` places and a chunk of rows; a block of MR rows x NV vectors of accumulators stays
-// in registers over the whole k loop, then passes through a tile in task memory to the epilogue.
+// block of `outer` places and a chunk of rows; a block of MR rows x NV vectors of accumulators
+// stays in registers over the whole k loop, then passes through a tile in task memory to the
+// epilogue.
 #ifndef AICC_PASSES_CONTRACT_H
 #define AICC_PASSES_CONTRACT_H
 
@@ -48,7 +49,7 @@ typedef struct contract {
   int64_t pad_stride[AICC_PACK_RANK], pad_dilation[AICC_PACK_RANK];
   // Which batch of B place |o| uses (matrix multiplies with batches): strides over the outer dims.
   aicc_dim outer_b_batch[AICC_MAX_RANK];
-  bool columns_last;   // n is the result's last dimension, neighbours of it are neighbours in memory
+  bool columns_last;  // n is the result's last dimension, neighbours of it are neighbours in memory
   // The result index for place o, row m, column n (of all groups).
   void (*result_index)(const struct contract *c, lower_kernel *lk, const kir_val *outer, kir_val m,
                        kir_val n, kir_val *index);
@@ -61,8 +62,8 @@ bool aicc_contract_pack(const contract *c, int nr, aicc_pack *pack);
 // The index of B's element (batch, k, n) in its value.
 void aicc_contract_b_index(const contract *c, lower_kernel *lk, kir_val batch, kir_val k, kir_val n,
                            kir_val *index);
-// Whether the epilogue can see all leading dimensions of the result as one of rows: what it uses has
-// the result's shape or is constant over them.
+// Whether the epilogue can see all leading dimensions of the result as one of rows: what it uses
+// has the result's shape or is constant over them.
 bool aicc_contract_flattens(const aicc_lower *lw, const aicc_region *body, const aicc_value *root);
 // |value| or, where its type is not computed in, a temporary with its elements in |type|.
 aicc_slot aicc_contract_operand(aicc_lower *lw, const aicc_node *group, const aicc_value *value,

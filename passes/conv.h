@@ -19,7 +19,8 @@ typedef struct conv {
   const aicc_dim *in, *out, *kernel;  // spatial extents
 } conv;
 
-// The convolution's result at |index| is |sum| and its bias: computes and stores the group's results.
+// The convolution's result at |index| is |sum| and its bias: computes and stores the group's
+// results.
 void aicc_conv_store(lower_kernel *lk, const conv *c, kir_val sum, const kir_val *index);
 // Weights of a depthwise convolution as rows of taps, padded to |*row| channels each.
 aicc_slot aicc_conv_depthwise_weights(const conv *c, int64_t *row);

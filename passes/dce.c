@@ -1,8 +1,8 @@
 // The dce pass: drops nodes whose results nothing uses.
 //
 // A node that defines symbols (def_dim, or one whose result type does) stays while something alive
-// needs one of them. Symbols are counted from everything alive at the start of a round; a round that
-// drops a definition makes another one worth trying.
+// needs one of them. Symbols are counted from everything alive at the start of a round; a round
+// that drops a definition makes another one worth trying.
 #include "passes/pass.h"
 #include "passes/symbols.h"
 

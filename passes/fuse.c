@@ -77,7 +77,8 @@ int aicc_fuse_element_cost(const aicc_module *module, const aicc_node *node) {
   switch (aicc_kind_of(node)) {
     case AICC_KIND_VIEW:
     case AICC_KIND_SOURCE: return 0;
-    case AICC_KIND_MOVE: return node->op == AICC_OP_TRANSPOSE || node->op == AICC_OP_BROADCAST ? 0 : 2;
+    case AICC_KIND_MOVE:
+      return node->op == AICC_OP_TRANSPOSE || node->op == AICC_OP_BROADCAST ? 0 : 2;
     case AICC_KIND_REDUCE: {
       int count;
       const int64_t *axes = aicc_get_ints(node, AICC_ATTR_AXES, &count);
@@ -121,7 +122,7 @@ static aicc_node *only_user(fuse *f, const aicc_value *value, int from) {
   return NULL;
 }
 
-// --- groups as they grow --------------------------------------------------------------------------
+// --- groups as they grow -------------------------------------------------------------------------
 
 static void join(fuse *f, aicc_node *node, int group) {
   member_list *members = &f->groups[group];
@@ -323,7 +324,7 @@ static void take_row(fuse *f, int start, int group) {
   }
 }
 
-// --- 3. and 4. roots and copies -------------------------------------------------------------------
+// --- 3. and 4. roots and copies ------------------------------------------------------------------
 
 // Contractions and kernels of their own read operands from memory, except that a matrix which is
 // packed before it is used can be computed while it is packed.
@@ -413,7 +414,7 @@ static const char *root_reason(fuse *f, aicc_node *node) {
              ? "for several consumers, reading it costs less than computing it again" : NULL;
 }
 
-// --- building the group nodes -----------------------------------------------------------------------
+// --- building the group nodes --------------------------------------------------------------------
 
 // Copies the pointwise producers of |node|'s operands into |members| (definitions first).
 static void pull_producers(fuse *f, const aicc_node *node, bool *seen, member_list *members) {
@@ -613,7 +614,7 @@ static void remove_grouped(fuse *f) {
   }
 }
 
-// --- order ----------------------------------------------------------------------------------------
+// --- order ---------------------------------------------------------------------------------------
 
 // Appends |node| to |region| after everything it needs that is defined in the same region.
 static void place(aicc_region *region, aicc_node *node, bool *placed) {
@@ -642,7 +643,8 @@ static void place(aicc_region *region, aicc_node *node, bool *placed) {
   }
 }
 
-// A stable topological order. Nodes that define sizes stay where they were: no row reaches over one.
+// A stable topological order. Nodes that define sizes stay where they were: no row reaches over
+// one.
 static void sort_region(fuse *f, aicc_region *region) {
   size_t count = 0, capacity = 0;
   aicc_node **nodes = NULL;

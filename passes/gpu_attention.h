@@ -7,8 +7,8 @@
 //   lower_gpu_attention_mma.c    and by matrix instructions
 //   lower_gpu_attention_few.c    few queries: the keys are shared among warps and blocks
 //
-// A warp has whole rows (queries) of the block, so that maxima and sums stay within it. Scores and sums
-// of the results lie in arrays of registers: a lane has |row_count| rows, and of each of them
+// A warp has whole rows (queries) of the block, so that maxima and sums stay within it. Scores and
+// sums of the results lie in arrays of registers: a lane has |row_count| rows, and of each of them
 // |score_count| keys and |sum_count| columns; |peers| neighbouring lanes share a row.
 #ifndef AICC_PASSES_GPU_ATTENTION_H
 #define AICC_PASSES_GPU_ATTENTION_H
@@ -18,8 +18,8 @@
 
 enum { FLASH_ROWS = 8 };
 
-// Rows of an operand in shared memory. Copied |vector| neighbours at a time from memory, or, where it is
-// 0, computed (or converted) element by element.
+// Rows of an operand in shared memory. Copied |vector| neighbours at a time from memory, or, where
+// it is 0, computed (or converted) element by element.
 typedef struct flash_tile {
   const aicc_value *value;
   kir_val local;
@@ -51,7 +51,7 @@ typedef struct flash {
 
 static inline bool flash_is_mma(const flash *f) { return f->s.kind == AICC_ATTENTION_MMA; }
 
-// --- arithmetic -----------------------------------------------------------------------------------
+// --- arithmetic ----------------------------------------------------------------------------------
 
 static inline kir_val flash_i64(flash *f, int64_t value) { return lk_i64(&f->a.lk, value); }
 static inline kir_val flash_plus(flash *f, kir_val x, int64_t value) {
@@ -68,7 +68,7 @@ static inline kir_val flash_low(flash *f, kir_val x, int bits) {
   return kir_scalar2(&f->a.lk.b, AICC_OP_AND, x, flash_i64(f, (1 << bits) - 1));
 }
 
-// --- where elements of a lane are -----------------------------------------------------------------
+// --- where elements of a lane are ----------------------------------------------------------------
 
 // Number of (row r, key or column c) of a lane in the arrays, and c's distance from the first.
 static inline int flash_at(const flash *f, int r, int c, int count) {
@@ -87,10 +87,10 @@ static inline int flash_column_offset(const flash *f, int c) {
   return flash_is_mma(f) ? c / 2 * 8 + c % 2 : c / 4 * 32 + c % 4;
 }
 
-// --- the files ------------------------------------------------------------------------------------
+// --- the files -----------------------------------------------------------------------------------
 
-// Neighbours along a row of |columns| that one access may move, up to 16 bytes of |type|; 0: elements
-// are computed, or stored as another type. Emits nothing.
+// Neighbours along a row of |columns| that one access may move, up to 16 bytes of |type|; 0:
+// elements are computed, or stored as another type. Emits nothing.
 int attend_vector(attend *a, const aicc_value *value, aicc_dtype type, int columns);
 
 // Decides how the tile is filled: |head| is h or g. Then its shared memory is made.

@@ -8,11 +8,11 @@
 //   lower_gpu_stream.c    few rows: nothing is staged
 //   lower_gpu_finish.c    from accumulators to results: the epilogue
 //
-// Per step of k a tile of A and one of B are copied to shared memory, `stages` deep, while the tiles
-// that arrived before are multiplied out of it. An operand is an index map: rows (m or n) and k are
-// mixed-radix numbers whose digits have strides, so that matrices in either order, batches and
-// convolutions are one form; digits of a padded convolution also have bounds, beyond which there are
-// zeros. Sizes are expressions: tiles at the edges are guarded, not special.
+// Per step of k a tile of A and one of B are copied to shared memory, `stages` deep, while the
+// tiles that arrived before are multiplied out of it. An operand is an index map: rows (m or n) and
+// k are mixed-radix numbers whose digits have strides, so that matrices in either order, batches
+// and convolutions are one form; digits of a padded convolution also have bounds, beyond which
+// there are zeros. Sizes are expressions: tiles at the edges are guarded, not special.
 #ifndef AICC_PASSES_GPU_CONTRACT_H
 #define AICC_PASSES_GPU_CONTRACT_H
 
@@ -106,28 +106,29 @@ typedef struct gc_emit {
   aicc_slot partial;             // sums of the parts, where k is split
 } gc_emit;
 
-// --- lower_gpu_choose.c -----------------------------------------------------------------------------
+// --- lower_gpu_choose.c --------------------------------------------------------------------------
 
-// The matrix instruction for operands of types |a| and |b|; false: there is none, or it is not allowed.
+// The matrix instruction for operands of types |a| and |b|; false: there is none, or it is not
+// allowed.
 bool gc_find_mma(const aicc_lower *lw, aicc_dtype a, aicc_dtype b, kir_mma_kind *kind);
-// The schedule of the group, forced or the best known; then the operands are planned. False after an
-// error.
+// The schedule of the group, forced or the best known; then the operands are planned. False after
+// an error.
 bool gc_choose(gc_emit *e, aicc_schedule *out);
 double gc_usual_size(const contract *c, aicc_dim dim);  // a size, or about what it may be
 // How the block's warps and lanes divide a tile of |s|; false: they cannot.
 bool gc_divide(gc_emit *e);
 
-// --- lower_gpu_operand.c ----------------------------------------------------------------------------
+// --- lower_gpu_operand.c -------------------------------------------------------------------------
 
 void gc_plan_operands(gc_emit *e);  // makes nothing yet: another schedule may be tried
 void gc_take_operands(gc_emit *e);  // slots, packed constants, temporaries
 
-// --- lower_gpu_contract.c ---------------------------------------------------------------------------
+// --- lower_gpu_contract.c ------------------------------------------------------------------------
 
 aicc_dim gc_if_run(const gc_emit *e, aicc_dim size);  // 0 where it does not run
 void gc_launch(const gc_emit *e, lower_kernel *lk, aicc_dim tasks, aicc_dim cost);
 
-// --- lower_gpu_stage.c ------------------------------------------------------------------------------
+// --- lower_gpu_stage.c ---------------------------------------------------------------------------
 
 // How operands come to shared memory. False: the schedule cannot run, |*why| says why.
 bool gc_plan_sides(gc_emit *e, const char **why);
@@ -140,23 +141,23 @@ void gc_deliver(gc_emit *e, gc_side *side, kir_val slot);  // what went through 
 // Σ digit * stride of number |i| of |axis|.
 gc_point gc_locate(gc_emit *e, const gc_axis *axis, kir_val i);
 
-// --- lower_gpu_inner.c ------------------------------------------------------------------------------
+// --- lower_gpu_inner.c ---------------------------------------------------------------------------
 
 void gc_begin_inner(gc_emit *e);
 void gc_multiply(gc_emit *e, kir_val slot);
-// Rows of a warp come in bands that spill together; a tile of sums has one part of every warp's bands,
-// the warps' bands one after the other.
+// Rows of a warp come in bands that spill together; a tile of sums has one part of every warp's
+// bands, the warps' bands one after the other.
 int gc_band(const gc_emit *e);
 void gc_spill(gc_emit *e, kir_val tile, int pitch, int part, int parts);
 
-// --- lower_gpu_stream.c -----------------------------------------------------------------------------
+// --- lower_gpu_stream.c --------------------------------------------------------------------------
 
 // Plans operands and completes the schedule: columns of a task, k of a step.
 bool gc_plan_stream(gc_emit *e, aicc_schedule *s, const char **why);
 void gc_stream(gc_emit *e);
 void gc_spill_stream(gc_emit *e, kir_val tile, int pitch);
 
-// --- lower_gpu_finish.c -----------------------------------------------------------------------------
+// --- lower_gpu_finish.c --------------------------------------------------------------------------
 
 int64_t gc_tile_bytes(const gc_emit *e);  // shared memory of the tile of sums
 void gc_finish(gc_emit *e);

@@ -1,16 +1,16 @@
 // Row groups on a GPU: private to passes/lower_gpu_row*.c.
 //
-// The elements of one row are numbered 0 .. length - 1 along the reduced dimensions, rows (or, where the
-// innermost dimension is kept, *columns*) along the kept ones. Who computes what:
+// The elements of one row are numbered 0 .. length - 1 along the reduced dimensions, rows (or,
+// where the innermost dimension is kept, *columns*) along the kept ones. Who computes what:
 //
 //   lanes L   a warp has 32 / L rows, a row L neighbouring lanes: short rows
 //   warps W   a task is one row; each of its W warps takes a part of it
 //   columns   a task is as many columns as a warp has lanes, W warps take parts of all of them
-//   split S   S tasks take parts of a row or of columns and leave partial results, which a second kernel
-//             folds in order
+//   split S   S tasks take parts of a row or of columns and leave partial results, which a second
+//             kernel folds in order
 //
-// A row that is known to be short enough is walked by straight code. Then what one phase has loaded and
-// computed is there in registers for the next: lk_elem remembers it by its index and guard.
+// A row that is known to be short enough is walked by straight code. Then what one phase has loaded
+// and computed is there in registers for the next: lk_elem remembers it by its index and guard.
 #ifndef AICC_PASSES_GPU_ROW_H
 #define AICC_PASSES_GPU_ROW_H
 
@@ -42,7 +42,8 @@ typedef struct gpu_row {
   int step_count;
 } gpu_row;
 
-// Calls |visit| where g->index is that of each element of this lane's part of the row, under lk.guard.
+// Calls |visit| where g->index is that of each element of this lane's part of the row, under
+// lk.guard.
 typedef void row_visit(gpu_row *r, void *context);
 void row_gpu_walk(gpu_row *r, row_visit *visit, void *context);
 // Makes the steps of straight code. After row_guard, sub and warp are set.

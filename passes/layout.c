@@ -1,7 +1,8 @@
 // The layout pass: channels last.
 //
 // 1. Convolutions become NHWC, transposed ones plain ones (layout_conv.c).
-// 2. Transposes sink: f(transpose(x)) becomes transpose(f'(x)) for elementwise work, concatenations,
+// 2. Transposes sink: f(transpose(x)) becomes transpose(f'(x)) for elementwise work,
+// concatenations,
 //    pads, slices, reductions and windows, so that they meet and cancel.
 // 3. A transpose of the last two dimensions of a matrix operand becomes trans_b.
 //
@@ -47,7 +48,7 @@ aicc_value *aicc_layout_transposed(aicc_layout *l, aicc_value *x, const int64_t 
   return is_identity(both, rank) ? source : aicc_b_transpose(&l->b, source, both);
 }
 
-// --- 2. sinking -----------------------------------------------------------------------------------
+// --- 2. sinking ----------------------------------------------------------------------------------
 
 // |value| (broadcast against rank |rank|) as an operand beside untransposed ones, or NULL: it would
 // cost a transpose. |perm| is the sinking transpose's.
@@ -218,8 +219,8 @@ static void sink_reduce(aicc_layout *l, aicc_node *node) {
   replace_by(l, node, copy, perm);
 }
 
-// reduce(window(transpose(x))) over exactly the window dimensions: x's spatial dimensions lie inside
-// its channels, which a window with layout nhwc takes.
+// reduce(window(transpose(x))) over exactly the window dimensions: x's spatial dimensions lie
+// inside its channels, which a window with layout nhwc takes.
 static void sink_pool(aicc_layout *l, aicc_node *node) {
   aicc_node *window = node->in[0]->def;
   const int64_t *perm = window ? perm_of(window->in[0]) : NULL;
@@ -247,7 +248,7 @@ static void sink_pool(aicc_layout *l, aicc_node *node) {
   replace_by(l, node, rebuilt(l, node, &windows), wanted);
 }
 
-// --- 3. matrix operands -----------------------------------------------------------------------------
+// --- 3. matrix operands --------------------------------------------------------------------------
 
 static void fold_matrix_transpose(aicc_layout *l, aicc_node *node) {
   const int64_t *perm = perm_of(node->in[1]);
@@ -269,7 +270,7 @@ static void fold_matrix_transpose(aicc_layout *l, aicc_node *node) {
   aicc_set_int(l->module, node, AICC_ATTR_TRANS_B, !aicc_get_int(node, AICC_ATTR_TRANS_B, 0));
 }
 
-// --- the pass ---------------------------------------------------------------------------------------
+// --- the pass ------------------------------------------------------------------------------------
 
 static void merge_transposes(aicc_layout *l, aicc_node *node) {
   if (!perm_of(node->in[0])) {

@@ -1,5 +1,6 @@
-// Convolutions for the layout pass: NHWC, without padding of their own (a pad node before them, that
-// producers may fuse; GPUs' skeletons guard their loads instead), between transposes; and transposed convolutions as plain ones.
+// Convolutions for the layout pass: NHWC, without padding of their own (a pad node before them,
+// that producers may fuse; GPUs' skeletons guard their loads instead), between transposes; and
+// transposed convolutions as plain ones.
 #include <string.h>
 
 #include "passes/layout.h"
@@ -87,7 +88,7 @@ void aicc_layout_conv(aicc_layout *l, aicc_node *node) {
 }
 
 
-// --- transposed convolutions ------------------------------------------------------------------------
+// --- transposed convolutions ---------------------------------------------------------------------
 
 typedef struct deconv {
   aicc_layout *l;

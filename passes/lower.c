@@ -5,7 +5,7 @@
 
 #include "passes/symbols.h"
 
-// --- slots ----------------------------------------------------------------------------------------
+// --- slots ---------------------------------------------------------------------------------------
 
 aicc_slot aicc_lower_new_slot(aicc_lower *lw, aicc_slot_kind kind, const aicc_type *type,
                               const char *name) {
@@ -182,7 +182,7 @@ aicc_dim aicc_lower_read(aicc_lower *lw, const aicc_value *value, int index) {
   return symbol;
 }
 
-// --- steps ----------------------------------------------------------------------------------------
+// --- steps ---------------------------------------------------------------------------------------
 
 aicc_step *aicc_lower_step(aicc_lower *lw, aicc_step_kind kind) {
   aicc_step *step = AICC_NEW(&lw->plan->arena, aicc_step);
@@ -255,7 +255,9 @@ static void lower_node(aicc_lower *lw, aicc_node *node) {
   switch (node->op) {
     case AICC_OP_CONST:
     case AICC_OP_FROM_DIMS: return;  // made where they are used
-    case AICC_OP_RESHAPE: aicc_lower_alias(lw, node->out[0], aicc_lower_slot(lw, node->in[0])); return;
+    case AICC_OP_RESHAPE:
+      aicc_lower_alias(lw, node->out[0], aicc_lower_slot(lw, node->in[0]));
+      return;
     case AICC_OP_GROUP: lower_group(lw, node); return;
     case AICC_OP_DEF_DIM: lower_def_dim(lw, node); return;
     case AICC_OP_ASSERT: lower_assert(lw, node); return;
@@ -275,7 +277,7 @@ void aicc_lower_region(aicc_lower *lw, aicc_region *region) {
   }
 }
 
-// --- the module -----------------------------------------------------------------------------------
+// --- the module ----------------------------------------------------------------------------------
 
 typedef struct symbol_search {
   const aicc_dims *dims;

@@ -27,7 +27,8 @@ typedef struct aicc_lower {
   FILE *report;           // --opt-report or NULL
   aicc_slot *slot_of;     // per value id; AICC_NO_SLOT
   aicc_steps *steps;      // where steps go now
-  uint32_t *segment_of;   // per aicc_dim id of a symbol: the segment that knows it; 0: from the start
+  uint32_t
+      *segment_of;  // per aicc_dim id of a symbol: the segment that knows it; 0: from the start
   size_t symbol_capacity;
   int32_t *output_of;     // per value id: the graph output it is computed into, or -1
   bool failed;
@@ -38,7 +39,7 @@ aicc_plan *aicc_lower_module(aicc_module *module, const aicc_machine *machine, F
                              aicc_diags *diags);
 void aicc_plan_destroy(aicc_plan *plan);
 
-// --- lower.c --------------------------------------------------------------------------------------
+// --- lower.c -------------------------------------------------------------------------------------
 
 aicc_slot aicc_lower_slot(aicc_lower *lw, const aicc_value *value);  // of a value defined before
 aicc_slot aicc_lower_new_slot(aicc_lower *lw, aicc_slot_kind kind, const aicc_type *type,
@@ -51,8 +52,8 @@ aicc_slot aicc_lower_constant(aicc_lower *lw, const aicc_plan_const *constant);
 aicc_step *aicc_lower_step(aicc_lower *lw, aicc_step_kind kind);
 void aicc_lower_alias(aicc_lower *lw, const aicc_value *value, aicc_slot of);  // a view
 void aicc_lower_set_slot(aicc_lower *lw, const aicc_value *value, aicc_slot slot);
-// |symbol| gets its value by the step just made: sizes that use it belong to a segment of their own,
-// planned right here.
+// |symbol| gets its value by the step just made: sizes that use it belong to a segment of their
+// own, planned right here.
 void aicc_lower_symbol_defined(aicc_lower *lw, aicc_dim symbol);
 aicc_dim aicc_lower_bytes(aicc_lower *lw, const aicc_type *type);
 // Element |index| of an integer or bool tensor as an expression: its partial value where known,
@@ -61,13 +62,13 @@ aicc_dim aicc_lower_read(aicc_lower *lw, const aicc_value *value, int index);
 void aicc_lower_region(aicc_lower *lw, aicc_region *region);
 void aicc_lower_unsupported(aicc_lower *lw, const aicc_node *node, const char *rule);
 bool aicc_lower_control(aicc_lower *lw, aicc_node *node);  // false: not one of its operators
-// Optional tensors at the border of the graph (sequences need nothing). The second: false where output
-// |index| is none.
+// Optional tensors at the border of the graph (sequences need nothing). The second: false where
+// output |index| is none.
 void aicc_lower_optional_inputs(aicc_lower *lw);
 bool aicc_lower_optional_output(aicc_lower *lw, const aicc_value *value, int index);
 void aicc_lower_lives(aicc_plan *plan);  // lower_memory.c: numbers steps, fills first and last
 
-// --- lower_kernel.c ---------------------------------------------------------------------------------
+// --- lower_kernel.c ------------------------------------------------------------------------------
 
 typedef struct lk_memo {
   const aicc_value *value;
@@ -121,7 +122,7 @@ void lk_split(lower_kernel *lk, kir_val linear, const kir_val *extents, int rank
 // each... in all: |cost| is for the whole launch.
 void lk_launch(lower_kernel *lk, aicc_dim grid, aicc_dim cost);
 
-// --- lower_elem.c -----------------------------------------------------------------------------------
+// --- lower_elem.c --------------------------------------------------------------------------------
 
 // The type elements are computed in: f32 for 16-bit and 8-bit floats.
 aicc_dtype lk_compute_type(aicc_dtype dtype);
@@ -132,17 +133,17 @@ kir_val lk_elem(lower_kernel *lk, const aicc_value *value, const kir_val *index)
 kir_val lk_linear(lower_kernel *lk, const aicc_type *type, const kir_val *index);
 kir_val lk_load(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val linear);
 void lk_store(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val linear, kir_val value);
-// lower_place.c: where element |index| of |value| lies, seen through views; false: it is computed, or
-// chosen among several places. Adds index arithmetic alone.
+// lower_place.c: where element |index| of |value| lies, seen through views; false: it is computed,
+// or chosen among several places. Adds index arithmetic alone.
 bool lk_find(lower_kernel *lk, const aicc_value *value, const kir_val *index, lk_place *out);
-// The most neighbours, 1 or a power of two up to |most|, that one access may move where |linear| grows
-// with |var| and |var| is a multiple of their number: they are adjacent and aligned.
+// The most neighbours, 1 or a power of two up to |most|, that one access may move where |linear|
+// grows with |var| and |var| is a multiple of their number: they are adjacent and aligned.
 int lk_neighbours(const lower_kernel *lk, kir_val linear, kir_val var, int most);
 // The neutral element of a reduction in its compute type, and one folding step.
 kir_val lk_neutral(lower_kernel *lk, aicc_op reduce, aicc_dtype dtype);
 aicc_op lk_fold_op(aicc_op reduce);
 
-// --- group kinds: lower the group and its launch -----------------------------------------------------
+// --- group kinds: lower the group and its launch -------------------------------------------------
 
 void aicc_lower_map(aicc_lower *lw, aicc_node *group);
 void aicc_lower_row(aicc_lower *lw, aicc_node *group);

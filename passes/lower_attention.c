@@ -6,17 +6,17 @@
 //   local q[D][rows]                                 transposed once a task, scaled
 //   for a block of keys:
 //     local scores[keys][rows] = k[key, :] . q       keys are scalars, broadcast
-//     softcap, bias, causal limit; maximum, exponentials, sums; correction of what was summed before
+//     softcap, bias, causal limit; maximum, exponentials, sums; correction of earlier sums
 //     local sums[E][rows] += v[key, :] * scores      values are scalars, broadcast
 //   result[row, :] = sums[:, row] / sum of exponentials
 //
-// Fewer than FEW_QUERIES queries would leave most lanes idle: there lanes run along the heads' sizes,
-// a task is one query of one head, and only softmax has its lanes along the keys.
+// Fewer than FEW_QUERIES queries would leave most lanes idle: there lanes run along the heads'
+// sizes, a task is one query of one head, and only softmax has its lanes along the keys.
 //
-// Rows beyond the last query repeat it and are not stored; keys beyond the last repeat it and are not
-// summed. Statistics and sums are f32; scores of 16-bit types round where a bias is added, as the
-// operators one by one would. q and the bias may be computed inside (their elements are read once,
-// and once a head), k and v are read through views.
+// Rows beyond the last query repeat it and are not stored; keys beyond the last repeat it and are
+// not summed. Statistics and sums are f32; scores of 16-bit types round where a bias is added, as
+// the operators one by one would. q and the bias may be computed inside (their elements are read
+// once, and once a head), k and v are read through views.
 #include <math.h>
 #include <string.h>
 
@@ -38,7 +38,7 @@ static kir_val place_of(attend *a, kir_val outer, int v) {
   return kir_add(b, kir_mul(b, outer, lk_i64(&a->lk, a->rows)), lane_of(a, v));
 }
 
-// --- a task's state -------------------------------------------------------------------------------
+// --- a task's state ------------------------------------------------------------------------------
 
 // tile[i * rows + r] = raw[r * size + i]. Element by element, which is faster than gathers and
 // scatters; behind a loop that loads all rows, so that their cache misses overlap.
@@ -114,7 +114,7 @@ static kir_val block_elem(attend *a, const aicc_value *value, int64_t size, kir_
   return lk_elem(&a->lk, value, index);
 }
 
-// --- scores ---------------------------------------------------------------------------------------
+// --- scores --------------------------------------------------------------------------------------
 
 // Whether scores go into softmax as the products give them.
 static bool is_plain(const attend *a) { return a->softcap == 0 && !a->bias && !a->causal; }
@@ -205,7 +205,8 @@ static void finish_scores(attend *a, kir_val t0, kir_val count) {
     const kir_val bias = !a->bias ? 0
                          : attend_bias_varies(a) ? kir_load(b, a->bias_tile, place)
                                           : attend_bias(a, 0, key);
-    const kir_val score = attend_finish_score(a, kir_load(b, a->scores, place), bias, a->row[v], key);
+    const kir_val score =
+        attend_finish_score(a, kir_load(b, a->scores, place), bias, a->row[v], key);
     kir_store(b, a->scores, place, score);
     kir_set(b, a->found[v], kir_scalar2(b, AICC_OP_MAX, kir_get(b, a->found[v]), score));
   }
@@ -213,7 +214,7 @@ static void finish_scores(attend *a, kir_val t0, kir_val count) {
   lk_forget(lk, mark);
 }
 
-// --- softmax --------------------------------------------------------------------------------------
+// --- softmax -------------------------------------------------------------------------------------
 
 static void soften(attend *a, kir_val count) {
   lower_kernel *lk = &a->lk;
@@ -244,7 +245,7 @@ static void soften(attend *a, kir_val count) {
   }
 }
 
-// --- values ---------------------------------------------------------------------------------------
+// --- values --------------------------------------------------------------------------------------
 
 static void sum_values(attend *a, kir_val e0, int count, kir_val t0, kir_val keys) {
   lower_kernel *lk = &a->lk;
@@ -293,7 +294,7 @@ static void value_block(attend *a, kir_val t0, kir_val count) {
   }
 }
 
-// --- results --------------------------------------------------------------------------------------
+// --- results -------------------------------------------------------------------------------------
 
 static void store_rows(attend *a, aicc_slot result) {
   lower_kernel *lk = &a->lk;
@@ -313,7 +314,7 @@ static void store_rows(attend *a, aicc_slot result) {
   lk_end(lk);
 }
 
-// --- few queries: lanes along the heads' sizes ------------------------------------------------------
+// --- few queries: lanes along the heads' sizes ---------------------------------------------------
 
 typedef struct single_row {
   kir_val query, scores;      // local: of a block of keys
@@ -447,7 +448,7 @@ static void emit_row(attend *a, aicc_slot result) {
   }
 }
 
-// --- the kernel -----------------------------------------------------------------------------------
+// --- the kernel ----------------------------------------------------------------------------------
 
 static void pick_blocks(attend *a) {
   const aicc_dims *dims = a->lw->module->dims;

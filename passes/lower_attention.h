@@ -1,5 +1,5 @@
-// What the kernels of attention share, on CPUs (lower_attention.c) and GPUs (lower_gpu_attention*.c):
-// the operator and what happens to one score and one sum.
+// What the kernels of attention share, on CPUs (lower_attention.c) and GPUs
+// (lower_gpu_attention*.c): the operator and what happens to one score and one sum.
 #ifndef AICC_PASSES_LOWER_ATTENTION_H
 #define AICC_PASSES_LOWER_ATTENTION_H
 
@@ -36,8 +36,8 @@ static inline kir_val attend_least(attend *a, kir_val x, kir_val y) {
 
 // Fills in the operator, from q to mode. False: sizes or types that no kernel takes.
 bool attend_read(attend *a);
-// Where a task over batches, heads and |blocks| blocks of queries stands: fills in b to t_size; the number
-// of its block.
+// Where a task over batches, heads and |blocks| blocks of queries stands: fills in b to t_size; the
+// number of its block.
 kir_val attend_task(attend *a, aicc_dim blocks);
 aicc_dim attend_flops(const attend *a);  // of the two products
 kir_val attend_group(attend *a, kir_val head);  // the head of keys and values that |head| shares

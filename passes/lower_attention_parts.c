@@ -58,7 +58,7 @@ kir_val attend_task(attend *a, aicc_dim blocks) {
   return at[2];
 }
 
-// --- scores ---------------------------------------------------------------------------------------
+// --- scores --------------------------------------------------------------------------------------
 
 bool attend_bias_varies(const attend *a) {
   const aicc_type *type = &a->bias->type;
@@ -104,7 +104,7 @@ kir_val attend_finish_score(attend *a, kir_val score, kir_val bias, kir_val quer
   return attend_limit(a, attend_bend(a, score, bias), query, key);
 }
 
-// --- results --------------------------------------------------------------------------------------
+// --- results -------------------------------------------------------------------------------------
 
 kir_val attend_inverse(attend *a, kir_val total) {
   kir_builder *b = &a->lk.b;

@@ -4,7 +4,7 @@
 
 #include "passes/schedule.h"
 
-// --- the schedule ---------------------------------------------------------------------------------
+// --- the schedule --------------------------------------------------------------------------------
 
 typedef struct schedule {
   int mr, nv, nr;         // rows, vectors and columns of the register block
@@ -84,7 +84,7 @@ static schedule pick_schedule(const contract *c) {
   return s;
 }
 
-// --- operands ---------------------------------------------------------------------------------------
+// --- operands ------------------------------------------------------------------------------------
 
 static bool const_of(const aicc_lower *lw, aicc_dim dim, int64_t *out) {
   return aicc_dim_is_const(lw->module->dims, dim, out);
@@ -275,7 +275,7 @@ void aicc_contract_flat_index(const contract *c, lower_kernel *lk, const kir_val
   index[type->rank - 1] = n;
 }
 
-// --- the kernel -------------------------------------------------------------------------------------
+// --- the kernel ----------------------------------------------------------------------------------
 
 typedef struct emit {
   contract *c;

@@ -42,17 +42,18 @@ static aicc_step *sequence_step(aicc_lower *lw, aicc_seq_op op, aicc_slot slot, 
   return step;
 }
 
-// --- sizes that a value brings along ----------------------------------------------------------------
+// --- sizes that a value brings along -------------------------------------------------------------
 
 static bool is_tensor(const aicc_value *value) { return value->type.kind == AICC_TYPE_TENSOR; }
 
-// Whether |dim| is a symbol that nothing before gave a value: |outer| are the dims that may be used.
+// Whether |dim| is a symbol that nothing before gave a value: |outer| are the dims that may be
+// used.
 static bool is_own_symbol(aicc_lower *lw, aicc_dim dim, const aicc_type *from, int i) {
   return aicc_dim_symbol_name(lw->module->dims, dim) != NULL && from->dims[i] != dim;
 }
 
-// Gives the symbols of |to|'s type that differ from |from|'s their values. Several dimensions may be
-// one symbol; expressions other than symbols follow from them.
+// Gives the symbols of |to|'s type that differ from |from|'s their values. Several dimensions may
+// be one symbol; expressions other than symbols follow from them.
 static void set_symbols(aicc_lower *lw, const aicc_type *to, const aicc_type *from) {
   for (int i = 0; i < to->rank && i < from->rank; i++) {
     if (is_own_symbol(lw, to->dims[i], from, i)) {
@@ -69,7 +70,7 @@ static void define_symbols(aicc_lower *lw, const aicc_type *to, const aicc_type 
   }
 }
 
-// --- walking a sequence -----------------------------------------------------------------------------
+// --- walking a sequence --------------------------------------------------------------------------
 
 // A loop over the items of |sequence|: steps between begin_walk and end_walk see item |i| in slot
 // |item|, whose dimensions are symbols.
@@ -164,7 +165,7 @@ static void join_sequence(aicc_lower *lw, const aicc_node *node, const aicc_valu
   end_walk(&w);
 }
 
-// --- if -----------------------------------------------------------------------------------------------
+// --- if ------------------------------------------------------------------------------------------
 
 static aicc_slot make_variable(aicc_lower *lw, const aicc_value *value) {
   const aicc_slot_kind kind = is_tensor(value) ? AICC_SLOT_VARIABLE : AICC_SLOT_SEQUENCE;
@@ -205,7 +206,7 @@ static void lower_if(aicc_lower *lw, aicc_node *node) {
   }
 }
 
-// --- loop ---------------------------------------------------------------------------------------------
+// --- loop ----------------------------------------------------------------------------------------
 
 typedef struct loop {
   aicc_lower *lw;
@@ -296,8 +297,8 @@ static void lower_conditions(loop *l) {
   set_dim(lw, l->condition, first);
 }
 
-// Sizes change after every copy that used the old ones, and all at once: states may share a symbol, and
-// one may become what another was.
+// Sizes change after every copy that used the old ones, and all at once: states may share a symbol,
+// and one may become what another was.
 static void next_sizes(loop *l) {
   aicc_lower *lw = l->lw;
   const int room = l->states * AICC_MAX_RANK;
@@ -469,7 +470,7 @@ static void lower_loop(aicc_lower *lw, aicc_node *node) {
   }
 }
 
-// --- sequences ----------------------------------------------------------------------------------------
+// --- sequences -----------------------------------------------------------------------------------
 
 static aicc_dim position_of(aicc_lower *lw, const aicc_node *node, int operand) {
   return node->in_count > operand && node->in[operand] ? aicc_lower_read(lw, node->in[operand], 0)
@@ -521,7 +522,7 @@ static void lower_concat_sequence(aicc_lower *lw, aicc_node *node) {
                 aicc_get_int(node, AICC_ATTR_KEEPDIMS, 0) != 0);
 }
 
-// --- optionals ----------------------------------------------------------------------------------------
+// --- optionals -----------------------------------------------------------------------------------
 
 static bool is_optional_tensor(const aicc_type *type) {
   return type->kind == AICC_TYPE_OPTIONAL && type->element->kind == AICC_TYPE_TENSOR;

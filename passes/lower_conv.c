@@ -2,8 +2,9 @@
 //
 // In NHWC (the layout pass makes it) and without padding, but on GPUs: as a contraction, whose rows
 // are the pixels of one output line (on GPUs all pixels) and whose k runs over taps and channels;
-// depthwise ones with lanes over channels. Everything else (other layouts, types, transposed) takes the plain form: lanes over the
-// innermost result dimension, loops over channels and taps, guards at the borders.
+// depthwise ones with lanes over channels. Everything else (other layouts, types, transposed) takes
+// the plain form: lanes over the innermost result dimension, loops over channels and taps, guards
+// at the borders.
 #include <string.h>
 
 #include "passes/conv.h"
@@ -32,9 +33,10 @@ static conv conv_of(aicc_lower *lw, aicc_node *group, aicc_node *node) {
     aicc_dim reach = aicc_dim_mul(
         dims, aicc_dim_sub(dims, c.out[i], aicc_dim_const(dims, 1)),
         aicc_dim_const(dims, c.stride[i]));
-    reach = aicc_dim_add(dims, reach,
-                         aicc_dim_mul(dims, aicc_dim_sub(dims, c.kernel[i], aicc_dim_const(dims, 1)),
-                                      aicc_dim_const(dims, c.dilation[i])));
+    reach =
+        aicc_dim_add(dims, reach,
+                     aicc_dim_mul(dims, aicc_dim_sub(dims, c.kernel[i], aicc_dim_const(dims, 1)),
+                                  aicc_dim_const(dims, c.dilation[i])));
     reach = aicc_dim_add(dims, reach, aicc_dim_const(dims, 1));
     c.padded |= !aicc_dim_is(dims, c.pad[i], 0) || !aicc_dim_ge(dims, c.in[i], reach);
   }
@@ -48,7 +50,7 @@ static aicc_dim constant(const conv *c, int64_t value) {
   return aicc_dim_const(c->lw->module->dims, value);
 }
 
-// --- as a contraction -------------------------------------------------------------------------------
+// --- as a contraction ----------------------------------------------------------------------------
 
 static void pixel_index(const contract *c, lower_kernel *lk, const kir_val *outer, kir_val m,
                         kir_val n, kir_val *index) {
@@ -163,7 +165,7 @@ static void lower_as_contraction(const conv *c) {
   aicc_contract_emit(&t);
 }
 
-// --- depthwise: lanes over channels, a few pixels of a line at once -----------------------------------
+// --- depthwise: lanes over channels, a few pixels of a line at once ------------------------------
 
 typedef struct depthwise {
   const conv *c;
@@ -332,7 +334,7 @@ static void lower_depthwise(const conv *c) {
   lk_launch(lk, lines, aicc_dim_floordiv(dims, aicc_dim_product(dims, parts, 4), constant(c, 12)));
 }
 
-// --- the plain form -----------------------------------------------------------------------------------
+// --- the plain form ------------------------------------------------------------------------------
 
 // The source position of tap |k| along dimension i for output |o|, and the guard it needs.
 static kir_val plain_position(lower_kernel *lk, const conv *c, int i, kir_val o, kir_val k,
@@ -385,7 +387,8 @@ static kir_val plain_sum(lower_kernel *lk, const conv *c, const kir_val *index, 
   const kir_val item = lk_load(lk, x, c->x->type.dtype, lk_linear(lk, &c->x->type, x_index));
   lk->guard = 0;
   const kir_val weight = lk_load(lk, w, c->w->type.dtype, lk_linear(lk, &c->w->type, w_index));
-  const kir_val product = kir_mul(b, kir_cast(b, item, acc, false), kir_cast(b, weight, acc, false));
+  const kir_val product =
+      kir_mul(b, kir_cast(b, item, acc, false), kir_cast(b, weight, acc, false));
   kir_set(b, sum, kir_add(b, kir_get(b, sum), product));
   for (int i = 0; i <= c->spatial; i++) {
     lk_end(lk);

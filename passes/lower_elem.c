@@ -76,7 +76,7 @@ kir_val lk_neutral(lower_kernel *lk, aicc_op reduce, aicc_dtype dtype) {
                             : int_limit(lk, dtype, !maximum);
 }
 
-// --- indices --------------------------------------------------------------------------------------
+// --- indices -------------------------------------------------------------------------------------
 
 // The index into an operand of type |from| that broadcasts to |to|.
 static void operand_index(lower_kernel *lk, const aicc_type *from, const aicc_type *to,
@@ -117,7 +117,8 @@ static segment next_segment(aicc_dims *dims, const aicc_type *in, const aicc_typ
   aicc_dim in_size = aicc_dim_const(dims, 1), out_size = in_size;
   do {
     const bool can_in = s.in_to < in->rank, can_out = s.out_to < out->rank;
-    if (can_in && (!can_out || s.in_to == i || (s.out_to > j && extend_in(dims, in_size, out_size)))) {
+    if (can_in &&
+        (!can_out || s.in_to == i || (s.out_to > j && extend_in(dims, in_size, out_size)))) {
       in_size = aicc_dim_mul(dims, in_size, in->dims[s.in_to++]);
     } else if (can_out) {
       out_size = aicc_dim_mul(dims, out_size, out->dims[s.out_to++]);
@@ -177,7 +178,7 @@ static kir_val elem_slice(lower_kernel *lk, const aicc_node *node, const kir_val
   return lk_elem(lk, node->in[0], source);
 }
 
-// --- guarded elements: what lies outside an operand is not touched -----------------------------------
+// --- guarded elements: what lies outside an operand is not touched -------------------------------
 
 static kir_val both(lower_kernel *lk, kir_val a, kir_val b) {
   return a ? kir_scalar2(&lk->b, AICC_OP_AND, a, b) : b;
@@ -224,7 +225,8 @@ static kir_val fold_index(lower_kernel *lk, const char *mode, kir_val i, kir_val
     return kir_scalar2(b, AICC_OP_MOD, i, size);
   }
   // reflect: a triangle wave of period 2 * (size - 1)
-  const kir_val period = kir_scalar2(b, AICC_OP_MAX, kir_mul(b, last, lk_i64(lk, 2)), lk_i64(lk, 1));
+  const kir_val period =
+      kir_scalar2(b, AICC_OP_MAX, kir_mul(b, last, lk_i64(lk, 2)), lk_i64(lk, 1));
   const kir_val phase = kir_scalar2(b, AICC_OP_MOD, i, period);
   return kir_scalar2(b, AICC_OP_MIN, phase, kir_sub(b, period, phase));
 }
@@ -304,7 +306,7 @@ static kir_val elem_concat(lower_kernel *lk, const aicc_node *node, const kir_va
   return result;
 }
 
-// --- gathers ----------------------------------------------------------------------------------------
+// --- gathers -------------------------------------------------------------------------------------
 
 // A position from an index tensor: negative ones count from the end; then kept in range, so that a
 // wrong model cannot read outside its memory.
@@ -375,7 +377,7 @@ static kir_val elem_reverse_sequence(lower_kernel *lk, const aicc_node *node,
   return lk_elem(lk, node->in[0], source);
 }
 
-// --- reductions inside an element: small windows ------------------------------------------------------
+// --- reductions inside an element: small windows -------------------------------------------------
 
 static kir_val elem_reduce(lower_kernel *lk, const aicc_node *node, const kir_val *index) {
   aicc_dims *dims = lk->lw->module->dims;
@@ -413,7 +415,7 @@ static kir_val elem_reduce(lower_kernel *lk, const aicc_node *node, const kir_va
   return kir_get(&lk->b, sum);
 }
 
-// --- sources and elementwise --------------------------------------------------------------------------
+// --- sources and elementwise ---------------------------------------------------------------------
 
 static kir_val elem_iota(lower_kernel *lk, const aicc_node *node, const kir_val *index) {
   const int axis = (int)aicc_get_int(node, AICC_ATTR_AXIS, 0);

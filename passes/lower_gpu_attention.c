@@ -5,8 +5,8 @@
 //     wait for k; block of v on its way;      scores = q k
 //     wait for v; next block of k on its way; softmax; sums += weights v
 //
-// so that copies run beside products, with one tile each for k and v. Copies that machines do not have
-// are loads and stores in the same places.
+// so that copies run beside products, with one tile each for k and v. Copies that machines do not
+// have are loads and stores in the same places.
 #include "passes/gpu_attention.h"
 
 static int pad(int64_t count, int to) { return (int)((count + to - 1) / to * to); }
@@ -15,7 +15,8 @@ static int pad(int64_t count, int to) { return (int)((count + to - 1) / to * to)
 static void plan_tiles(flash *f) {
   enum { PIECE = 16, SIMT_PAD = 4, V_COLUMNS = 32 };
   const attend *a = &f->a;
-  const int d = pad(a->d, flash_is_mma(f) ? 16 : 4), e = pad(a->e, flash_is_mma(f) ? 16 : V_COLUMNS);
+  const int d = pad(a->d, flash_is_mma(f) ? 16 : 4),
+            e = pad(a->e, flash_is_mma(f) ? 16 : V_COLUMNS);
   const int more = flash_is_mma(f) ? PIECE / (int)aicc_dtype_size(f->type) : SIMT_PAD;
   flash_plan_tile(f, &f->q, a->q, f->s.rows, (int)a->d, d, d + more);
   flash_plan_tile(f, &f->k, a->k, f->s.keys, (int)a->d, d, d + more);
@@ -78,7 +79,7 @@ static void emit(flash *f, aicc_slot result) {
   flash_store(f, result);
 }
 
-// --- the kernels ----------------------------------------------------------------------------------
+// --- the kernels ---------------------------------------------------------------------------------
 
 static aicc_attention_shape shape_of(const own *o, const attend *a) {
   aicc_attention_shape shape = {.type = a->q->type.dtype, .d = (int)a->d, .e = (int)a->e,

@@ -1,10 +1,11 @@
 // Attention of few queries on GPUs: reading keys and values is all the time it takes.
 //
-// A task is one query of some heads that share keys and values, and one part of the keys. Its warps are
-// divided into groups of lanes; a group takes every n-th key, whose columns its lanes share, each in
-// pieces of 16 bytes, and keeps a maximum, a total and sums of its own, in registers. At the end they are
-// joined: between the groups of a warp by exchanges, between warps through shared memory, and between
-// parts by a second kernel, always in one order, so that results do not depend on which came first.
+// A task is one query of some heads that share keys and values, and one part of the keys. Its warps
+// are divided into groups of lanes; a group takes every n-th key, whose columns its lanes share,
+// each in pieces of 16 bytes, and keeps a maximum, a total and sums of its own, in registers. At
+// the end they are joined: between the groups of a warp by exchanges, between warps through shared
+// memory, and between parts by a second kernel, always in one order, so that results do not depend
+// on which came first.
 #include <math.h>
 
 #include "passes/gpu_attention.h"
@@ -50,7 +51,7 @@ static void set_head(few *w, int head) {
   w->a.h = plus(w, w->first_head, head);
 }
 
-// --- pieces of rows -------------------------------------------------------------------------------
+// --- pieces of rows ------------------------------------------------------------------------------
 
 typedef struct piece_row {
   const aicc_value *value;
@@ -121,7 +122,7 @@ static void load_queries(few *w) {
   }
 }
 
-// --- a step ---------------------------------------------------------------------------------------
+// --- a step --------------------------------------------------------------------------------------
 
 static kir_val over_lanes(few *w, kir_val x) {
   for (int distance = 1; distance < w->s.lanes; distance *= 2) {
@@ -212,7 +213,7 @@ static void sum_keys(few *w) {
   lk_forget(&a->lk, mark);
 }
 
-// --- joining --------------------------------------------------------------------------------------
+// --- joining -------------------------------------------------------------------------------------
 
 // The groups of a warp.
 static void join_groups(few *w, int m) {
@@ -224,7 +225,8 @@ static void join_groups(few *w, int m) {
     const kir_val mine = exp_of(w, most, shift), theirs = exp_of(w, other, shift);
     const kir_val total = kir_get(b, w->total[m]);
     kir_set(b, w->most[m], found);
-    kir_set(b, w->total[m], kir_fma(b, total, mine, kir_mul(b, kir_exchange(b, total, distance), theirs)));
+    kir_set(b, w->total[m],
+            kir_fma(b, total, mine, kir_mul(b, kir_exchange(b, total, distance), theirs)));
     for (int i = 0; i < each; i++) {
       const kir_val at = number(w, m * each + i), sum = kir_aget(b, w->sums, at);
       const kir_val more = kir_mul(b, kir_exchange(b, sum, distance), theirs);
@@ -326,7 +328,7 @@ static void join(few *w, aicc_slot result) {
   lk_end(&a->lk);
 }
 
-// --- the kernels ----------------------------------------------------------------------------------
+// --- the kernels ---------------------------------------------------------------------------------
 
 typedef struct plan {
   aicc_dim s, splits, chunk;  // queries that this kernel runs for; parts, keys of a part
@@ -356,7 +358,8 @@ static void place_task(few *w, const plan *p) {
     w->end = attend_least(a, w->end, plus(w, limit, 1));
   }
   const kir_val row = kir_add(b, times(w, a->b, a->heads), w->first_head);
-  w->row = kir_add(b, kir_mul(b, kir_add(b, kir_mul(b, row, a->s_size), w->query), w->splits), at[3]);
+  w->row =
+      kir_add(b, kir_mul(b, kir_add(b, kir_mul(b, row, a->s_size), w->query), w->splits), at[3]);
 }
 
 static void begin(few *w) {

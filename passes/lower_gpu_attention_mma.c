@@ -1,11 +1,11 @@
-// The products of attention by matrix instructions (ir/kir_mma.def). A warp has tiles of 16 rows. What
-// the first product leaves in a lane is what the second one takes as its left operand, once rounded to
-// 16 bits: weights never leave registers.
+// The products of attention by matrix instructions (ir/kir_mma.def). A warp has tiles of 16 rows.
+// What the first product leaves in a lane is what the second one takes as its left operand, once
+// rounded to 16 bits: weights never leave registers.
 //
-// tf32 is read from the bits of f32. A 16 x 16 tile of 16-bit numbers is one of 16 x 8 of these, which
-// ldmatrix loads the same way, but not transposed: v is read number by number. There a lane has the
-// weights of keys 2t and 2t + 1, and takes them for keys t and t + 4: the sum over keys does not mind
-// the order, so v is read in the same one.
+// tf32 is read from the bits of f32. A 16 x 16 tile of 16-bit numbers is one of 16 x 8 of these,
+// which ldmatrix loads the same way, but not transposed: v is read number by number. There a lane
+// has the weights of keys 2t and 2t + 1, and takes them for keys t and t + 4: the sum over keys
+// does not mind the order, so v is read in the same one.
 #include "passes/gpu_attention.h"
 
 enum {

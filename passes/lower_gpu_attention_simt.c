@@ -1,6 +1,6 @@
-// The products of attention by multiply-adds. Eight lanes share a row: each has every eighth key, and
-// columns in fours. Tiles are read as vectors of four; the weights go through shared memory, which only
-// the warp that wrote them reads.
+// The products of attention by multiply-adds. Eight lanes share a row: each has every eighth key,
+// and columns in fours. Tiles are read as vectors of four; the weights go through shared memory,
+// which only the warp that wrote them reads.
 #include "passes/gpu_attention.h"
 
 enum { PEERS = 8, PEER_BITS = 3, FOUR = 4 };

@@ -1,9 +1,9 @@
-// Softmax on scores in registers, block of keys by block: maxima and sums so far, and correcting what
-// was summed before; at last the division and the results.
+// Softmax on scores in registers, block of keys by block: maxima and sums so far, and correcting
+// what was summed before; at last the division and the results.
 //
-// Beside matrix instructions the exponentials take most of the time, and their weights are rounded to
-// 11 bits or fewer: there they are powers of two of arguments that take the scale with them, by the
-// machine's instruction. What is computed exactly takes the operator's exponential.
+// Beside matrix instructions the exponentials take most of the time, and their weights are rounded
+// to 11 bits or fewer: there they are powers of two of arguments that take the scale with them, by
+// the machine's instruction. What is computed exactly takes the operator's exponential.
 #include <math.h>
 
 #include "passes/gpu_attention.h"
@@ -21,7 +21,7 @@ void flash_begin_soft(flash *f) {
   }
 }
 
-// --- exponentials -----------------------------------------------------------------------------------
+// --- exponentials --------------------------------------------------------------------------------
 
 static const double log2_e = 1.4426950408889634;
 
@@ -61,7 +61,7 @@ static kir_val larger(flash *f, kir_val x, kir_val y) {
   return kir_select(b, kir_scalar2(b, AICC_OP_GT, x, y), x, y);
 }
 
-// --- scores ---------------------------------------------------------------------------------------
+// --- scores --------------------------------------------------------------------------------------
 
 static kir_val query_of(flash *f, int r) { return kir_add(&f->a.lk.b, f->first, f->row[r]); }
 
@@ -131,7 +131,7 @@ void flash_finish_scores(flash *f, kir_val t0) {
   }
 }
 
-// --- softmax --------------------------------------------------------------------------------------
+// --- softmax -------------------------------------------------------------------------------------
 
 // Folded over the lanes that share a row.
 static kir_val across(flash *f, kir_val (*fold)(flash *, kir_val, kir_val), kir_val x) {
@@ -173,7 +173,7 @@ void flash_soften(flash *f) {
   }
 }
 
-// --- results --------------------------------------------------------------------------------------
+// --- results -------------------------------------------------------------------------------------
 
 // Neighbouring columns of a lane, and how many of them one store may take.
 static int store_width(flash *f) {

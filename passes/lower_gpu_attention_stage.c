@@ -2,7 +2,7 @@
 // views, else computed element by element.
 #include "passes/gpu_attention.h"
 
-// --- plan -----------------------------------------------------------------------------------------
+// --- plan ----------------------------------------------------------------------------------------
 
 int attend_vector(attend *a, const aicc_value *value, aicc_dtype type, int columns) {
   enum { BYTES = 16 };
@@ -36,7 +36,7 @@ void flash_plan_tile(flash *f, flash_tile *tile, const aicc_value *value, int ro
   tile->local = kir_local(&f->a.lk.b, f->type, (int64_t)rows * pitch);
 }
 
-// --- filling --------------------------------------------------------------------------------------
+// --- filling -------------------------------------------------------------------------------------
 
 // One copy or element: row and column of the tile, the row of the operand.
 typedef struct spot {

@@ -260,8 +260,8 @@ typedef struct choice {
   double cost;
 } choice;
 
-// The best way to cut |item|'s tiles along k. The model is a guess, and a cut is a second kernel and
-// another order of the sum: it has to win clearly.
+// The best way to cut |item|'s tiles along k. The model is a guess, and a cut is a second kernel
+// and another order of the sum: it has to win clearly.
 static const double cut_gain = 0.85;
 
 static choice best_split(const candidate *item, const candidates *list, const problem *p) {

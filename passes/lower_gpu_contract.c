@@ -105,8 +105,9 @@ static kir_val next_slot(gc_emit *e, kir_val slot) {
   return kir_select(b, last, lk_i64(lk, 0), next);
 }
 
-// Step s's tiles lie in slot s mod stages and are asked for stages - 1 steps before. The barrier of a
-// step is behind the last use of the slot that the step then fills, and behind all writes of its own.
+// Step s's tiles lie in slot s mod stages and are asked for stages - 1 steps before. The barrier of
+// a step is behind the last use of the slot that the step then fills, and behind all writes of its
+// own.
 static void steps(gc_emit *e) {
   lower_kernel *lk = &e->lk;
   kir_builder *b = &lk->b;
@@ -197,13 +198,14 @@ static void emit_chosen(gc_emit *e) {
   }
 }
 
-// Rows that are counted when the model runs: kernels for one, for few, for some and for many, of which
-// all but one have no tasks then.
+// Rows that are counted when the model runs: kernels for one, for few, for some and for many, of
+// which all but one have no tasks then.
 typedef struct range {
   int64_t most;
   double usual;
 } range;
-static const range ranges[] = {{1, 1}, {GC_STREAM_MOST, GC_STREAM_MOST}, {64, 48}, {INT64_MAX, 1024}};
+static const range ranges[] = {
+    {1, 1}, {GC_STREAM_MOST, GC_STREAM_MOST}, {64, 48}, {INT64_MAX, 1024}};
 enum { RANGES = sizeof ranges / sizeof *ranges };
 
 static aicc_dim within(gc_emit *e, int64_t least, int64_t most) {

@@ -1,6 +1,6 @@
-// Depthwise convolutions on GPUs: a warp's lanes are neighbouring channels, a task some pixels of one
-// line for as many channels as there are lanes. What several of those pixels read is read once; the
-// borders are uniform conditions, since all lanes are at the same pixel.
+// Depthwise convolutions on GPUs: a warp's lanes are neighbouring channels, a task some pixels of
+// one line for as many channels as there are lanes. What several of those pixels read is read once;
+// the borders are uniform conditions, since all lanes are at the same pixel.
 #include <string.h>
 
 #include "passes/conv.h"

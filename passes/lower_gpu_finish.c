@@ -1,6 +1,7 @@
-// From accumulators to results. The sums of a part of the rows go through a tile in shared memory, so
-// that threads then own neighbours of one line: the epilogue, which is the recursion of lower_elem.c,
-// is there once, and what it loads and stores is coalesced, 16 bytes a thread where sizes prove it.
+// From accumulators to results. The sums of a part of the rows go through a tile in shared memory,
+// so that threads then own neighbours of one line: the epilogue, which is the recursion of
+// lower_elem.c, is there once, and what it loads and stores is coalesced, 16 bytes a thread where
+// sizes prove it.
 #include <string.h>
 
 #include "passes/gpu_contract.h"
@@ -31,7 +32,7 @@ int64_t gc_tile_bytes(const gc_emit *e) {
   return (int64_t)t.sums * t.rows * t.pitch * (int64_t)aicc_dtype_size(e->c->acc);
 }
 
-// --- one element --------------------------------------------------------------------------------------
+// --- one element ---------------------------------------------------------------------------------
 
 typedef struct element {
   const contract *c;
@@ -71,7 +72,7 @@ static kir_val unfold(gc_emit *e, kir_val m) {
   return index[c->outer_rank];
 }
 
-// --- a vector of elements -------------------------------------------------------------------------------
+// --- a vector of elements ------------------------------------------------------------------------
 
 // Neighbours of a line that every result can be stored at together, each at a multiple of them.
 static int result_vector(const gc_emit *e) {
@@ -169,7 +170,7 @@ static int partial_vector(const gc_emit *e) {
   return 1;
 }
 
-// --- the tile -----------------------------------------------------------------------------------------
+// --- the tile ------------------------------------------------------------------------------------
 
 // |count| neighbours at |from|, of all tiles that there are, added in order.
 static kir_val read_sums(gc_emit *e, const tile *t, kir_val sums, kir_val from, int count) {
@@ -255,7 +256,7 @@ void gc_finish(gc_emit *e) {
   }
 }
 
-// --- parts of k ---------------------------------------------------------------------------------------
+// --- parts of k ----------------------------------------------------------------------------------
 
 // result[place, m, n] = epilogue(partial[0, place, m, n] + partial[1, ..] + ...), in that order.
 void gc_sum_parts(gc_emit *e) {

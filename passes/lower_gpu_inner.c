@@ -1,10 +1,10 @@
 // The product of two staged tiles, and how its sums are spread over threads.
 //
-// Multiply-adds: a warp's lanes are a rectangle, and a thread's rows (columns) are vectors that lie a
-// rectangle apart, so that the lanes of a warp read neighbouring vectors. Matrix instructions: a warp's
-// tile is blocks of 16 x 8, whose fragments lie as ir/kir_mma.def says; `ldmatrix` reads them from
-// lines along k, or transposing from lines along rows; words, which it cannot transpose, are read one by
-// one.
+// Multiply-adds: a warp's lanes are a rectangle, and a thread's rows (columns) are vectors that lie
+// a rectangle apart, so that the lanes of a warp read neighbouring vectors. Matrix instructions: a
+// warp's tile is blocks of 16 x 8, whose fragments lie as ir/kir_mma.def says; `ldmatrix` reads
+// them from lines along k, or transposing from lines along rows; words, which it cannot transpose,
+// are read one by one.
 #include "passes/gpu_contract.h"
 
 enum { FRAGMENT_M = 16, FRAGMENT_N = 8 };
@@ -32,7 +32,7 @@ static kir_val rest(gc_emit *e, kir_val x, int64_t number) {
   return kir_scalar2(&e->lk.b, AICC_OP_MOD, x, lk_i64(&e->lk, number));
 }
 
-// --- multiply-adds ------------------------------------------------------------------------------------
+// --- multiply-adds -------------------------------------------------------------------------------
 
 // First row (column) of this thread in the tile.
 static kir_val thread_row(gc_emit *e) {
@@ -73,7 +73,7 @@ static void multiply_adds(gc_emit *e, kir_val slot) {
   lk_end(lk);
 }
 
-// --- matrix instructions -------------------------------------------------------------------------------
+// --- matrix instructions -------------------------------------------------------------------------
 
 static int step_k(const gc_emit *e) { return e->mma_k; }
 static int a_registers(const gc_emit *e) { return warp_m(e) / FRAGMENT_M * 4; }
@@ -83,13 +83,14 @@ static bool by_words(const gc_side *side) {
   return !side->k_inner && aicc_dtype_size(side->to) == 4;
 }
 
-// Where this lane's line of four 8 x 8 matrices starts: A's are (row 0, k 0), (row 8, k 0), (row 0, k 1),
-// (row 8, k 1), in that order; B's (n 0, k 0), (n 0, k 1), (n 8, k 0), (n 8, k 1).
+// Where this lane's line of four 8 x 8 matrices starts: A's are (row 0, k 0), (row 8, k 0), (row 0,
+// k 1), (row 8, k 1), in that order; B's (n 0, k 0), (n 0, k 1), (n 8, k 0), (n 8, k 1).
 static kir_val matrix_line(gc_emit *e, const gc_side *side, kir_val first_row, bool is_a) {
   kir_builder *b = &e->lk.b;
   const int half = step_k(e) / 2;
   const kir_val lane = kir_lane(b);
-  const kir_val in8 = rest(e, lane, 8), odd = rest(e, over(e, lane, 8), 2), high = over(e, lane, 16);
+  const kir_val in8 = rest(e, lane, 8), odd = rest(e, over(e, lane, 8), 2),
+                high = over(e, lane, 16);
   const kir_val second_row = is_a ? odd : high, second_k = is_a ? high : odd;
   kir_val row, k;
   if (by_words(side)) {
@@ -111,8 +112,8 @@ static int64_t element(const gc_side *side, int64_t row, int64_t k) {
   return side->k_inner ? row * side->pitch + k : k * side->pitch + row;
 }
 
-// Fragments of words whose neighbours are rows: register r is row lane / 4 (and 8 more where r is odd, of
-// A), k lane % 4 (and 4 more in the second half).
+// Fragments of words whose neighbours are rows: register r is row lane / 4 (and 8 more where r is
+// odd, of A), k lane % 4 (and 4 more in the second half).
 static void load_words(gc_emit *e, const gc_side *side, kir_val to, int64_t first, int registers,
                        kir_val at, bool is_a) {
   kir_builder *b = &e->lk.b;
@@ -177,7 +178,7 @@ static void multiply_matrices(gc_emit *e, kir_val slot) {
   }
 }
 
-// --- both ---------------------------------------------------------------------------------------------
+// --- both ----------------------------------------------------------------------------------------
 
 static int sums(const gc_emit *e) {
   return is_mma(e) ? warp_m(e) / FRAGMENT_M * (warp_n(e) / FRAGMENT_N) * 4
@@ -216,7 +217,7 @@ void gc_multiply(gc_emit *e, kir_val slot) {
   }
 }
 
-// --- the tile of sums -----------------------------------------------------------------------------------
+// --- the tile of sums ----------------------------------------------------------------------------
 
 // Rows of a warp that are neighbours in a part: a rectangle of lanes, or a block of fragments.
 int gc_band(const gc_emit *e) { return is_mma(e) ? FRAGMENT_M : e->lanes_m * e->vector_m; }

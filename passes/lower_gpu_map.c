@@ -1,9 +1,10 @@
 // Map groups on a GPU: lanes run over the result's elements in the order of memory, several
-// neighbouring ones each, so that a warp writes (and reads, where an operand lies in the same order)
-// 16 bytes a lane.
+// neighbouring ones each, so that a warp writes (and reads, where an operand lies in the same
+// order) 16 bytes a lane.
 //
-// A lane's elements share the index along all dimensions but the last, whose size they divide; where
-// the result is one dimension after merging, any size will do, and a second loop takes what is left.
+// A lane's elements share the index along all dimensions but the last, whose size they divide;
+// where the result is one dimension after merging, any size will do, and a second loop takes what
+// is left.
 #include <string.h>
 
 #include "passes/fuse.h"
@@ -86,8 +87,8 @@ static aicc_dim body(gpu_map *m) {
   return aicc_dim_max(dims, tasks, aicc_dim_min(dims, m->total, aicc_dim_const(dims, 1)));
 }
 
-// Small reductions (pooling) are loops, in which nothing wide is loaded: neighbouring lanes had better
-// read neighbouring elements.
+// Small reductions (pooling) are loops, in which nothing wide is loaded: neighbouring lanes had
+// better read neighbouring elements.
 static bool has_loops(const aicc_region *group) {
   for (const aicc_node *node = group->first; node; node = node->next) {
     if (aicc_kind_of(node) == AICC_KIND_REDUCE) {

@@ -1,8 +1,8 @@
 // Operands of a GPU's contraction: where their elements lie, and how many of them a copy may move.
 //
-// What is loaded is an index map with a stride for every digit. B may be computed in the group: seen
-// through transposes it is loaded all the same; for few rows its elements are computed where they are
-// used; otherwise it is computed once, into a temporary.
+// What is loaded is an index map with a stride for every digit. B may be computed in the group:
+// seen through transposes it is loaded all the same; for few rows its elements are computed where
+// they are used; otherwise it is computed once, into a temporary.
 #include <string.h>
 
 #include "passes/gpu_contract.h"
@@ -219,8 +219,8 @@ static bool divisible(const gc_emit *e, aicc_dim dim, int64_t by) {
   return aicc_dim_divisible(e->c->lw->module->dims, dim, by);
 }
 
-// Whether numbers of |axis| that are multiples of |v| lie at multiples of |v|, apart from |last| (the
-// digit whose neighbours are copied together) counting elements.
+// Whether numbers of |axis| that are multiples of |v| lie at multiples of |v|, apart from |last|
+// (the digit whose neighbours are copied together) counting elements.
 static bool axis_aligned(const gc_emit *e, const gc_axis *axis, bool last, int v) {
   bool good = true;
   for (int i = 0; i < axis->rank; i++) {
@@ -322,7 +322,7 @@ void gc_plan_operands(gc_emit *e) {
   plan_panels(e);
 }
 
-// --- taking them --------------------------------------------------------------------------------------
+// --- taking them ---------------------------------------------------------------------------------
 
 // A kernel that computes B, element by element as it lies in its tensor.
 static aicc_slot compute_b(gc_emit *e) {

@@ -18,9 +18,9 @@ static bool is_one_walk(const gpu_row *r) {
   return one;
 }
 
-// Few rows are cut until there are about this many tasks of some size. Where they are walked several
-// times that costs a launch for each walk: rows that a block holds in registers, and somewhat longer
-// ones, are left whole.
+// Few rows are cut until there are about this many tasks of some size. Where they are walked
+// several times that costs a launch for each walk: rows that a block holds in registers, and
+// somewhat longer ones, are left whole.
 static int choose_split(const gpu_row *r, int64_t length) {
   enum { TASKS = 512, LEAST = 2048, FEW_ROWS = 128, UNKNOWN_SPLIT = 64, LONG_ROW = 16384 };
   const bool one = is_one_walk(r);
@@ -314,8 +314,8 @@ static void whole_kernel(gpu_row *r) {
 
 // --- split rows ----------------------------------------------------------------------------------
 //
-// A kernel for each depth leaves the totals of parts, and one for the results comes behind them. Who
-// needs the totals of a depth folds its parts for itself, always in the same order.
+// A kernel for each depth leaves the totals of parts, and one for the results comes behind them.
+// Who needs the totals of a depth folds its parts for itself, always in the same order.
 
 // The partial totals of one depth, in slots of [rows, split].
 typedef struct row_parts {

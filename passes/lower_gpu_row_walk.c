@@ -131,8 +131,8 @@ static void walk_straight(gpu_row *r, row_visit *visit, void *context) {
 
 // --- loops ---------------------------------------------------------------------------------------
 
-// Part |number| of |count| of from .. to, in vectors (elements, where columns are walked): a whole number
-// of warps' accesses, so that no two parts share one.
+// Part |number| of |count| of from .. to, in vectors (elements, where columns are walked): a whole
+// number of warps' accesses, so that no two parts share one.
 static void cut(gpu_row *r, kir_val number, aicc_dim count, kir_val *from, kir_val *to) {
   lower_kernel *lk = lk_of(r);
   kir_builder *b = &lk->b;

@@ -1,14 +1,14 @@
 // Operands of a GPU's contraction on their way to shared memory.
 //
 // Neighbours in memory are copied together where strides prove them aligned: 16, 8 or 4 bytes, by
-// asynchronous copies where the machine has them; otherwise element by element, and through registers
-// where the type changes or lines become columns. What a thread copies is the same places in each
-// step, so that their rows are located once.
+// asynchronous copies where the machine has them; otherwise element by element, and through
+// registers where the type changes or lines become columns. What a thread copies is the same places
+// in each step, so that their rows are located once.
 #include <string.h>
 
 #include "passes/gpu_contract.h"
 
-// --- shared memory ------------------------------------------------------------------------------------
+// --- shared memory -------------------------------------------------------------------------------
 
 static bool divisible(const gc_emit *e, aicc_dim dim, int64_t by) {
   return aicc_dim_divisible(e->c->lw->module->dims, dim, by);
@@ -49,7 +49,7 @@ bool gc_plan_sides(gc_emit *e, const char **why) {
   return bytes + gc_tile_bytes(e) <= e->c->lw->machine->shared_bytes;
 }
 
-// --- what does not change over the steps --------------------------------------------------------------
+// --- what does not change over the steps ---------------------------------------------------------
 
 static kir_val both(gc_emit *e, kir_val x, kir_val y) {
   return x == 0 ? y : y == 0 ? x : kir_scalar2(&e->lk.b, AICC_OP_AND, x, y);
@@ -83,7 +83,8 @@ static bool is_linear(const gc_side *side) {
   return side->row.rank == 1 && side->k.rank == 1 && side->padded == NULL;
 }
 
-// Copy |i| of this thread. Where a thread's copies are whole lines apart, they differ by a constant.
+// Copy |i| of this thread. Where a thread's copies are whole lines apart, they differ by a
+// constant.
 static void place_copy(gc_emit *e, gc_side *side, int i) {
   lower_kernel *lk = &e->lk;
   kir_builder *b = &lk->b;
@@ -173,7 +174,8 @@ static void begin_side(gc_emit *e, gc_side *side) {
     place_copy(e, side, i);
   }
   if (!side->async) {
-    side->regs = kir_array(b, side->computed ? side->to : side->from, (int64_t)side->copies * side->vector, true);
+    side->regs = kir_array(b, side->computed ? side->to : side->from,
+                           (int64_t)side->copies * side->vector, true);
   }
 }
 
@@ -192,7 +194,7 @@ void gc_begin_sides(gc_emit *e) {
   begin_side(e, &e->b);
 }
 
-// --- a step -------------------------------------------------------------------------------------------
+// --- a step --------------------------------------------------------------------------------------
 
 // Inside the input of a padded convolution.
 static kir_val within(gc_emit *e, const gc_side *side, const gc_point *row, const gc_point *k) {

@@ -1,6 +1,6 @@
-// Few rows: every element of B is used once or a few times, and reading it is the whole cost. Nothing is
-// staged; a task's warps, and in them groups of lanes, take every other stretch of k, and their sums
-// are added in order of warps in shared memory.
+// Few rows: every element of B is used once or a few times, and reading it is the whole cost.
+// Nothing is staged; a task's warps, and in them groups of lanes, take every other stretch of k,
+// and their sums are added in order of warps in shared memory.
 //
 // Columns that are neighbours in memory: lanes_n lanes hold neighbouring vectors of columns, the
 // others of a warp another k. Neighbours along k: a lane holds a vector along k of each column.

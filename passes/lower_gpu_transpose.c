@@ -1,6 +1,6 @@
-// Maps on a GPU that transpose an operand whose elements lie side by side along another dimension than
-// the result's: a block of warps brings a square tile of it through shared memory, so that both sides
-// are read and written in the order of memory.
+// Maps on a GPU that transpose an operand whose elements lie side by side along another dimension
+// than the result's: a block of warps brings a square tile of it through shared memory, so that
+// both sides are read and written in the order of memory.
 #include <string.h>
 
 #include "passes/lower_map.h"
@@ -154,9 +154,9 @@ static void place_task(tile_map *m) {
   fill_and_drain(m);
   const aicc_dim total = aicc_dim_product(dims, m->value->type.dims, m->value->type.rank);
   lk_launch(lk, tasks,
-            aicc_dim_floordiv(dims,
-                              aicc_dim_mul(dims, total, aicc_dim_const(dims, map_cost(lk->lw, lk->group))),
-                              aicc_dim_const(dims, 64)));
+            aicc_dim_floordiv(
+                dims, aicc_dim_mul(dims, total, aicc_dim_const(dims, map_cost(lk->lw, lk->group))),
+                aicc_dim_const(dims, 64)));
 }
 
 static bool find_shape(tile_map *m, aicc_lower *lw, const aicc_region *group) {

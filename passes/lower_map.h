@@ -4,9 +4,9 @@
 
 #include "passes/lower_vector.h"
 
-// The dimensions that are iterated: those of the result merged where every operand allows it. The index
-// along iterated dimension i is that of original dimension origin[i]; the others of a merged run stay 0,
-// since every access is linear in them.
+// The dimensions that are iterated: those of the result merged where every operand allows it. The
+// index along iterated dimension i is that of original dimension origin[i]; the others of a merged
+// run stay 0, since every access is linear in them.
 typedef struct map_space {
   int rank;                     // iterated dimensions
   aicc_dim dims[AICC_MAX_RANK];
@@ -27,8 +27,8 @@ void map_store(lower_kernel *lk, const map_target *to, const aicc_value *value,
                const kir_val *index);
 int map_cost(const aicc_lower *lw, const aicc_region *group);  // of an element
 
-// The kernel of one result (or part of one) on a GPU, and its launch. The second one is for transposes,
-// by tiles in shared memory; false: there is none that gains by it.
+// The kernel of one result (or part of one) on a GPU, and its launch. The second one is for
+// transposes, by tiles in shared memory; false: there is none that gains by it.
 void map_gpu_kernel(aicc_lower *lw, aicc_node *group, const aicc_value *value,
                     const map_target *to, const char *name);
 bool map_gpu_tile(aicc_lower *lw, aicc_node *group, const aicc_value *value, const map_target *to,

@@ -17,8 +17,8 @@ static aicc_dim product_of(aicc_lower *lw, const aicc_dim *items, int count) {
   return aicc_dim_product(lw->module->dims, items, count);
 }
 
-// Strides of the batch dimensions of |type| seen from the result's: 0 where it broadcasts. |unit| is
-// the stride of the last one. A size that may be 1 when the model runs is handled by a run-time
+// Strides of the batch dimensions of |type| seen from the result's: 0 where it broadcasts. |unit|
+// is the stride of the last one. A size that may be 1 when the model runs is handled by a run-time
 // select in the expression itself.
 static void batch_strides(aicc_lower *lw, const aicc_type *type, const contract *c, aicc_dim unit,
                           aicc_dim *strides) {

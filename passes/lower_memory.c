@@ -1,8 +1,9 @@
 // Lives of planned buffers, in step numbers of one walk over the host program.
 //
-// A buffer lives from its first to its last use. One that is first used in a loop and again behind it
-// lives from the loop's beginning: its contents last over the rounds. A use inside a loop of a buffer from before the loop
-// keeps it to the loop's end; so does the use of a variable for every buffer that it may point to.
+// A buffer lives from its first to its last use. One that is first used in a loop and again behind
+// it lives from the loop's beginning: its contents last over the rounds. A use inside a loop of a
+// buffer from before the loop keeps it to the loop's end; so does the use of a variable for every
+// buffer that it may point to.
 #include "passes/lower.h"
 
 typedef struct loop_frame {

@@ -62,7 +62,7 @@ void own_address(own_kernel *k, const char *name, aicc_slot slot);  // %name: i6
 void own_size(own_kernel *k, const char *name, aicc_dim dim);
 void own_launch(own_kernel *k, aicc_dim grid, aicc_dim cost);     // cost: ns of one core
 
-// --- lower_own_gpu.c: what GPUs do otherwise -------------------------------------------------------
+// --- lower_own_gpu.c: what GPUs do otherwise -----------------------------------------------------
 
 // A tensor as [outer, n, inner] around an axis.
 typedef struct own_lines {
@@ -83,12 +83,13 @@ void own_gpu_nonzero(own *o, const char *sizes, const char *stores);
 // --- operators -----------------------------------------------------------------------------------
 
 #define OWN_FUNCTIONS(X)                                                                         \
-  X(arg) X(cumulate) X(topk) X(scatter_elements) X(scatter_nd) X(count_nonzero) X(nonzero)       \
-  X(random) X(attention) X(non_max_suppression) X(roi_align) X(max_roi_pool) X(deform_conv)                   \
-  X(tree_ensemble) X(svm_classifier) X(label_encoder) X(matmul_nbits) X(dft) X(det) X(unique)    \
-  X(tfidf) X(grid_sample) X(col2im) X(string_equal) X(string_concat) X(string_normalizer)        \
-  X(string_split_count) X(string_split) X(regex_full_match) X(label_encoder_text)    \
-  X(string_tokenize_count) X(string_tokenize)
+  X(arg)                                                                                         \
+  X(cumulate) X(topk) X(scatter_elements) X(scatter_nd) X(count_nonzero) X(nonzero) X(random)    \
+      X(attention) X(non_max_suppression) X(roi_align) X(max_roi_pool) X(deform_conv)            \
+          X(tree_ensemble) X(svm_classifier) X(label_encoder) X(matmul_nbits) X(dft) X(det)      \
+              X(unique) X(tfidf) X(grid_sample) X(col2im) X(string_equal) X(string_concat)       \
+                  X(string_normalizer) X(string_split_count) X(string_split) X(regex_full_match) \
+                      X(label_encoder_text) X(string_tokenize_count) X(string_tokenize)
 #define X(name) void own_lower_##name(own *o);
 OWN_FUNCTIONS(X)
 #undef X

@@ -1,5 +1,5 @@
-// Operators along one axis as GPUs run them: a block of warps has a line, or pieces of a tensor meet in a
-// second kernel. Where the CPU's form has lanes and tasks enough, it is used on GPUs too.
+// Operators along one axis as GPUs run them: a block of warps has a line, or pieces of a tensor
+// meet in a second kernel. Where the CPU's form has lanes and tasks enough, it is used on GPUs too.
 #include <string.h>
 
 #include "passes/lower_own.h"
@@ -37,8 +37,8 @@ void own_gpu_lines(own_kernel *k, const own_lines *l, int per_element) {
                                own_const(o, 10)));
 }
 
-// Lanes exchange totals of ever larger groups; the one with the higher number adds its neighbour's to
-// what comes before it.
+// Lanes exchange totals of ever larger groups; the one with the higher number adds its neighbour's
+// to what comes before it.
 void own_gpu_scan(own_kernel *k, const char *op) {
   const char *text = "";
   for (int by = 1; by < k->o->lw->machine->width; by *= 2) {

@@ -28,8 +28,8 @@ static bool known(own *o, aicc_dim dim, const char *what, int64_t *value) {
 
 // --- trees ---------------------------------------------------------------------------------------
 
-// Lanes of a GPU share a row's trees, as many as there are trees for. Their scores are in memory of the
-// task; where targets are many, a lane has a row and its scores are in a temporary.
+// Lanes of a GPU share a row's trees, as many as there are trees for. Their scores are in memory of
+// the task; where targets are many, a lane has a row and its scores are in a temporary.
 static void launch_tree_lanes(own_kernel *k, int64_t targets, aicc_dtype compute) {
   enum { LOCAL_BYTES = 8192 };
   own *o = k->o;
@@ -356,7 +356,8 @@ static void bind_elements(own_kernel *k, const char *macro, bool strings, const 
   }
 }
 
-// Temporaries of the kernel, sizes, and the launch: on a GPU a block of as many warps as there can be.
+// Temporaries of the kernel, sizes, and the launch: on a GPU a block of as many warps as there can
+// be.
 static void launch_unique(own_kernel *k, aicc_dim size, aicc_dim outer, aicc_dim inner) {
   static const char *const spare[] = {"a", "b", "group", "number"};
   own *o = k->o;
@@ -371,7 +372,8 @@ static void launch_unique(own_kernel *k, aicc_dim size, aicc_dim outer, aicc_dim
     own_bind(k, "WARPS=%d", own_gpu_warps(o, size));
   }
   own_size(k, "inner", inner);
-  own_launch(k, own_const(o, 1), times(o, times(o, outer, times(o, size, inner)), own_const(o, 100)));
+  own_launch(k, own_const(o, 1),
+             times(o, times(o, outer, times(o, size, inner)), own_const(o, 100)));
 }
 
 void own_lower_unique(own *o) {

@@ -78,8 +78,9 @@ static void strides_of(own *o, const aicc_type *type, aicc_dim *strides) {
 
 // --- on a GPU ------------------------------------------------------------------------
 //
-// Assignments, all at once: first each claims its place in a table, where the last one wins by an atomic
-// maximum of numbers; then those that won are stored. Integers make it the same on every run.
+// Assignments, all at once: first each claims its place in a table, where the last one wins by an
+// atomic maximum of numbers; then those that won are stored. Integers make it the same on every
+// run.
 
 // What is to be known of one element of the indices' iteration.
 typedef struct scatter_shape {
@@ -207,8 +208,9 @@ static void fold_block(scatter *s, kir_val place, kir_val from, kir_val block, k
   lk_end(lk);
 }
 
-// Reductions whose order counts: a task owns a range of places, and a piece of their blocks. Its lanes
-// look through all picks, and what falls into the range is folded pick after pick, in their order.
+// Reductions whose order counts: a task owns a range of places, and a piece of their blocks. Its
+// lanes look through all picks, and what falls into the range is folded pick after pick, in their
+// order.
 static void fold_by_owners(scatter *s, const scatter_shape *shape) {
   enum { OWNERS = 256, PIECE = 1024 };
   own *o = s->o;

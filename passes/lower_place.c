@@ -27,7 +27,7 @@ bool lk_find(lower_kernel *lk, const aicc_value *value, const kir_val *index, lk
   return out->buffer != 0;  // a single constant has no place
 }
 
-// --- neighbours -----------------------------------------------------------------------------------
+// --- neighbours ----------------------------------------------------------------------------------
 
 // |factor| * var + a multiple of |multiple| (0: nothing else).
 typedef struct form {

@@ -2,9 +2,10 @@
 // softmax, normalisations, sums.
 //
 // The full shape splits into kept and reduced dimensions. Where the innermost dimension is reduced,
-// a task takes rows and lanes run along the row; statistics are folded over lanes. Where it is kept,
-// lanes run over kept elements, each with its own serial reduction. Either way a row is walked once
-// per *phase*: all reductions of one depth together, and what leaves the group in the last walk.
+// a task takes rows and lanes run along the row; statistics are folded over lanes. Where it is
+// kept, lanes run over kept elements, each with its own serial reduction. Either way a row is
+// walked once per *phase*: all reductions of one depth together, and what leaves the group in the
+// last walk.
 #include <string.h>
 
 #include "passes/fuse.h"
@@ -49,7 +50,7 @@ static void find_depths(row_group *g) {
   }
 }
 
-// --- walking one row ------------------------------------------------------------------------------
+// --- walking one row -----------------------------------------------------------------------------
 
 // Opens the loops over the reduced dimensions; returns how many.
 static int open_walk(row_group *g) {
@@ -112,7 +113,7 @@ static void statistics(row_group *g, int depth) {
   }
 }
 
-// --- results ----------------------------------------------------------------------------------------
+// --- results -------------------------------------------------------------------------------------
 
 void row_reduced_index(row_group *g, const aicc_value *value, kir_val *out) {
   int rank = 0;
@@ -184,7 +185,7 @@ static void row_body(row_group *g) {
   results(g);
 }
 
-// --- the grid ---------------------------------------------------------------------------------------
+// --- the grid ------------------------------------------------------------------------------------
 
 static void find_shape(row_group *g) {
   const aicc_dims *dims = g->lw->module->dims;

@@ -26,8 +26,8 @@ bool row_is_full(const row_group *g, const aicc_value *value);  // has the full 
 int row_statistics(const row_group *g, int depth, const aicc_node **nodes);
 // The kept part of the index, for values of the reduced shape.
 void row_reduced_index(row_group *g, const aicc_value *value, kir_val *out);
-// Binds values of the reduced shape that follow from the statistics up to |depth|: they are computed
-// once a row, not once an element of the next walk.
+// Binds values of the reduced shape that follow from the statistics up to |depth|: they are
+// computed once a row, not once an element of the next walk.
 void row_derive(row_group *g, int depth);
 // Adds the launch: rows of |length| elements.
 void row_launch(row_group *g, aicc_dim rows, aicc_dim grid, aicc_dim length);

@@ -4,7 +4,9 @@ enum { VECTOR_BYTES = 16, MAX_DEPTH = 24 };
 
 // --- what an index is made of --------------------------------------------------------------------
 
-static const kir_inst *def_of(const lower_kernel *lk, kir_val v) { return lk->kernel->values[v].def; }
+static const kir_inst *def_of(const lower_kernel *lk, kir_val v) {
+  return lk->kernel->values[v].def;
+}
 
 // A value made before place cannot follow from it; ids count up.
 static bool depends(const lower_kernel *lk, kir_val v, int depth) {

@@ -1,16 +1,17 @@
-// The narrow pass: contractions of 8-bit integers, for machines that have matrix instructions of them.
+// The narrow pass: contractions of 8-bit integers, for machines that have matrix instructions of
+// them.
 //
 // Quantised operators are imported as they are defined: (x - p) . (y - q) in i32, x and y cast from
 // bytes, p and q their zero points. With sums over k this is
 //
 //   x . y - p * (sum of y) - q * (sum of x - k * p)
 //
-// where x . y multiplies bytes ({to = i32}). i32 wraps, so that the result is the same, bit for bit. The
-// sum of a constant is computed here; a zero point that is 0 costs nothing. The padding of a
-// convolution stands for p, not for 0, where there is a p: then it becomes a node.
+// where x . y multiplies bytes ({to = i32}). i32 wraps, so that the result is the same, bit for
+// bit. The sum of a constant is computed here; a zero point that is 0 costs nothing. The padding of
+// a convolution stands for p, not for 0, where there is a p: then it becomes a node.
 //
-// Constants are bytes again where their range is at most 255, whatever zero point was taken off. What
-// does not fit stays in i32: zero points of each input channel, depthwise filters.
+// Constants are bytes again where their range is at most 255, whatever zero point was taken off.
+// What does not fit stays in i32: zero points of each input channel, depthwise filters.
 #include <string.h>
 
 #include "ir/build.h"
@@ -30,7 +31,7 @@ typedef struct operand {
   bool constant;
 } operand;
 
-// --- operands -------------------------------------------------------------------------------------
+// --- operands ------------------------------------------------------------------------------------
 
 static int64_t elements_of(const aicc_tensor *t) {
   int64_t count = 1;
@@ -123,7 +124,7 @@ static bool read_operand(narrow *n, aicc_value *x, operand *out) {
   return true;
 }
 
-// --- sums -----------------------------------------------------------------------------------------
+// --- sums ----------------------------------------------------------------------------------------
 
 // Sums of a constant over |axes|, which stay as 1.
 static aicc_value *sum_constant(narrow *n, const aicc_tensor *t, const bool *summed) {
@@ -193,7 +194,7 @@ static void finish(narrow *n, aicc_node *node, aicc_value *result) {
   n->count++;
 }
 
-// --- matrix multiplies ----------------------------------------------------------------------------
+// --- matrix multiplies ---------------------------------------------------------------------------
 
 // Whether the zero point does not depend on k, dimension |k_axis| of |x| from its end.
 static bool suits(const narrow *n, const operand *x, int k_axis, bool transposed) {
@@ -247,7 +248,7 @@ static void narrow_matmul(narrow *n, aicc_node *node) {
   }
 }
 
-// --- convolutions ---------------------------------------------------------------------------------
+// --- convolutions --------------------------------------------------------------------------------
 
 // The zero point as a byte of the type that it is the zero of; NULL: it may be none.
 static aicc_value *zero_byte(narrow *n, const operand *x) {
@@ -405,7 +406,7 @@ static void narrow_conv(narrow *n, aicc_node *node) {
   }
 }
 
-// --- the pass -------------------------------------------------------------------------------------
+// --- the pass ------------------------------------------------------------------------------------
 
 static void visit(void *context, aicc_node *node) {
   narrow *n = context;
@@ -421,7 +422,8 @@ static void visit(void *context, aicc_node *node) {
 }
 
 aicc_status aicc_pass_narrow(aicc_pass_context *pass) {
-  const uint32_t all = 1u << KIR_MMA_S8 | 1u << KIR_MMA_U8 | 1u << KIR_MMA_S8U8 | 1u << KIR_MMA_U8S8;
+  const uint32_t all =
+      1u << KIR_MMA_S8 | 1u << KIR_MMA_U8 | 1u << KIR_MMA_S8U8 | 1u << KIR_MMA_U8S8;
   if (!pass->machine || (pass->machine->mma & all) != all) {
     return AICC_OK;
   }

@@ -48,7 +48,7 @@ void aicc_rewrite_finish(aicc_rewrite *rewrite) {
   }
 }
 
-// --- symbols --------------------------------------------------------------------------------------
+// --- symbols -------------------------------------------------------------------------------------
 
 typedef struct substitution {
   aicc_module *module;

@@ -1,7 +1,7 @@
 // Replacing values while walking a graph: a growing map from old values to new ones.
 //
-// Nodes look operands up as the walk reaches them; finish() replaces the uses that are left. Cheaper
-// than a search for the uses of every value that goes.
+// Nodes look operands up as the walk reaches them; finish() replaces the uses that are left.
+// Cheaper than a search for the uses of every value that goes.
 #ifndef AICC_PASSES_REWRITE_H
 #define AICC_PASSES_REWRITE_H
 

@@ -20,7 +20,11 @@
 
 #include "ir/graph.h"
 
-enum { AICC_SCHEDULE_ROWS_MAX = 32, AICC_SCHEDULE_VECTORS_MAX = 8, AICC_SCHEDULE_STREAM_ROWS_MAX = 8 };
+enum {
+  AICC_SCHEDULE_ROWS_MAX = 32,
+  AICC_SCHEDULE_VECTORS_MAX = 8,
+  AICC_SCHEDULE_STREAM_ROWS_MAX = 8
+};
 
 typedef enum aicc_schedule_kind {
   AICC_SCHEDULE_BLOCK,  // CPU: a block of registers
@@ -47,10 +51,10 @@ bool aicc_schedule_parse(const char *text, aicc_schedule *out);
 const char *aicc_schedule_print(const aicc_schedule *schedule, aicc_arena *arena);
 
 // Forces the schedule of groups: |item| is WHICH=SCHEDULE, with WHICH "contract", "map", "row" or
-// "attention" for all groups of that kind, or the name of an ONNX node (the text up to the last '=' that
-// a schedule follows); of its groups those are meant whose kind the schedule is for (schedule_map.h: maps
-// and rows; schedule_attention.h, read on GPUs alone). Needs a module after the fuse pass. Returns the
-// number of groups found; -1: |item| is not understood.
+// "attention" for all groups of that kind, or the name of an ONNX node (the text up to the last '='
+// that a schedule follows); of its groups those are meant whose kind the schedule is for
+// (schedule_map.h: maps and rows; schedule_attention.h, read on GPUs alone). Needs a module after
+// the fuse pass. Returns the number of groups found; -1: |item| is not understood.
 int aicc_schedule_force(aicc_module *module, const char *item);
 
 #endif

@@ -179,7 +179,7 @@ bool aicc_attention_choose_few(const aicc_attention_shape *shape, const aicc_mac
   return false;
 }
 
-// --- text -----------------------------------------------------------------------------------------
+// --- text ----------------------------------------------------------------------------------------
 
 void aicc_attention_print(const aicc_attention_schedule *s, char text[AICC_ATTENTION_TEXT]) {
   if (s->kind == AICC_ATTENTION_FEW) {

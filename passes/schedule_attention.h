@@ -1,13 +1,13 @@
 // Schedules of attention on GPUs as data: how queries and keys are cut into blocks.
 //
-// The text form stands in the `schedule` attribute of the operator's group, in --opt-report and in the
-// printed plan:
+// The text form stands in the `schedule` attribute of the operator's group, in --opt-report and in
+// the printed plan:
 //
 //   flash 64x32 warps 4       64 queries by 32 keys of a block of 4 warps, by multiply-adds
 //   flash 64x64 warps 4 mma   by matrix instructions
 //   few heads 4 lanes 8 warps 4
-//                             one query of 4 heads that share keys; the keys are divided among the warps
-//                             and, within them, among groups of 8 lanes
+//                             one query of 4 heads that share keys; the keys are divided among the
+//                             warps and, within them, among groups of 8 lanes
 //
 // Constant tables; thread-safe.
 #ifndef AICC_PASSES_SCHEDULE_ATTENTION_H

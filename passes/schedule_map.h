@@ -2,22 +2,22 @@
 //
 // On CPUs, where lanes are the machine's vector, maps and rows alike:
 //
-//   task 16384          a task computes about so many elements, in whole rows where they are shorter
+//   task 16384          a task computes about so many elements, whole rows where they are shorter
 //
 // On GPUs, maps (--schedule map=..., or NODE=...):
 //
-//   vector 4            a lane computes 4 neighbouring elements at a time (1, 2, 4, 8): wide accesses
+//   vector 4            a lane computes 4 neighbours at a time (1, 2, 4, 8): wide accesses
 //   vector 4 task 1024  and a task, which one warp runs, computes 1024 (a multiple of 4)
 //   tile                a transposed operand comes through shared memory in squares
 //
 // Rows (--schedule row=..., or NODE=...):
 //
-//   lanes 8             8 lanes of a warp share a row: 32 / 8 rows at a time (1, 2, 4, ..., the warp)
-//   warps 8             8 warps share a row (or, where lanes run over what is kept, a piece of 32 rows)
+//   lanes 8             8 lanes of a warp share a row: 32 / 8 rows at a time (1, 2, 4, .., warp)
+//   warps 8             8 warps share a row (or, if lanes run over what is kept, 32 rows)
 //   warps 8 split 16    and 16 tasks do, whose results a second kernel folds in order
 //
-// A group without the attribute gets what lowering finds best; so does one whose shape or machine does
-// not allow what is asked for. Plain data; thread-safe.
+// A group without the attribute gets what lowering finds best; so does one whose shape or machine
+// does not allow what is asked for. Plain data; thread-safe.
 #ifndef AICC_PASSES_SCHEDULE_MAP_H
 #define AICC_PASSES_SCHEDULE_MAP_H
 

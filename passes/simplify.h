@@ -32,7 +32,8 @@ extern const aicc_simplify_rule aicc_simplify_index[];
 
 // The operand's defining node, where that is |op|; else NULL.
 aicc_node *aicc_simplify_def(const aicc_node *node, int operand, aicc_op op);
-// Whether every element of a constant (seen through broadcast, reshape and transpose) is one number.
+// Whether every element of a constant (seen through broadcast, reshape and transpose) is one
+// number.
 bool aicc_simplify_splat(const aicc_value *value, double *out);
 // |x| in the type of the node's result: itself, or broadcast; NULL where the element types differ.
 aicc_value *aicc_simplify_fit(aicc_simplify *s, const aicc_node *node, aicc_value *x);

@@ -28,7 +28,7 @@ static aicc_value *first(aicc_simplify *s, const aicc_node *node) {
   return aicc_simplify_fit(s, node, node->in[0]);
 }
 
-// --- one operand ----------------------------------------------------------------------------------
+// --- one operand ---------------------------------------------------------------------------------
 
 // f(f(x)) = f(x) for idempotent f; one node less.
 static aicc_value *idempotent(aicc_simplify *s, aicc_node *node) {
@@ -98,7 +98,7 @@ static aicc_value *cast_of_cast(aicc_simplify *s, aicc_node *node) {
   return holds(from, middle) && overflows_alike ? aicc_b_cast(&s->b, inner->in[0], to) : NULL;
 }
 
-// --- arithmetic with constants --------------------------------------------------------------------
+// --- arithmetic with constants -------------------------------------------------------------------
 
 // x + 0 and x - 0; of floats, -0 + 0 would be +0.
 static aicc_value *add_zero(aicc_simplify *s, aicc_node *node) {
@@ -238,7 +238,7 @@ static aicc_value *bound_is_infinite(aicc_simplify *s, aicc_node *node) {
   return second_is(node, bound) ? first(s, node) : NULL;
 }
 
-// --- logic and selection --------------------------------------------------------------------------
+// --- logic and selection -------------------------------------------------------------------------
 
 // x and true, x or false, x xor false are x; for integers the constants are all ones and zero.
 static aicc_value *logic_identity(aicc_simplify *s, aicc_node *node) {
@@ -279,7 +279,7 @@ static aicc_value *select_of_not(aicc_simplify *s, aicc_node *node) {
   return no ? aicc_b_select(&s->b, no->in[0], node->in[2], node->in[1]) : NULL;
 }
 
-// --- operands that broadcast anyway ---------------------------------------------------------------
+// --- operands that broadcast anyway --------------------------------------------------------------
 
 // A reshape that only puts dimensions of 1 in front, or drops such.
 static bool only_leading_ones(const aicc_simplify *s, const aicc_node *reshape) {

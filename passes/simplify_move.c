@@ -24,7 +24,7 @@ static aicc_value *reshape_of_reshape(aicc_simplify *s, aicc_node *node) {
   return inner ? reshape_as(s, node, inner->in[0]) : NULL;
 }
 
-// --- transpose ------------------------------------------------------------------------------------
+// --- transpose -----------------------------------------------------------------------------------
 
 static const int64_t *perm_of(const aicc_node *node) {
   int count = 0;
@@ -84,8 +84,8 @@ static aicc_value *transpose_without_join(aicc_simplify *s, aicc_node *node) {
   return aicc_b_transpose(&s->b, join->in[0], whole);
 }
 
-// The same where views take the batch apart in another way than it was joined (keys that several heads
-// share): the matrices are the same in any shape of their batch.
+// The same where views take the batch apart in another way than it was joined (keys that several
+// heads share): the matrices are the same in any shape of their batch.
 static aicc_value *matrix_transpose_of_views(aicc_simplify *s, aicc_node *node) {
   aicc_node *transpose = aicc_simplify_def(node, 0, AICC_OP_TRANSPOSE);
   aicc_node *inner = transpose ? aicc_simplify_def(transpose, 0, AICC_OP_RESHAPE) : NULL;
@@ -117,7 +117,8 @@ static aicc_value *matrix_transpose_of_views(aicc_simplify *s, aicc_node *node) 
   return aicc_b_transpose(&s->b, aicc_b_reshape(&s->b, inner->in[0], dims, rank), swap);
 }
 
-// Where only dimensions of 1 pass others the elements keep their order: a view, which moves nothing.
+// Where only dimensions of 1 pass others the elements keep their order: a view, which moves
+// nothing.
 static aicc_value *transpose_of_ones(aicc_simplify *s, aicc_node *node) {
   const int64_t *perm = perm_of(node);
   int64_t before = -1;
@@ -133,7 +134,7 @@ static aicc_value *transpose_of_ones(aicc_simplify *s, aicc_node *node) {
   return perm ? reshape_as(s, node, node->in[0]) : NULL;
 }
 
-// --- broadcast ------------------------------------------------------------------------------------
+// --- broadcast -----------------------------------------------------------------------------------
 
 static aicc_value *broadcast_of_broadcast(aicc_simplify *s, aicc_node *node) {
   aicc_node *inner = aicc_simplify_def(node, 0, AICC_OP_BROADCAST);
@@ -141,7 +142,7 @@ static aicc_value *broadcast_of_broadcast(aicc_simplify *s, aicc_node *node) {
   return inner ? aicc_b_broadcast(&s->b, inner->in[0], type->dims, type->rank) : NULL;
 }
 
-// --- slice and concat -----------------------------------------------------------------------------
+// --- slice and concat ----------------------------------------------------------------------------
 
 static const aicc_dim *starts_of(const aicc_node *node) {
   int count = 0;
@@ -274,7 +275,7 @@ static aicc_value *concat_of_slices(aicc_simplify *s, aicc_node *node) {
   return aicc_b_slice(&s->b, first->in[0], axis, starts_of(first)[axis], size, 1);
 }
 
-// --- pad, gather, reduce, resize ------------------------------------------------------------------
+// --- pad, gather, reduce, resize -----------------------------------------------------------------
 
 static aicc_value *pad_by_nothing(aicc_simplify *s, aicc_node *node) {
   int count = 0;

@@ -4,7 +4,8 @@
 #include <pthread.h>
 #include <string.h>
 
-// CUDA 11.4: the first with all that cuda_api.def names, and PTX for every target of aicc up to then.
+// CUDA 11.4: the first with all that cuda_api.def names, and PTX for every target of aicc up to
+// then.
 #define OLDEST_DRIVER "470"
 
 typedef struct driver {

@@ -31,9 +31,11 @@ static bool cpu_has_code(const aicc_rt_device_config *config, aicc_rt_error *err
     return true;
   }
   aicc_rt_text_images(&images, config->model->abi);
-  aicc_rt_fail(error, AICC_RT_UNAVAILABLE,
-               "%s: it has no code for device '%s': it was compiled for %s. Run it there, or compile "
-               "it with --target native too", config->model->path, config->name, words);
+  aicc_rt_fail(
+      error, AICC_RT_UNAVAILABLE,
+      "%s: it has no code for device '%s': it was compiled for %s. Run it there, or compile "
+      "it with --target native too",
+      config->model->path, config->name, words);
   return false;
 }
 

@@ -9,8 +9,8 @@
 
 // ---- memory ------------------------------------------------------------------------------------
 
-// Frees wait: what is queued may use it. The context is current here and below; where it is lost, all
-// that was in it goes with it.
+// Frees wait: what is queued may use it. The context is current here and below; where it is lost,
+// all that was in it goes with it.
 static void *memory_resize(void *user, void *pointer, size_t old_size, size_t new_size,
                            size_t alignment) {
   aicc_rt_device *device = user;
@@ -63,12 +63,12 @@ static aicc_rt_status cuda_no_memory(aicc_rt_device *device, const char *what, i
   const aicc_cuda_program *program = device->program;
   const double held =
       program != NULL ? (double)(program->weights_bytes + program->scratch_bytes) / mib : 0;
-  return aicc_rt_fail(error, AICC_RT_MEMORY,
-                      "%s: no device memory for %.1f MiB of %s: %.1f of %.1f MiB are free (%.1f MiB "
-                      "are the model's weights and scratch). Smaller inputs, or closing what else "
-                      "uses the GPU, may help",
-                      device->name, (double)bytes / mib, what, (double)free_bytes / mib,
-                      (double)total / mib, held);
+  return aicc_rt_fail(
+      error, AICC_RT_MEMORY,
+      "%s: no device memory for %.1f MiB of %s: %.1f of %.1f MiB are free (%.1f MiB "
+      "are the model's weights and scratch). Smaller inputs, or closing what else "
+      "uses the GPU, may help",
+      device->name, (double)bytes / mib, what, (double)free_bytes / mib, (double)total / mib, held);
 }
 
 // ---- opening -----------------------------------------------------------------------------------
@@ -246,10 +246,11 @@ static aicc_rt_device *cuda_create(const aicc_rt_device_config *config, aicc_rt_
 
 static aicc_rt_status cuda_begin(aicc_rt_device *device, aicc_rt_error *error) {
   if (device->lost) {
-    return aicc_rt_fail(error, AICC_RT_FAILED,
-                        "%s: an earlier run failed on the device, which lost the context; what is in "
-                        "it can only be destroyed (a primary context: with all its sessions)",
-                        device->name);
+    return aicc_rt_fail(
+        error, AICC_RT_FAILED,
+        "%s: an earlier run failed on the device, which lost the context; what is in "
+        "it can only be destroyed (a primary context: with all its sessions)",
+        device->name);
   }
   const cu_result result = device->cuda->context_push(device->context);
   return result == CU_OK ? AICC_RT_OK

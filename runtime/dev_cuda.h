@@ -1,8 +1,8 @@
 // The CUDA device, over NVIDIA's driver. Private to dev_cuda*.c.
 //
-// A *program* is what the sessions of a model share in one context: modules, functions, weights. Only
-// making and releasing one takes the model's lock; what it holds does not change in between, but for
-// string constants.
+// A *program* is what the sessions of a model share in one context: modules, functions, weights.
+// Only making and releasing one takes the model's lock; what it holds does not change in between,
+// but for string constants.
 #ifndef AICC_RT_DEV_CUDA_H
 #define AICC_RT_DEV_CUDA_H
 
@@ -83,8 +83,8 @@ struct aicc_rt_device {
   uint64_t block[AICC_CUDA_ARGS_MAX / 8];  // parameters of a launch
 };
 
-// dev_cuda_launch.c: |result| of |doing| as a message; a fault, which may come to light in any call, is
-// told of the kernels launched since the last wait. Notes whether the context is lost.
+// dev_cuda_launch.c: |result| of |doing| as a message; a fault, which may come to light in any
+// call, is told of the kernels launched since the last wait. Notes whether the context is lost.
 aicc_rt_status aicc_cuda_fail(aicc_rt_device *device, cu_result result, const char *doing,
                               aicc_rt_error *error);
 

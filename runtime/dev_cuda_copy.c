@@ -9,7 +9,8 @@ enum { STAGING_BYTES = 4 << 20, STAGING_ALIGN = 64, MAILBOX_BYTES = 256 };
 aicc_rt_status aicc_cuda_wait(aicc_rt_device *device, aicc_rt_error *error) {
   const cu_result result = device->cuda->stream_wait(device->stream);
   const aicc_rt_status status =
-      result == CU_OK ? AICC_RT_OK : aicc_cuda_fail(device, result, "waiting for the device", error);
+      result == CU_OK ? AICC_RT_OK
+                      : aicc_cuda_fail(device, result, "waiting for the device", error);
   device->staged = 0;
   device->launched = 0;
   device->repeated = false;

@@ -1,9 +1,9 @@
 // Which of a model's images a CUDA device takes, and loading them.
 //
-// A cubin runs on devices of its own major capability and at least its minor one; PTX on any at least as
-// able, after the driver has compiled it; names that end in a letter ("sm_90a") on exactly that device.
-// Cubins are tried first, then PTX, the nearest to the device first. What the driver cannot load (PTX
-// newer than it, no PTX compiler) gives way to the next.
+// A cubin runs on devices of its own major capability and at least its minor one; PTX on any at
+// least as able, after the driver has compiled it; names that end in a letter ("sm_90a") on exactly
+// that device. Cubins are tried first, then PTX, the nearest to the device first. What the driver
+// cannot load (PTX newer than it, no PTX compiler) gives way to the next.
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,10 +34,11 @@ static int32_t no_plan(const aicc_rt_device *device, aicc_rt_error *error) {
   char words[300] = "";
   aicc_rt_text images = {words, sizeof words, 0};
   aicc_rt_text_images(&images, device->model->abi);
-  aicc_rt_fail(error, AICC_RT_UNAVAILABLE,
-               "%s: it has no code for device '%s', which is sm_%d: it was compiled for %s. Compile "
-               "it with --target sm_%d, or an older one of the same hundreds",
-               device->model->path, device->name, device->capability, words, device->capability);
+  aicc_rt_fail(
+      error, AICC_RT_UNAVAILABLE,
+      "%s: it has no code for device '%s', which is sm_%d: it was compiled for %s. Compile "
+      "it with --target sm_%d, or an older one of the same hundreds",
+      device->model->path, device->name, device->capability, words, device->capability);
   return -1;
 }
 

@@ -1,11 +1,11 @@
-// Packing strided tensors on a CUDA device: a kernel of the runtime's own, compiled by the driver when
-// the first such tensor comes.
+// Packing strided tensors on a CUDA device: a kernel of the runtime's own, compiled by the driver
+// when the first such tensor comes.
 #include "dev_cuda.h"
 
 enum { PACK_RANK = 8, PACK_THREADS = 256, PACK_BLOCKS = 1024 };
 
-// One thread an element: its number is taken apart by the dimensions, the last first (those that are
-// not there are 1), which gives its place in |from|. Strides are in bytes.
+// One thread an element: its number is taken apart by the dimensions, the last first (those that
+// are not there are 1), which gives its place in |from|. Strides are in bytes.
 #define PACK_DIM(n)                     \
   "  ld.param.u64 %dim, [d" #n "];\n"    \
   "  ld.param.u64 %stride, [s" #n "];\n" \
@@ -87,7 +87,8 @@ static cu_result load_kernel(aicc_rt_device *device) {
              : result;
 }
 
-// Dimensions, the first first, where neighbours that lie like one are one. False: they are too many.
+// Dimensions, the first first, where neighbours that lie like one are one. False: they are too
+// many.
 static bool merge_dims(int32_t rank, const int64_t *dims, const int64_t *strides, size_t element,
                        pack_args *args) {
   int64_t merged[2 * (PACK_RANK + 1)];
@@ -129,9 +130,11 @@ aicc_rt_status aicc_cuda_pack(aicc_rt_device *device, void *to, const void *from
   pack_args args = {.to = aicc_cuda_address(to), .from = aicc_cuda_address(from),
                     .bytes = element > 8 ? 8 : element};
   if (!merge_dims(rank, dims, strides, element, &args)) {
-    return aicc_rt_fail(error, AICC_RT_INPUT,
-                        "%s: a tensor of %d dimensions has strides that are too many to pack on the "
-                        "device; make it compact", device->name, rank);
+    return aicc_rt_fail(
+        error, AICC_RT_INPUT,
+        "%s: a tensor of %d dimensions has strides that are too many to pack on the "
+        "device; make it compact",
+        device->name, rank);
   }
   args.count = 1;
   for (int i = 0; i < PACK_RANK; i++) {

@@ -130,7 +130,8 @@ static aicc_rt_status load(aicc_rt_device *device, aicc_cuda_program *program,
   }
   aicc_rt_status status = aicc_cuda_load_images(device, program, error);
   for (uint32_t i = 0; status == AICC_RT_OK && i < program->kernel_count; i++) {
-    status = describe_kernel(device, &device->plan.kernels[i], program, &program->kernels[i], error);
+    status =
+        describe_kernel(device, &device->plan.kernels[i], program, &program->kernels[i], error);
   }
   return status == AICC_RT_OK ? upload_weights(device, program, error) : status;
 }

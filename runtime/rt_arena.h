@@ -51,8 +51,8 @@ typedef struct aicc_rt_arena {
   uint64_t moves;     // how often memory was taken back: addresses of before are no more
 } aicc_rt_arena;
 
-// |home|: the memory of the buffers comes from there. |given| NULL: allocated when needed. On failure
-// nothing is left to deinit.
+// |home|: the memory of the buffers comes from there. |given| NULL: allocated when needed. On
+// failure nothing is left to deinit.
 aicc_rt_status aicc_rt_arena_init(aicc_rt_arena *arena, const aicc_rt_allocator *allocator,
                                   const aicc_rt_allocator *home, const aicc_abi_plan *plan,
                                   void *given, size_t bytes, aicc_rt_error *error);

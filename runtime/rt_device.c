@@ -29,8 +29,8 @@ const aicc_rt_device_ops *aicc_rt_device_find(const char *name, int32_t *number,
     if (*number >= 0) {
       return ops;
     }
-    aicc_rt_fail(error, AICC_RT_INVALID, "'%s' is no device: a number follows the colon, as in %s:0",
-                 name, ops->name);
+    aicc_rt_fail(error, AICC_RT_INVALID,
+                 "'%s' is no device: a number follows the colon, as in %s:0", name, ops->name);
     return NULL;
   }
   char words[100];

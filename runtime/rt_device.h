@@ -83,8 +83,8 @@ typedef struct aicc_rt_device_ops {
   aicc_rt_status (*collect)(aicc_rt_device *device, aicc_rt_trace *trace,
                             const aicc_rt_kernel_info *kernels, aicc_rt_error *error);
 
-  // Between the two, work is recorded instead of done. |*out| is NULL where it cannot be (the run is
-  // to be done again then); reads while recording fail.
+  // Between the two, work is recorded instead of done. |*out| is NULL where it cannot be (the run
+  // is to be done again then); reads while recording fail.
   bool (*record_begin)(aicc_rt_device *device);
   aicc_rt_replay *(*record_end)(aicc_rt_device *device, bool keep);
   aicc_rt_status (*replay)(aicc_rt_device *device, aicc_rt_replay *replay, aicc_rt_error *error);
@@ -93,7 +93,8 @@ typedef struct aicc_rt_device_ops {
 
 extern const aicc_rt_device_ops aicc_rt_device_cpu, aicc_rt_device_cuda;
 
-// The device called |name|, "cuda" or "cuda:1", and its number. NULL with |error| set: there is none.
+// The device called |name|, "cuda" or "cuda:1", and its number. NULL with |error| set: there is
+// none.
 const aicc_rt_device_ops *aicc_rt_device_find(const char *name, int32_t *number,
                                               aicc_rt_error *error);
 

@@ -8,8 +8,8 @@ enum { ORDER_SIZE, ORDER_AREA, ORDER_LIFE, ORDER_FIRST, ORDER_PEAK, ORDER_COUNT 
 
 // Good enough to stop: the bound plus 1/64.
 #define PLAN_SLACK 64
-// Exchanges are tried while items^2 * tries stays below this; longer by a factor while the plan is more
-// than the bound plus 1/20.
+// Exchanges are tried while items^2 * tries stays below this; longer by a factor while the plan is
+// more than the bound plus 1/20.
 #define PLAN_EXCHANGE_WORK 4000000
 #define PLAN_PATIENCE 16
 
@@ -269,7 +269,8 @@ static int64_t place(plan_work *work, const aicc_rt_plan_item *items, uint32_t c
   return end;
 }
 
-// Exchanges pairs of the order and keeps what does no harm: what is as good may lead to what is better.
+// Exchanges pairs of the order and keeps what does no harm: what is as good may lead to what is
+// better.
 static int64_t improve(plan_work *work, const aicc_rt_plan_item *items, uint32_t count,
                        plan_attempt attempt, int64_t bound) {
   const uint32_t n = attempt.to_place;

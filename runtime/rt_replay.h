@@ -1,5 +1,6 @@
-// Runs that are repeated from a recording: those of the same shapes and addresses as one before, whose
-// course did not depend on data. The first run of its kind is only noted, the second recorded.
+// Runs that are repeated from a recording: those of the same shapes and addresses as one before,
+// whose course did not depend on data. The first run of its kind is only noted, the second
+// recorded.
 #ifndef AICC_RT_REPLAY_H
 #define AICC_RT_REPLAY_H
 

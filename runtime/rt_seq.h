@@ -1,5 +1,5 @@
-// Sequences of tensors: immutable values with reference counts, in the session's blocks; the data of
-// their items is in the memory of its device. Sequences share their items. One thread.
+// Sequences of tensors: immutable values with reference counts, in the session's blocks; the data
+// of their items is in the memory of its device. Sequences share their items. One thread.
 #ifndef AICC_RT_SEQ_H
 #define AICC_RT_SEQ_H
 
@@ -24,7 +24,8 @@ typedef struct aicc_rt_seq {
 // With |count| items yet to be set by the caller. NULL where there is no memory, here and below.
 aicc_rt_seq *aicc_rt_seq_new(aicc_rt_blocks *blocks, aicc_abi_dtype dtype, int64_t count);
 
-// Memory of both: |host| for the sequences, |data| for their items; the same where that is the host's.
+// Memory of both: |host| for the sequences, |data| for their items; the same where that is the
+// host's.
 typedef struct aicc_rt_seq_home {
   aicc_rt_blocks *host, *data;
 } aicc_rt_seq_home;

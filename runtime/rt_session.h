@@ -1,7 +1,8 @@
 // A session: the tensors bound to a model's inputs and outputs, its memory, its device. One thread.
 //
-// On a device with memory of its own (|remote|) the planned buffers, |data| and the items of sequences are
-// there; rt_transfer.c moves tensors between it and the host, rt_replay.c repeats runs.
+// On a device with memory of its own (|remote|) the planned buffers, |data| and the items of
+// sequences are there; rt_transfer.c moves tensors between it and the host, rt_replay.c repeats
+// runs.
 #ifndef AICC_RT_SESSION_H
 #define AICC_RT_SESSION_H
 
@@ -80,7 +81,7 @@ struct aicc_rt_session {
   bool ran;  // outputs are valid
 };
 
-// ---- within a run: rt_run.c, rt_transfer.c, rt_replay.c ---------------------------------------------
+// ---- within a run: rt_run.c, rt_transfer.c, rt_replay.c -----------------------------------------
 
 // Forgets what the last run left: plans, blocks, outputs.
 void aicc_rt_session_reset(aicc_rt_session *session);
@@ -89,7 +90,8 @@ aicc_rt_status aicc_rt_session_call(aicc_rt_session *session);
 
 // Brings the host's tensor of one input to its |home| on a remote device.
 aicc_rt_status aicc_rt_upload_host(aicc_rt_session *session, uint32_t index);
-// Brings tensors to a remote device and into session->input_data; sequences are for after the reset.
+// Brings tensors to a remote device and into session->input_data; sequences are for after the
+// reset.
 aicc_rt_status aicc_rt_upload_tensors(aicc_rt_session *session);
 aicc_rt_status aicc_rt_upload_sequences(aicc_rt_session *session);
 // Outputs of a run that succeeded, to where the caller wants them.

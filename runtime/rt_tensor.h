@@ -22,7 +22,8 @@ bool aicc_rt_tensor_bytes(int32_t rank, const int64_t *dims, size_t element, int
 // Are elements in row-major order without gaps?
 bool aicc_rt_tensor_is_compact(int32_t rank, const int64_t *dims, const int64_t *strides);
 
-// Few numbers: gcc makes a memcpy of them a string instruction, which costs more than the rest of a run.
+// Few numbers: gcc makes a memcpy of them a string instruction, which costs more than the rest of a
+// run.
 static inline void aicc_rt_copy_dims(int64_t *to, const int64_t *from, int32_t rank) {
   for (int32_t d = 0; d < rank; d++) {
     to[d] = from[d];

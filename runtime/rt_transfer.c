@@ -1,8 +1,9 @@
-// Tensors between the host and a device with memory of its own: inputs before a run, outputs after it.
+// Tensors between the host and a device with memory of its own: inputs before a run, outputs after
+// it.
 //
 // Every input has memory on the device that stays where it is from run to run, so that runs can be
-// repeated from recordings. A string tensor is a table of addresses and lengths: its copy elsewhere has
-// addresses of elsewhere, and the bytes behind it.
+// repeated from recordings. A string tensor is a table of addresses and lengths: its copy elsewhere
+// has addresses of elsewhere, and the bytes behind it.
 #include <string.h>
 
 #include "rt_session.h"
@@ -23,7 +24,7 @@ static aicc_rt_status no_host_memory(aicc_rt_session *session, int64_t bytes) {
 enum { ONNX_STRING = 8, HOME_STEP = 512 };
 static bool is_string(const aicc_abi_tensor *tensor) { return tensor->dtype == ONNX_STRING; }
 
-// ---- strings to the device -----------------------------------------------------------------------
+// ---- strings to the device ----------------------------------------------------------------------
 
 static int64_t strings_bytes(const aicc_abi_str *strings, int64_t count) {
   int64_t bytes = count * (int64_t)sizeof *strings;
@@ -58,7 +59,7 @@ static aicc_rt_status upload_strings(aicc_rt_session *session, void *home, const
   return session->ops->write(session->device, home, packed, bytes, session->error);
 }
 
-// ---- inputs --------------------------------------------------------------------------------------
+// ---- inputs -------------------------------------------------------------------------------------
 
 // Memory of the input on the device, of at least |bytes|. NULL with the error recorded.
 static void *input_home(aicc_rt_session *session, uint32_t index, int64_t bytes) {
@@ -168,7 +169,7 @@ aicc_rt_status aicc_rt_upload_tensors(aicc_rt_session *session) {
   return AICC_RT_OK;
 }
 
-// ---- input sequences -----------------------------------------------------------------------------
+// ---- input sequences ----------------------------------------------------------------------------
 
 static aicc_rt_status upload_item(aicc_rt_session *session, uint32_t index,
                                   const aicc_rt_binding *from, aicc_rt_seq_item **out) {
@@ -224,7 +225,7 @@ aicc_rt_status aicc_rt_upload_sequences(aicc_rt_session *session) {
   return AICC_RT_OK;
 }
 
-// ---- outputs -------------------------------------------------------------------------------------
+// ---- outputs ------------------------------------------------------------------------------------
 
 // Strings that follow one another on the device come in one copy.
 static int64_t run_of_strings(const aicc_abi_str *strings, int64_t first, int64_t count,

@@ -1,7 +1,7 @@
 // A matrix product written down in kernel IR by hand, as a GPU wants it: C = A . B of f16 with f32
 // sums, tiles of A and B copied to local memory some stages ahead, fragments by ldmatrix, mma.
-// Parameters: a: f16[m, k], b: f16[k, n], c: f32[m, n], and m, n, k (n, k multiples of 8). A task is
-// a tile of C.
+// Parameters: a: f16[m, k], b: f16[k, n], c: f32[m, n], and m, n, k (n, k multiples of 8). A task
+// is a tile of C.
 #ifndef AICC_TESTS_BLOCK_GEMM_H
 #define AICC_TESTS_BLOCK_GEMM_H
 
@@ -39,8 +39,8 @@ static inline kir_val gemm_less(gemm *g, kir_val x, kir_val y) {
   return kir_scalar2(&g->b, AICC_OP_LT, x, y);
 }
 
-// Element of a tile whose rows have |width| elements: chunks of 8 are permuted within a row, so that
-// the 8 rows of a matrix lie in different banks.
+// Element of a tile whose rows have |width| elements: chunks of 8 are permuted within a row, so
+// that the 8 rows of a matrix lie in different banks.
 static inline kir_val gemm_place(gemm *g, kir_val row, kir_val chunk, int width) {
   const int chunks = width / 8;
   const kir_val by = chunks >= 8 ? gemm_mod(g, row, 8)

@@ -1,5 +1,5 @@
-// A kernel as PTX, launched on the emulator as the runtime launches it on a GPU (aicc/abi.h): what the
-// tests that run kernels there share. Any fault fails the test with the emulator's report.
+// A kernel as PTX, launched on the emulator as the runtime launches it on a GPU (aicc/abi.h): what
+// the tests that run kernels there share. Any fault fails the test with the emulator's report.
 #ifndef AICC_TESTS_EMU_PROGRAM_H
 #define AICC_TESTS_EMU_PROGRAM_H
 
@@ -46,7 +46,8 @@ static emu_device *emu_program_device(const emu_program *p) {
   return device;
 }
 
-// Runs |grid| tasks by |blocks| blocks. |slots| holds the kernel's own parameters; the others are added.
+// Runs |grid| tasks by |blocks| blocks. |slots| holds the kernel's own parameters; the others are
+// added.
 static void emu_program_launch(emu_device *device, const emu_program *p, int64_t grid,
                                uint32_t blocks, uint64_t slots[EMU_PROGRAM_SLOTS]) {
   emu_report report = {0};

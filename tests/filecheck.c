@@ -44,12 +44,14 @@ static span line_of(const char *text) {
   return (span){text, end ? (size_t)(end - text) : strlen(text)};
 }
 
-static const char *behind(span line) { return line.text + line.size + (line.text[line.size] == '\n'); }
+static const char *behind(span line) {
+  return line.text + line.size + (line.text[line.size] == '\n');
+}
 
 static bool is_word(char c) { return isalnum((unsigned char)c) || (c && strchr("_./#-", c)); }
 static bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
-// --- matching one pattern at one place --------------------------------------------------------------
+// --- matching one pattern at one place -----------------------------------------------------------
 
 static span variable_name(const char *pattern, const char *end) {
   const char *at = pattern;
@@ -145,7 +147,7 @@ static bool match_line(captures *list, span pattern, span line) {
   return false;
 }
 
-// --- directives -----------------------------------------------------------------------------------
+// --- directives ----------------------------------------------------------------------------------
 
 static bool starts_with(const char *text, const char *prefix) {
   return strncmp(text, prefix, strlen(prefix)) == 0;

@@ -8,8 +8,8 @@
 //   ; count: N TEXT   exactly N lines of the whole output contain TEXT
 //
 // Runs of blanks in TEXT match one or more blanks. $NAME= in TEXT captures the longest word there
-// (letters, digits, _ . / # -), $NAME later stands for what was captured. `;` starts a comment in the
-// output too: there is nothing to escape.
+// (letters, digits, _ . / # -), $NAME later stands for what was captured. `;` starts a comment in
+// the output too: there is nothing to escape.
 #ifndef AICC_TESTS_FILECHECK_H
 #define AICC_TESTS_FILECHECK_H
 

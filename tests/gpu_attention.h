@@ -1,4 +1,5 @@
-// Attentions lowered for GPUs, run by the kernel interpreter, compared with the reference interpreter.
+// Attentions lowered for GPUs, run by the kernel interpreter, compared with the reference
+// interpreter.
 #ifndef AICC_TESTS_GPU_ATTENTION_H
 #define AICC_TESTS_GPU_ATTENTION_H
 
@@ -90,8 +91,9 @@ static aicc_value *attention_bias(attention_graph *g) {
     type[i] = g->c->bias[i] == 1 ? aicc_dim_const(g->module->dims, 1) : whole[i];
   }
   aicc_value *bias = attention_param(g, type, g->c->bias, 4, true);
-  return g->c->computed ? aicc_b_binary(&g->b, AICC_OP_ADD, bias, aicc_b_scalar(&g->b, g->c->dtype, 1))
-                        : bias;
+  return g->c->computed
+             ? aicc_b_binary(&g->b, AICC_OP_ADD, bias, aicc_b_scalar(&g->b, g->c->dtype, 1))
+             : bias;
 }
 
 static aicc_value *attention_result(attention_graph *g, aicc_value *const *in) {

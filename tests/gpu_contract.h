@@ -92,7 +92,8 @@ AICC_UNUSED static void gpu_graph_run(gpu_graph *g, aicc_value *result, const ch
   g->module->result_names[0] = "r";
   aicc_region_set_results(g->module, g->module->body, &result, 1);
   const cg_target *found = cg_target_find(target);
-  plan_run_on(g->module, g->inputs, &found->machine, plan_run_device_target(found), schedule, title);
+  plan_run_on(g->module, g->inputs, &found->machine, plan_run_device_target(found), schedule,
+              title);
 }
 
 #endif

@@ -1,5 +1,5 @@
-// What the tests of kernel IR share: an arena and diagnostics a test, kernels from text, and statuses.
-// Include it in the one file of a test program.
+// What the tests of kernel IR share: an arena and diagnostics a test, kernels from text, and
+// statuses. Include it in the one file of a test program.
 #ifndef AICC_TESTS_KIR_FIXTURE_H
 #define AICC_TESTS_KIR_FIXTURE_H
 

@@ -77,7 +77,8 @@ static void own_fill_value(const own_input *in, uint64_t *state, aicc_eval_value
   }
 }
 
-// |gpu|: for a target of that name, interpreted; NULL: for |width| lanes of a CPU (see plan_run_check).
+// |gpu|: for a target of that name, interpreted; NULL: for |width| lanes of a CPU (see
+// plan_run_check).
 static void own_run_case(const own_case *c, bool symbolic, int width, const char *gpu) {
   aicc_module *module = aicc_module_create("own");
   aicc_value *values[OWN_INPUTS] = {NULL};
@@ -126,7 +127,8 @@ static bool own_has_text(const own_case *c) {
   return text;
 }
 
-// Every case with sizes known and as symbols, with 4 and 16 lanes, as native code, and as GPUs run it.
+// Every case with sizes known and as symbols, with 4 and 16 lanes, as native code, and as GPUs run
+// it.
 AICC_UNUSED static void own_run_cases(const own_case *cases, size_t count) {
   for (size_t i = 0; i < count; i++) {
     own_run_case(&cases[i], false, 4, NULL);

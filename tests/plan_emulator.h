@@ -1,5 +1,5 @@
-// Kernels of a plan as PTX on the emulator: define PLAN_RUN_DEVICE as plan_run_on_emulator and include this
-// before plan_run.h. Any fault of a kernel fails the test with the emulator's report.
+// Kernels of a plan as PTX on the emulator: define PLAN_RUN_DEVICE as plan_run_on_emulator and
+// include this before plan_run.h. Any fault of a kernel fails the test with the emulator's report.
 #ifndef AICC_TESTS_PLAN_EMULATOR_H
 #define AICC_TESTS_PLAN_EMULATOR_H
 

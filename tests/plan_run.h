@@ -260,9 +260,9 @@ static void plan_run_bind_inputs(plan_run *r) {
   }
 }
 
-// Evaluates |module|, fuses and lowers it for |machine| with |schedule| forced (on its contractions or
-// attentions, as it reads, or on what it names: "map=..."; NULL: the best known), runs the plan (as code
-// for |target| where it is not NULL), compares all results.
+// Evaluates |module|, fuses and lowers it for |machine| with |schedule| forced (on its contractions
+// or attentions, as it reads, or on what it names: "map=..."; NULL: the best known), runs the plan
+// (as code for |target| where it is not NULL), compares all results.
 AICC_UNUSED static void plan_run_on(aicc_module *module, const aicc_eval_value *inputs,
                                     const aicc_machine *machine, const cg_target *target,
                                     const char *schedule, const char *name) {

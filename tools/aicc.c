@@ -21,13 +21,16 @@
 
 static const args_option options[] = {
     {"--output", "-o", ARGS_VALUE, "FILE", "the model file to write (default: MODEL.so)"},
-    {"--target", NULL, ARGS_LIST, "NAME[,..]", "what to compile for (default: native; --list-targets)"},
+    {"--target", NULL, ARGS_LIST, "NAME[,..]",
+     "what to compile for (default: native; --list-targets)"},
     {"--shapes", NULL, ARGS_LIST, "NAME:SHAPE[,..]", "fix input shapes: x:1x3x224x224"},
     {"--dim", NULL, ARGS_LIST, "NAME=N", "fix a symbolic dimension"},
     {"--jobs", "-j", ARGS_VALUE, "N", "worker processes (default: one per core)"},
-    {"--weights", NULL, ARGS_VALUE, "WHERE", "embed (default) or external: a file beside the model"},
+    {"--weights", NULL, ARGS_VALUE, "WHERE",
+     "embed (default) or external: a file beside the model"},
     {"--passes", NULL, ARGS_VALUE, "LIST", "run these passes in place of the usual ones"},
-    {"--schedule", NULL, ARGS_LIST, "WHICH=SCHEDULE", "force how kernels are cut: contract=6x4, map=task 4096, or NODE=mma 64x64x32 warps 2x2 stages 3"},
+    {"--schedule", NULL, ARGS_LIST, "WHICH=SCHEDULE",
+     "force how kernels are cut: contract=6x4, map=task 4096, NODE=8x3"},
     {"--tf32", NULL, ARGS_FLAG, NULL, "GPUs: contractions of f32 may round their operands to tf32"},
     {"--print-pipeline", NULL, ARGS_FLAG, NULL, "print the passes that would run"},
     {"--list-passes", NULL, ARGS_FLAG, NULL, "print every pass"},
@@ -40,7 +43,8 @@ static const args_option options[] = {
     {"--check", NULL, ARGS_FLAG, NULL, "verify the graph after every pass"},
     {"--time-passes", NULL, ARGS_FLAG, NULL, "print the time of every stage"},
     {"--opt-report", NULL, ARGS_FLAG, NULL, "print what was fused, why not, and schedules"},
-    {"--roofline", NULL, ARGS_VALUE, "DEVICE", "print what kernels should take on a GPU: h100-sxm, ..."},
+    {"--roofline", NULL, ARGS_VALUE, "DEVICE",
+     "print what kernels should take on a GPU: h100-sxm, ..."},
     {"--json", NULL, ARGS_FLAG, NULL, "print diagnostics, and the roofline, as JSON"},
     {"--quiet", "-q", ARGS_FLAG, NULL, "no progress"},
     {"--version", NULL, ARGS_FLAG, NULL, "print the version"},
@@ -50,16 +54,18 @@ static const args_option options[] = {
 static const args_program program = {
     .name = "aicc",
     .usage = "aicc MODEL.onnx [-o MODEL.so] [options]",
-    .about = "Compiles an ONNX model into a shared object that libaicc-rt loads: kernels, weights and\n"
-             "the host code that runs them. Targets are one CPU, any number of GPUs, or both: a model\n"
-             "for GPUs alone has host code, but no kernels for the CPU.\n"
-             "Exit codes: 0 done, 1 the input is wrong, 2 the model needs what aicc does not\n"
-             "support, 4 a file could not be read or written, 5 a limit was\n"
-             "passed, 70 a defect of aicc.",
-    .examples = "  aicc model.onnx --target x86-64-v3,sm_80,sm_90,gfx942\n"
-                "  aicc model.onnx -o model.so\n"
-                "  aicc model.onnx --shapes image:1x3x224x224 --target x86-64-v4\n"
-                "  aicc model.onnx --opt-report --time-passes\n",
+    .about =
+        "Compiles an ONNX model into a shared object that libaicc-rt loads: kernels, weights and\n"
+        "the host code that runs them. Targets are one CPU, any number of GPUs, or both: a model\n"
+        "for GPUs alone has host code, but no kernels for the CPU.\n"
+        "Exit codes: 0 done, 1 the input is wrong, 2 the model needs what aicc does not\n"
+        "support, 4 a file could not be read or written, 5 a limit was\n"
+        "passed, 70 a defect of aicc.",
+    .examples =
+        "  aicc model.onnx --target x86-64-v3,sm_80,sm_90,gfx942\n"
+        "  aicc model.onnx -o model.so\n"
+        "  aicc model.onnx --shapes image:1x3x224x224 --target x86-64-v4\n"
+        "  aicc model.onnx --opt-report --time-passes\n",
     .options = options,
     .option_count = sizeof options / sizeof *options,
 };
@@ -97,7 +103,7 @@ static void stage_done(compile *c, const char *name) {
   }
 }
 
-// --- options ----------------------------------------------------------------------------------------
+// --- options -------------------------------------------------------------------------------------
 
 static bool parse_dims(compile *c, aicc_import_options *out) {
   aicc_import_dim *dims = NULL;
@@ -258,7 +264,7 @@ static bool parse_targets(compile *c, aicc_codegen_options *out, aicc_codegen_gp
   return true;
 }
 
-// --- stages -----------------------------------------------------------------------------------------
+// --- stages --------------------------------------------------------------------------------------
 
 static bool wants_dump(const compile *c, const char *what) {
   const char *after = args_get(&c->a, "--dump-after", "");
@@ -355,12 +361,16 @@ static aicc_status force_schedules(compile *c, graphs *all) {
       found = here < 0 ? here : found + here;
     }
     if (found < 0) {
-      fprintf(stderr, "aicc: '--schedule %s': expected KIND=SCHEDULE or NODE=SCHEDULE with one of the "
-              "forms of aicc(1), such as contract=6x4, 'map=vector 4' or 'row=warps 8'\n", item);
+      fprintf(stderr,
+              "aicc: '--schedule %s': expected KIND=SCHEDULE or NODE=SCHEDULE with one of the "
+              "forms of aicc(1), such as contract=6x4, 'map=vector 4' or 'row=warps 8'\n",
+              item);
       return AICC_INVALID;
     }
     if (found == 0) {
-      fprintf(stderr, "aicc: '--schedule %s': no kernel of that ONNX node or kind takes that schedule\n", item);
+      fprintf(stderr,
+              "aicc: '--schedule %s': no kernel of that ONNX node or kind takes that schedule\n",
+              item);
       return AICC_INVALID;
     }
   }

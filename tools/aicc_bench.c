@@ -52,7 +52,8 @@ static const args_program program = {
     .usage = "aicc-bench MODEL.so [options]",
     .about =
         "Measures a model that aicc compiled: load, latency, throughput, memory, profile. Runs\n"
-        "follow one another; inputs and outputs are in memory of the host, or see --on-device. The time of a kernel that computes\n"
+        "follow one another; inputs and outputs are in memory of the host, or see\n"
+        "--on-device. The time of a kernel that computes\n"
         "several ONNX nodes is shared equally among them. Exit codes: 0 done, 1 the model or an\n"
         "input is wrong, 2 not possible on this machine, 4 a file could not be read or written,\n"
         "5 no memory.",

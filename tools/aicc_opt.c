@@ -16,7 +16,8 @@
 static const args_option options[] = {
     {"--passes", "-p", ARGS_VALUE, "LIST", "run these passes, in order: canon,cse,dce"},
     {"--pipeline", NULL, ARGS_FLAG, NULL, "run the passes that aicc runs"},
-    {"--target", NULL, ARGS_VALUE, "NAME", "the machine that passes optimise for (default: native)"},
+    {"--target", NULL, ARGS_VALUE, "NAME",
+     "the machine that passes optimise for (default: native)"},
     {"--full", NULL, ARGS_FLAG, NULL, "print every element of constants: such text parses back"},
     {"--no-origins", NULL, ARGS_FLAG, NULL, "leave out which ONNX nodes each node came from"},
     {"--no-check", NULL, ARGS_FLAG, NULL, "do not verify the graph after every pass"},
@@ -32,11 +33,13 @@ static const args_option options[] = {
 static const args_program program = {
     .name = "aicc-opt",
     .usage = "aicc-opt FILE.air|MODEL.onnx|- [options]",
-    .about = "Reads a graph, verifies it, runs passes and prints it. `-` is standard input, as text.\n"
-             "Exit codes are those of aicc.",
-    .examples = "  aicc-opt model.onnx | less\n"
-                "  aicc-opt graph.air --passes canon,cse,dce\n"
-                "  aicc-opt model.onnx --pipeline --opt-report\n",
+    .about =
+        "Reads a graph, verifies it, runs passes and prints it. `-` is standard input, as text.\n"
+        "Exit codes are those of aicc.",
+    .examples =
+        "  aicc-opt model.onnx | less\n"
+        "  aicc-opt graph.air --passes canon,cse,dce\n"
+        "  aicc-opt model.onnx --pipeline --opt-report\n",
     .options = options,
     .option_count = sizeof options / sizeof *options,
 };

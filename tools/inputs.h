@@ -2,7 +2,7 @@
 //
 //   name=@file.npy          a NumPy file
 //   name=@file.bin          raw bytes of the declared type; the shape must be known
-//   name=2x3xf32=1,2,3,...  shape, type and elements (one element: all of them); scalars: name=f32=1
+//   name=2x3xf32=1,2,3,...  shape, type and elements (one: all of them); scalars: name=f32=1
 //   name=0                  every element 0
 #ifndef AICC_TOOLS_INPUTS_H
 #define AICC_TOOLS_INPUTS_H
@@ -29,10 +29,10 @@ typedef struct aicc_inputs {
   uint32_t count;
 } aicc_inputs;
 
-// A value per input of the model. Random ones: floats from -1 to 1, integers and bool 0 or 1 (so that
-// they are valid indices nearly anywhere), strings of one letter. Symbols that nothing fixes are 1:
-// said on |note| (NULL: nowhere). All faults are said at once. The caller deinits |out|, after a
-// failure too.
+// A value per input of the model. Random ones: floats from -1 to 1, integers and bool 0 or 1 (so
+// that they are valid indices nearly anywhere), strings of one letter. Symbols that nothing fixes
+// are 1: said on |note| (NULL: nowhere). All faults are said at once. The caller deinits |out|,
+// after a failure too.
 AICC_MUST_USE aicc_status aicc_inputs_make(const aicc_rt_model_info *model,
                                            const aicc_input_specs *specs, FILE *note,
                                            aicc_diags *diags, aicc_inputs *out);

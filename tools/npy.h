@@ -1,7 +1,7 @@
 // NumPy's .npy files, versions 1 to 3.
 //
-// Types that NumPy lacks are stored as NumPy stores them for ml_dtypes: raw elements, '<V2' or '|V1'.
-// Strings are stored as UTF-32 ('<U5'), and read from those or from bytes ('|S5').
+// Types that NumPy lacks are stored as NumPy stores them for ml_dtypes: raw elements, '<V2' or
+// '|V1'. Strings are stored as UTF-32 ('<U5'), and read from those or from bytes ('|S5').
 #ifndef AICC_TOOLS_NPY_H
 #define AICC_TOOLS_NPY_H
 

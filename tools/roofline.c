@@ -1,5 +1,6 @@
 // The model. It knows nothing of the order in which blocks run, of data that stays in the
-// second-level cache from one kernel to the next, of divergence, nor of registers before ptxas has run.
+// second-level cache from one kernel to the next, of divergence, nor of registers before ptxas has
+// run.
 #include "tools/roofline.h"
 
 #include <math.h>
@@ -10,10 +11,20 @@
 
 static const roofline_device devices[] = {
 #define AICC_DEVICE(name_, target_, processors_, ghz_, memory, shared, threads_, blocks_, f32_, \
-                    f16_, tf32_, i8_, part)                                                    \
-  {.name = name_, .target = target_, .processors = processors_, .ghz = ghz_,                        \
-   .memory_gbs = memory, .shared_kib = shared, .threads = threads_, .blocks = blocks_,              \
-   .f32 = f32_, .f16 = f16_, .tf32 = tf32_, .i8 = i8_, .mma_part = part},
+                    f16_, tf32_, i8_, part)                                                     \
+  {.name = name_,                                                                               \
+   .target = target_,                                                                           \
+   .processors = processors_,                                                                   \
+   .ghz = ghz_,                                                                                 \
+   .memory_gbs = memory,                                                                        \
+   .shared_kib = shared,                                                                        \
+   .threads = threads_,                                                                         \
+   .blocks = blocks_,                                                                           \
+   .f32 = f32_,                                                                                 \
+   .f16 = f16_,                                                                                 \
+   .tf32 = tf32_,                                                                               \
+   .i8 = i8_,                                                                                   \
+   .mma_part = part},
 #include "tools/devices.def"
 #undef AICC_DEVICE
 };

@@ -15,7 +15,8 @@ typedef struct aicc_test_values {
 
 // Reads FOLDER/PREFIX_*.pb ("input", "output") for |tensors|. The files' values are told apart by
 // their names where all of these are names of |tensors|, else by their numbers. AICC_IO,
-// AICC_INVALID (E0801: a file too many, a wrong kind). The caller deinits |out|, after a failure too.
+// AICC_INVALID (E0801: a file too many, a wrong kind). The caller deinits |out|, after a failure
+// too.
 AICC_MUST_USE aicc_status aicc_test_values_read(const char *folder, const char *prefix,
                                                 const aicc_rt_tensor_info *tensors, uint32_t count,
                                                 aicc_diags *diags, aicc_test_values *out);

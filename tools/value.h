@@ -19,8 +19,8 @@ AICC_MUST_USE aicc_status aicc_value_set_input(aicc_rt_session *session,
                                                const aicc_rt_tensor_info *info, uint32_t index,
                                                const aicc_eval_value *value, aicc_diags *diags);
 
-// Output |index| of the last run: borrows the session's memory until its next run. The caller deinits
-// |out|. An absent optional is an AICC_TYPE_OPTIONAL without items.
+// Output |index| of the last run: borrows the session's memory until its next run. The caller
+// deinits |out|. An absent optional is an AICC_TYPE_OPTIONAL without items.
 AICC_MUST_USE aicc_status aicc_value_get_output(const aicc_rt_session *session,
                                                 const aicc_rt_tensor_info *info, uint32_t index,
                                                 aicc_diags *diags, aicc_eval_value *out);

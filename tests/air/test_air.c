@@ -1,12 +1,12 @@
 // Runs every tests/air/**/*.air as one loop test. A file is parsed, verified and printed; printing
-// what was printed, parsed again, must give the same text. Lines that start with `;` say what else is
-// expected:
+// what was printed, parsed again, must give the same text. Lines that start with `;` say what else
+// is expected:
 //
 //   ; check: / next: / not: / count:   of the printed module (filecheck.h)
-//   ; expect:                          up to the end of the file, lines behind `; `: the exact text;
+//   ; expect:                          up to the end of the file, lines behind `; `: the text;
 //                                      AICC_BLESS=1 rewrites it
-//   ; error: E0203 TEXT                the next line that is no such comment (or, with `; error: *`,
-//                                      some place) has this error, whose text contains TEXT
+//   ; error: E0203 TEXT                the next line that is no such comment (`; error: *`: some
+//                                      place) has this error, whose text contains TEXT
 //   ; passes: canon,cse                these run before the module is printed, verified after each;
 //                                      the interpreter must find the same results as before
 //   ; target: sm_80                    ... for this machine
@@ -68,7 +68,7 @@ static char *header(const char *test, const char *name) {
   return NULL;
 }
 
-// --- errors ---------------------------------------------------------------------------------------
+// --- errors --------------------------------------------------------------------------------------
 
 static bool is_comment(const char *line) { return *line == ';'; }
 
@@ -129,7 +129,7 @@ static int check_errors(const char *path, const char *test, const aicc_diags *di
   return count;
 }
 
-// --- expectations of text ---------------------------------------------------------------------------
+// --- expectations of text ------------------------------------------------------------------------
 
 static const char *expect_block(const char *test) {
   const char *at = strstr(test, "; expect:\n");
@@ -180,7 +180,7 @@ static int check_text(const char *path, const char *test, const char *printed) {
   return count;
 }
 
-// --- one file ---------------------------------------------------------------------------------------
+// --- one file ------------------------------------------------------------------------------------
 
 static void check_fixed_point(const char *path, const aicc_module *module) {
   text once = print_module(module, true);

@@ -1,5 +1,5 @@
-// Damaged text must give errors, never a crash: every tests/air/**/*.air is parsed many times with a
-// few of its bytes changed. What still parses must verify and print, or be refused with an error.
+// Damaged text must give errors, never a crash: every tests/air/**/*.air is parsed many times with
+// a few of its bytes changed. What still parses must verify and print, or be refused with an error.
 #include <glob.h>
 #include <string.h>
 

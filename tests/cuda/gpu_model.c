@@ -152,7 +152,8 @@ static const aicc_abi_image images[] = {
     {AICC_ABI_IMAGE_PTX, 0, 0, 2, "sm_75", first_ptx, sizeof first_ptx},
     {AICC_ABI_IMAGE_PTX, 0, 2, 3, "sm_80", second_ptx, sizeof second_ptx},
 };
-static const aicc_abi_buffer planned[] = {{0, 0, 9, "sum"}, {0, 0, 9, "number"}, {1, 4, 5, "picked"}};
+static const aicc_abi_buffer planned[] = {
+    {0, 0, 9, "sum"}, {0, 0, 9, "number"}, {1, 4, 5, "picked"}};
 static const aicc_abi_constant constants[] = {{"scale", 1, 0, WIDTH * 4}};
 static const aicc_abi_weights weights = {WIDTH * 4, NULL};
 

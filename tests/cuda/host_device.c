@@ -1,6 +1,7 @@
-// A device whose kernels are functions of the program under test, behind the interface of the emulator:
-// the driver over it, its queues and its checks are those of the emulator, without its compiler. A kernel
-// named k runs as k(parameters), all its tasks in one call; one that is not there does nothing.
+// A device whose kernels are functions of the program under test, behind the interface of the
+// emulator: the driver over it, its queues and its checks are those of the emulator, without its
+// compiler. A kernel named k runs as k(parameters), all its tasks in one call; one that is not
+// there does nothing.
 #include <dlfcn.h>
 
 #define emu_launch null_launch

@@ -1,5 +1,5 @@
-// Sessions on a CUDA device, over the driver of host_device.c: what goes to the device and back, in all
-// the ways a caller may have it, and what is said when something is wrong.
+// Sessions on a CUDA device, over the driver of host_device.c: what goes to the device and back, in
+// all the ways a caller may have it, and what is said when something is wrong.
 #include <dlfcn.h>
 #include <stdlib.h>
 
@@ -55,7 +55,7 @@ static int model_runs(void) {
   return *runs;
 }
 
-// ---- device memory of the caller -----------------------------------------------------------------
+// ---- device memory of the caller ----------------------------------------------------------------
 
 static cu_context context;
 
@@ -103,7 +103,7 @@ __attribute__((visibility("default"))) bool aicc_pack(const pack_params *p) {
   return true;
 }
 
-// ---- tests ---------------------------------------------------------------------------------------
+// ---- tests --------------------------------------------------------------------------------------
 
 START_TEST(host_tensors_go_there_and_back) {
   make_session(NULL);
@@ -259,7 +259,8 @@ START_TEST(device_tensors_are_used_in_place) {
   }
   const DLTensor a = on_device(gpu_tensor(device_copy(in.a, 8 * 16, 0), kDLFloat, 32, 2, in.dims));
   const DLTensor b = on_device(gpu_tensor(device_copy(in.b, 8 * 16, 4), kDLFloat, 32, 2, in.dims));
-  DLTensor strided = on_device(gpu_tensor(device_copy(columns, 8 * 16, 0), kDLFloat, 32, 2, in.dims));
+  DLTensor strided =
+      on_device(gpu_tensor(device_copy(columns, 8 * 16, 0), kDLFloat, 32, 2, in.dims));
   int64_t strides[2] = {1, 8};
   strided.strides = strides;
   ck_assert_int_eq(aicc_rt_session_set_input(session, 1, &b, &error), AICC_RT_OK);
@@ -363,7 +364,8 @@ START_TEST(the_caller_may_supply_the_arena) {
   make_session(&(aicc_rt_session_options){.arena = arena, .arena_bytes = 512});
   run_rows(16, 2);
   ck_assert_int_eq(gpu_set(session, &in, 60, 0, &error), AICC_RT_OK);
-  assert_refused(aicc_rt_session_run(session, &error), AICC_RT_MEMORY, "the arena handed in has 512");
+  assert_refused(aicc_rt_session_run(session, &error), AICC_RT_MEMORY,
+                 "the arena handed in has 512");
   run_rows(16, 3);
 }
 END_TEST
@@ -384,7 +386,7 @@ START_TEST(the_profile_is_the_devices) {
 }
 END_TEST
 
-// ---- errors --------------------------------------------------------------------------------------
+// ---- errors -------------------------------------------------------------------------------------
 
 START_TEST(wrong_shapes_are_named) {
   make_session(NULL);

@@ -1,6 +1,6 @@
-// Eight threads, each with sessions of its own on one model and one CUDA device: code and weights are
-// shared, and made and released while others run. Exit status 0: all results right. Built with the
-// thread sanitizer, which must find nothing, and run with the driver looking for leaks.
+// Eight threads, each with sessions of its own on one model and one CUDA device: code and weights
+// are shared, and made and released while others run. Exit status 0: all results right. Built with
+// the thread sanitizer, which must find nothing, and run with the driver looking for leaks.
 #include <stdio.h>
 #include <stdlib.h>
 

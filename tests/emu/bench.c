@@ -1,6 +1,7 @@
-// How fast the emulator is, with every check on: kernels that a CUDA C compiler made, each on one host
-// thread. Prints millions of lane-instructions per second of CPU time, and of multiply-adds where a
-// kernel is made of these: the best of five rounds. What kernels compute is checked by emu/kernels.
+// How fast the emulator is, with every check on: kernels that a CUDA C compiler made, each on one
+// host thread. Prints millions of lane-instructions per second of CPU time, and of multiply-adds
+// where a kernel is made of these: the best of five rounds. What kernels compute is checked by
+// emu/kernels.
 //
 // usage: emu_bench KERNELS.ptx [SECONDS [PART OF A LABEL]]
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // The CUDA Driver API as far as tests/emu implements it: types, constants and functions with the
-// names, values and layouts of cuda.h (facts of its ABI), stated by us so that nothing of a toolkit is
-// needed. Where a toolkit is installed, the test emu/abi compiles our sources against its cuda.h
+// names, values and layouts of cuda.h (facts of its ABI), stated by us so that nothing of a toolkit
+// is needed. Where a toolkit is installed, the test emu/abi compiles our sources against its cuda.h
 // instead (AICC_EMU_CUDA_H), which checks every signature and constant used.
 #ifndef AICC_TESTS_CUDA_API_H
 #define AICC_TESTS_CUDA_API_H

@@ -284,7 +284,9 @@ static CUresult get_current(const cu_call *call, CUcontext *context) {
   return CUDA_SUCCESS;
 }
 
-CUresult cuCtxGetCurrent(CUcontext *context) { CU_CALL(CU_NEEDS_INIT, get_current(&call, context)); }
+CUresult cuCtxGetCurrent(CUcontext *context) {
+  CU_CALL(CU_NEEDS_INIT, get_current(&call, context));
+}
 
 static CUresult get_device(const cu_call *call, CUdevice *device) {
   if (device == NULL) {

@@ -3,9 +3,9 @@
 // The driver stands on emu.h. build/emu/libcuda.so.1 links the emulator behind it, and
 // build/emu-null/libcuda.so.1 links null_device.c, which computes nothing.
 //
-// Work of a stream is queued and runs as late as may be: when a call waits for it. So a result that is
-// read too early, or a staging buffer that is refilled too early, shows in every run and not in one of
-// a thousand. With cu_options.eager, work runs in the call that submits it.
+// Work of a stream is queued and runs as late as may be: when a call waits for it. So a result that
+// is read too early, or a staging buffer that is refilled too early, shows in every run and not in
+// one of a thousand. With cu_options.eager, work runs in the call that submits it.
 //
 // Threads: one lock around every entry point (cu_begin, cu_end); a launch runs under it.
 #ifndef AICC_TESTS_CUDA_DRIVER_H
@@ -38,8 +38,8 @@ bool cu_settings_read(cu_settings *settings);
 
 // ---- handles -----------------------------------------------------------------------------------
 
-// A handle is the address of a slot; slots are never used twice, so that every handle of a destroyed
-// object is recognised, and so is any other number.
+// A handle is the address of a slot; slots are never used twice, so that every handle of a
+// destroyed object is recognised, and so is any other number.
 typedef enum cu_kind {
   CU_KIND_NONE,
   CU_KIND_CONTEXT,
@@ -220,7 +220,8 @@ void cu_end(void);
 // Prints "name: text" to stderr and returns |result|.
 __attribute__((format(printf, 3, 4))) CUresult cu_misuse(const cu_call *call, CUresult result,
                                                          const char *format, ...);
-// The module, function, stream or event behind |handle|, of the current context; NULL with a message.
+// The module, function, stream or event behind |handle|, of the current context; NULL with a
+// message.
 void *cu_object_own(const cu_call *call, const void *handle, cu_kind kind);
 // Prints to stderr and appends to AICC_EMU_REPORT.
 void cu_report(const char *text);

@@ -185,7 +185,8 @@ static CUresult pack_params(const cu_call *call, const cu_function *function, vo
     if (!read_extra(call, extra, &from, &bytes)) {
       return CUDA_ERROR_INVALID_VALUE;
     }
-    if (bytes < function->param_bytes || (bytes > 0 && from == NULL) || bytes > CU_MAX_PARAM_BYTES) {
+    if (bytes < function->param_bytes || (bytes > 0 && from == NULL) ||
+        bytes > CU_MAX_PARAM_BYTES) {
       return cu_misuse(call, CUDA_ERROR_INVALID_VALUE,
                        "%s: the parameter block has %zu bytes, the kernel's %u", info->name, bytes,
                        function->param_bytes);
@@ -276,7 +277,8 @@ CUresult cuLaunchKernel(CUfunction function, unsigned int grid_x, unsigned int g
 static CUresult launch_ex(const cu_call *call, const CUlaunchConfig *config, CUfunction function,
                           void **parameters, void **extra) {
   if (config == NULL || (config->numAttrs > 0 && config->attrs == NULL)) {
-    return cu_misuse(call, CUDA_ERROR_INVALID_VALUE, "the configuration or its attributes are NULL");
+    return cu_misuse(call, CUDA_ERROR_INVALID_VALUE,
+                     "the configuration or its attributes are NULL");
   }
   for (unsigned i = 0; i < config->numAttrs; ++i) {
     const CUlaunchAttribute *attribute = &config->attrs[i];

@@ -1,7 +1,8 @@
 // Memory: of the device, page-locked on the host, and copies between them.
 //
-// A copy is checked when it is called, its bytes when it runs. Copies from pageable memory read it in
-// the call; copies to pageable memory have run when the call returns; all others run with the stream.
+// A copy is checked when it is called, its bytes when it runs. Copies from pageable memory read it
+// in the call; copies to pageable memory have run when the call returns; all others run with the
+// stream.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,8 @@ bool cu_host_is_pinned(uint64_t address, uint64_t bytes) {
 uint32_t cu_host_leaks(void) {
   for (uint32_t i = 0; i < range_count; ++i) {
     fprintf(stderr, "emulator: leak: %llu bytes of %s host memory\n",
-            (unsigned long long)ranges[i].bytes, ranges[i].allocated ? "page-locked" : "registered");
+            (unsigned long long)ranges[i].bytes,
+            ranges[i].allocated ? "page-locked" : "registered");
   }
   return range_count;
 }
@@ -183,7 +185,8 @@ static CUresult alloc_async(const cu_call *call, CUdeviceptr *address, size_t by
     return CUDA_ERROR_INVALID_HANDLE;
   }
   if (stream->capture != CU_STREAM_CAPTURE_STATUS_NONE) {
-    return cu_misuse(call, CUDA_ERROR_NOT_SUPPORTED, "not implemented in a stream that is captured");
+    return cu_misuse(call, CUDA_ERROR_NOT_SUPPORTED,
+                     "not implemented in a stream that is captured");
   }
   return mem_alloc(call, address, bytes);
 }
@@ -220,7 +223,8 @@ static CUresult free_async(const cu_call *call, CUdeviceptr address, CUstream ha
     return CUDA_ERROR_INVALID_HANDLE;
   }
   if (stream->capture != CU_STREAM_CAPTURE_STATUS_NONE) {
-    return cu_misuse(call, CUDA_ERROR_NOT_SUPPORTED, "not implemented in a stream that is captured");
+    return cu_misuse(call, CUDA_ERROR_NOT_SUPPORTED,
+                     "not implemented in a stream that is captured");
   }
   if (!cu_context_forget_alloc(call->context, address)) {
     return not_allocated(call, address);

@@ -253,8 +253,9 @@ static CUresult module_function(const cu_call *call, CUfunction *place, CUmodule
   const uint32_t last = function->info.param_count;
   function->param_bytes =
       last == 0 ? 0 : function->info.param_offsets[last - 1] + function->info.param_bytes[last - 1];
-  function->dynamic_shared =
-      function->info.shared_bytes < DEFAULT_SHARED ? DEFAULT_SHARED - function->info.shared_bytes : 0;
+  function->dynamic_shared = function->info.shared_bytes < DEFAULT_SHARED
+                                 ? DEFAULT_SHARED - function->info.shared_bytes
+                                 : 0;
   *place = (CUfunction)(void *)function;
   return CUDA_SUCCESS;
 }
@@ -433,7 +434,8 @@ CUresult cuFuncGetParamInfo(CUfunction function, size_t index, size_t *offset, s
 
 // ---- occupancy ---------------------------------------------------------------------------------
 
-// Blocks that fit on a multiprocessor by threads, shared memory and number. Registers are not known.
+// Blocks that fit on a multiprocessor by threads, shared memory and number. Registers are not
+// known.
 static int resident_blocks(const cu_context *context, const cu_function *function, uint32_t threads,
                            size_t dynamic_shared) {
   const cu_device_facts *facts = context->device->facts;
@@ -447,7 +449,8 @@ static int resident_blocks(const cu_context *context, const cu_function *functio
   if (shared > 0 && (size_t)blocks > (size_t)facts->sm_shared / shared) {
     blocks = (int)((size_t)facts->sm_shared / shared);
   }
-  const bool fits = threads <= function->info.max_threads && dynamic_shared <= function->dynamic_shared;
+  const bool fits =
+      threads <= function->info.max_threads && dynamic_shared <= function->dynamic_shared;
   return fits ? blocks : 0;
 }
 

@@ -330,7 +330,9 @@ static CUresult event_destroy(const cu_call *call, CUevent handle) {
   return CUDA_SUCCESS;
 }
 
-CUresult cuEventDestroy_v2(CUevent event) { CU_CALL(CU_NEEDS_CONTEXT, event_destroy(&call, event)); }
+CUresult cuEventDestroy_v2(CUevent event) {
+  CU_CALL(CU_NEEDS_CONTEXT, event_destroy(&call, event));
+}
 
 static CUresult event_record(const cu_call *call, CUevent handle, CUstream stream_handle) {
   cu_event *event = cu_object_own(call, handle, CU_KIND_EVENT);

@@ -1,4 +1,5 @@
-// Which registers may be read before they are written? Those alone are watched while a program runs.
+// Which registers may be read before they are written? Those alone are watched while a program
+// runs.
 #include <string.h>
 
 #include "emu_internal.h"

@@ -1,4 +1,5 @@
-// What the emulator's tests share: texts from files, buffers on the device, launches that must succeed.
+// What the emulator's tests share: texts from files, buffers on the device, launches that must
+// succeed.
 #ifndef AICC_TESTS_EMU_FIXTURE_H
 #define AICC_TESTS_EMU_FIXTURE_H
 
@@ -62,7 +63,8 @@ typedef struct fix_launch {
 
 static inline fix_launch fix_shape(uint32_t grid_x, uint32_t grid_y, uint32_t block_x,
                                    uint32_t block_y, uint32_t shared) {
-  return (fix_launch){.grid = {grid_x, grid_y, 1}, .block = {block_x, block_y, 1}, .shared = shared};
+  return (fix_launch){
+      .grid = {grid_x, grid_y, 1}, .block = {block_x, block_y, 1}, .shared = shared};
 }
 
 static inline void fix_param(fix_launch *launch, const void *value, uint32_t bytes) {
@@ -79,8 +81,9 @@ static inline void fix_run(emu_device *device, emu_module *module, const char *n
   emu_function *function = emu_module_function(module, name);
   ck_assert_msg(function != NULL, "there is no kernel %s", name);
   emu_report report = {0};
-  const emu_status status = emu_launch(device, function, launch->grid, launch->block, launch->shared,
-                                       launch->params, launch->param_bytes, &report);
+  const emu_status status =
+      emu_launch(device, function, launch->grid, launch->block, launch->shared, launch->params,
+                 launch->param_bytes, &report);
   ck_assert_msg(status == EMU_OK, "%s: %s", name, report.text);
 }
 

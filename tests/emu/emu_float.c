@@ -15,8 +15,8 @@ float emu_from_f16(u16 bits) {
   return sign ? -value : value;
 }
 
-// |value| to a float of |digits| digits (the leading one too) whose least exponent is |lowest| (of the
-// digit before the point), as a multiple of its least step there.
+// |value| to a float of |digits| digits (the leading one too) whose least exponent is |lowest| (of
+// the digit before the point), as a multiple of its least step there.
 static double round_to(double value, int digits, int lowest, emu_round round) {
   int exponent = ilogb(value);
   int step = (exponent < lowest ? lowest : exponent) - (digits - 1);

@@ -1,10 +1,10 @@
 // Inside the emulator: programs, warps, blocks, launches. Private to tests/emu/emu_*.c.
 //
 // A program is one entry with all functions it calls, decoded. Registers of a warp are arrays of 32
-// lanes ("cells") in one file: 32-bit cells hold 8, 16 and 32-bit values (upper bits zero or ignored),
-// 64-bit cells 64-bit ones, a predicate is one 32-bit mask of lanes. Constants and special registers
-// have cells too, so an operand is always an offset into the file. Functions are not called
-// recursively, so each has its registers once.
+// lanes ("cells") in one file: 32-bit cells hold 8, 16 and 32-bit values (upper bits zero or
+// ignored), 64-bit cells 64-bit ones, a predicate is one 32-bit mask of lanes. Constants and
+// special registers have cells too, so an operand is always an offset into the file. Functions are
+// not called recursively, so each has its registers once.
 #ifndef AICC_TESTS_EMU_INTERNAL_H
 #define AICC_TESTS_EMU_INTERNAL_H
 
@@ -83,8 +83,9 @@ enum {
   EMU_M_UNPROVEN = 1 << 29, EMU_M_RESULT = 1 << 30,
 };
 
-// COPY: a plain move, which may move what was never written. UNPROVEN: reads or writes registers that
-// may be read unwritten. NEGATE: sub. X: carry in. ALL: wait_all. SECOND32: of cp.async's source.
+// COPY: a plain move, which may move what was never written. UNPROVEN: reads or writes registers
+// that may be read unwritten. NEGATE: sub. X: carry in. ALL: wait_all. SECOND32: of cp.async's
+// source.
 typedef enum emu_round { EMU_RN, EMU_RZ, EMU_RM, EMU_RP, EMU_RNA } emu_round;
 
 struct emu_inst {
@@ -202,7 +203,8 @@ void emu_find_unwritten(emu_program *program, ptx_arena *arena);
 
 // ---- memory ------------------------------------------------------------------------------------
 
-// Device memory is one range of addresses from |base| on; arrays beside it hold what is known of it.
+// Device memory is one range of addresses from |base| on; arrays beside it hold what is known of
+// it.
 typedef struct emu_memory {
   u64 base, bytes;
   u8 *data;
@@ -398,8 +400,8 @@ u8 *emu_at(emu_warp *warp, int lane, ptx_space space, u64 address, u32 bytes, u3
 // The same for the lanes of |mask|, where memory is |at|. False after a fault.
 bool emu_at_lanes(emu_warp *warp, ptx_space space, const u64 *addresses, u32 mask, u32 bytes,
                   u32 access, u8 **at);
-// The same for 32 lanes, each |bytes| behind the one before, in global memory. NULL: to be done lane by
-// lane, which finds what is wrong.
+// The same for 32 lanes, each |bytes| behind the one before, in global memory. NULL: to be done
+// lane by lane, which finds what is wrong.
 u8 *emu_at_row(emu_warp *warp, u64 address, u32 bytes, u32 access);
 
 // What is wrong with an access; NULL.

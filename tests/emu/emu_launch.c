@@ -63,7 +63,8 @@ static bool bad_shape(const u32 grid[3], const u32 block[3], const emu_function 
   static const u32 most_grid[3] = {INT32_MAX, 65535, 65535}, most_block[3] = {1024, 1024, 64};
   for (int i = 0; i < 3; i++) {
     if (!grid[i] || grid[i] > most_grid[i]) {
-      snprintf(text, size, "the grid's dimension %d is %u: it is 1 to %u", i, grid[i], most_grid[i]);
+      snprintf(text, size, "the grid's dimension %d is %u: it is 1 to %u", i, grid[i],
+               most_grid[i]);
       return true;
     }
     if (!block[i] || block[i] > most_block[i]) {
@@ -128,7 +129,8 @@ void emu_work(emu_launch_state *launch) {
     if (!launch->reported) {
       launch->reported = true;
       *launch->report = (emu_report){.status = EMU_NO_MEMORY};
-      emu_report_text(launch->report, launch->function, 0, "the emulator has no memory for a block");
+      emu_report_text(launch->report, launch->function, 0,
+                      "the emulator has no memory for a block");
     }
     pthread_mutex_unlock(&launch->lock);
     __atomic_store_n(&launch->stop, 1, __ATOMIC_RELAXED);

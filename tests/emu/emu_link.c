@@ -89,7 +89,8 @@ static void add_function(emu_linker *l, ptx_function *source) {
   l->functions = ptx_grow(l->arena, l->functions, l->count, sizeof *l->functions);
   l->functions[l->count++] = f;
   emu_program *p = l->program;
-  emu_reg *regs = ptx_alloc(l->arena, (p->reg_count + (size_t)source->reg_count + 1) * sizeof *regs);
+  emu_reg *regs =
+      ptx_alloc(l->arena, (p->reg_count + (size_t)source->reg_count + 1) * sizeof *regs);
   if (p->reg_count) {
     memcpy(regs, p->regs, p->reg_count * sizeof *regs);
   }

@@ -6,7 +6,8 @@
 #include "emu_internal.h"
 
 enum { GRANULE = 256 };
-static const u64 DEVICE_BASE = 0x200000000000ull;  // no address of the host's, so that mixing faults
+static const u64 DEVICE_BASE =
+    0x200000000000ull;  // no address of the host's, so that mixing faults
 
 static void *reserve(u64 bytes) {
   void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,

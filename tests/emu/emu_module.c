@@ -17,8 +17,9 @@ static void fill_variable(emu_module *m, const ptx_var *var, ptx_errors *errors)
   for (const ptx_fixup *f = var->fixups; f; f = f->next) {
     const ptx_var *other = ptx_find_var(m->source, f->symbol);
     if (!other || !other->address || f->bytes != 8) {
-      ptx_error(errors, var->line, "the initial value of '%s' names '%s', which has no address here",
-                var->name, f->symbol);
+      ptx_error(errors, var->line,
+                "the initial value of '%s' names '%s', which has no address here", var->name,
+                f->symbol);
       continue;
     }
     u64 value;
@@ -37,8 +38,10 @@ static bool place_variables(emu_module *m, ptx_errors *errors) {
       continue;
     }
     if (var->is_extern) {
-      ptx_error(errors, var->line, "variable '%s' is defined in another module, and modules are not "
-                "linked", var->name);
+      ptx_error(errors, var->line,
+                "variable '%s' is defined in another module, and modules are not "
+                "linked",
+                var->name);
       continue;
     }
     var->address = emu_alloc(m->device, var->bytes);

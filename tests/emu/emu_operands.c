@@ -466,7 +466,11 @@ static bool one(decoder *d, const ptx_arg *arg, const char *letter) {
         return false;
       }
       break;
-    case 'a': case 'A': case 'p': add_source(d, source(d, arg, (ptx_class)classes[(int)*letter])); break;
+    case 'a':
+    case 'A':
+    case 'p':
+      add_source(d, source(d, arg, (ptx_class)classes[(int)*letter]));
+      break;
     case 'o': case 'x': any_register(d, arg, *letter == 'o'); break;
     case 'M': inst->members = source(d, arg, PTX_32); break;
     case 'm': address(d, arg); break;

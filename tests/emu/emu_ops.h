@@ -1,5 +1,5 @@
-// How handlers are written: one expression for one lane; with all lanes active the loop is one the C
-// compiler makes vectors of. Results never overlap sources of other lanes.
+// How handlers are written: one expression for one lane; with all lanes active the loop is one the
+// C compiler makes vectors of. Results never overlap sources of other lanes.
 #ifndef AICC_TESTS_EMU_OPS_H
 #define AICC_TESTS_EMU_OPS_H
 

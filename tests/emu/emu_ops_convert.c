@@ -44,8 +44,13 @@ static u64 to_integer(double x, emu_word type, emu_word from, emu_round round) {
   x = emu_round_integral(x, round);
   double low = is_signed ? -ldexp(1, (int)bits - 1) : 0;
   double high = ldexp(1, (int)bits - is_signed);
-  u64 most = is_signed ? ((u64)1 << (bits - 1)) - 1 : bits == 64 ? UINT64_MAX : ((u64)1 << bits) - 1;
-  return x < low ? is_signed ? (u64)(s64)low : 0 : x >= high ? most : is_signed ? (u64)(s64)x : (u64)x;
+  u64 most = is_signed    ? ((u64)1 << (bits - 1)) - 1
+             : bits == 64 ? UINT64_MAX
+                          : ((u64)1 << bits) - 1;
+  return x < low     ? is_signed ? (u64)(s64)low : 0
+         : x >= high ? most
+         : is_signed ? (u64)(s64)x
+                     : (u64)x;
 }
 
 static u64 integer_to_integer(number n, emu_word type, bool saturate) {
@@ -54,7 +59,9 @@ static u64 integer_to_integer(number n, emu_word type, bool saturate) {
   if (!saturate) {
     return n.u;
   }
-  u64 most = is_signed ? ((u64)1 << (bits - 1)) - 1 : bits == 64 ? UINT64_MAX : ((u64)1 << bits) - 1;
+  u64 most = is_signed    ? ((u64)1 << (bits - 1)) - 1
+             : bits == 64 ? UINT64_MAX
+                          : ((u64)1 << bits) - 1;
   if (n.negative) {
     s64 least = is_signed ? -(s64)most - 1 : 0;
     return (s64)n.u < least ? (u64)least : n.u;
@@ -74,8 +81,8 @@ static float directed(double x, emu_round round) {  // to f32
   return above ? r : nextafterf(r, INFINITY);
 }
 
-// 64 bits do not fit the digits of an f64: what is lost is left as an odd last bit, so that rounding
-// once more rounds right.
+// 64 bits do not fit the digits of an f64: what is lost is left as an odd last bit, so that
+// rounding once more rounds right.
 static double integer_odd(number n) {
   u64 size = n.negative ? 0 - n.u : n.u;
   if (size >> 53) {

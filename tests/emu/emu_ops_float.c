@@ -185,7 +185,11 @@ void emu_x_rcp_f64(emu_warp *warp, const emu_inst *inst, u32 mask) {
 
 EMU_UNARY(neg_f64, u64, u64, x ^ (u64)1 << 63)
 EMU_UNARY(abs_f64, u64, u64, x & ~((u64)1 << 63))
-EMU_BINARY(min_f64, double, double, x != x ? y : y != y ? x : x < y || (x == y && signbit(x)) ? x : y)
+EMU_BINARY(min_f64, double, double,
+           x != x                            ? y
+           : y != y                          ? x
+           : x < y || (x == y && signbit(x)) ? x
+                                             : y)
 EMU_BINARY(max_f64, double, double,
            x != x ? y : y != y ? x : x > y || (x == y && !signbit(x)) ? x : y)
 

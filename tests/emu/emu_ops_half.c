@@ -11,7 +11,9 @@ static bool is_pair(const emu_inst *inst) {
 }
 
 static u16 flush16(u16 x, bool bf16) { return x & (bf16 ? 0x7f80 : 0x7c00) ? x : x & 0x8000; }
-static double widen(u16 x, bool bf16) { return (double)(bf16 ? emu_from_bf16(x) : emu_widen_f16(x)); }
+static double widen(u16 x, bool bf16) {
+  return (double)(bf16 ? emu_from_bf16(x) : emu_widen_f16(x));
+}
 
 static u16 extreme(const emu_inst *inst, u16 a, u16 b, bool greatest, bool bf16) {
   u16 sign = (a ^ b) & 0x8000;

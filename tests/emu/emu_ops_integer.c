@@ -9,7 +9,9 @@ __extension__ typedef __int128 s128;
 
 // ---- sums and products -------------------------------------------------------------------------
 
-static s32 saturate(s64 x) { return (s32)(x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : x); }
+static s32 saturate(s64 x) {
+  return (s32)(x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : x);
+}
 
 EMU_BINARY(add16, u32, u32, (u16)(x + y))
 EMU_BINARY(add32, u32, u32, x + y)
@@ -65,16 +67,18 @@ EMU_TERNARY(sad_s64, u64, s64, u64, z + (u64)MAX(x, y) - (u64)MIN(x, y))
 void emu_x_addc32(emu_warp *warp, const emu_inst *inst, u32 mask) {
   const u32 *a = EMU_CELL(u32, a), *b = EMU_CELL(u32, b);
   u32 *d = EMU_CELL(u32, d), out = warp->carry;
-  EMU_EACH(u64 in = inst->mods & EMU_M_X ? warp->carry >> l & 1 : 0; u64 sum = (u64)a[l] + b[l] + in;
-           d[l] = (u32)sum; out = (out & ~(1u << l)) | (u32)(sum >> 32) << l);
+  EMU_EACH(u64 in = inst->mods & EMU_M_X ? warp->carry >> l & 1 : 0;
+           u64 sum = (u64)a[l] + b[l] + in; d[l] = (u32)sum;
+           out = (out & ~(1u << l)) | (u32)(sum >> 32) << l);
   warp->carry = inst->mods & EMU_M_CC ? out : warp->carry;
 }
 
 void emu_x_subc32(emu_warp *warp, const emu_inst *inst, u32 mask) {
   const u32 *a = EMU_CELL(u32, a), *b = EMU_CELL(u32, b);
   u32 *d = EMU_CELL(u32, d), out = warp->carry;
-  EMU_EACH(u64 in = inst->mods & EMU_M_X ? warp->carry >> l & 1 : 0; u64 sum = (u64)a[l] - b[l] - in;
-           d[l] = (u32)sum; out = (out & ~(1u << l)) | (u32)(sum >> 63) << l);
+  EMU_EACH(u64 in = inst->mods & EMU_M_X ? warp->carry >> l & 1 : 0;
+           u64 sum = (u64)a[l] - b[l] - in; d[l] = (u32)sum;
+           out = (out & ~(1u << l)) | (u32)(sum >> 63) << l);
   warp->carry = inst->mods & EMU_M_CC ? out : warp->carry;
 }
 
@@ -82,8 +86,9 @@ void emu_x_addc64(emu_warp *warp, const emu_inst *inst, u32 mask) {
   const u64 *a = EMU_CELL(u64, a), *b = EMU_CELL(u64, b);
   u64 *d = EMU_CELL(u64, d);
   u32 out = warp->carry;
-  EMU_EACH(u64 in = inst->mods & EMU_M_X ? warp->carry >> l & 1 : 0; u128 sum = (u128)a[l] + b[l] + in;
-           d[l] = (u64)sum; out = (out & ~(1u << l)) | (u32)(sum >> 64) << l);
+  EMU_EACH(u64 in = inst->mods & EMU_M_X ? warp->carry >> l & 1 : 0;
+           u128 sum = (u128)a[l] + b[l] + in; d[l] = (u64)sum;
+           out = (out & ~(1u << l)) | (u32)(sum >> 64) << l);
   warp->carry = inst->mods & EMU_M_CC ? out : warp->carry;
 }
 
@@ -91,8 +96,9 @@ void emu_x_subc64(emu_warp *warp, const emu_inst *inst, u32 mask) {
   const u64 *a = EMU_CELL(u64, a), *b = EMU_CELL(u64, b);
   u64 *d = EMU_CELL(u64, d);
   u32 out = warp->carry;
-  EMU_EACH(u64 in = inst->mods & EMU_M_X ? warp->carry >> l & 1 : 0; u128 sum = (u128)a[l] - b[l] - in;
-           d[l] = (u64)sum; out = (out & ~(1u << l)) | (u32)(sum >> 127) << l);
+  EMU_EACH(u64 in = inst->mods & EMU_M_X ? warp->carry >> l & 1 : 0;
+           u128 sum = (u128)a[l] - b[l] - in; d[l] = (u64)sum;
+           out = (out & ~(1u << l)) | (u32)(sum >> 127) << l);
   warp->carry = inst->mods & EMU_M_CC ? out : warp->carry;
 }
 
@@ -250,7 +256,8 @@ void emu_x_bfi64(emu_warp *warp, const emu_inst *inst, u32 mask) {
 void emu_x_bmsk(emu_warp *warp, const emu_inst *inst, u32 mask) {
   u32 *d = EMU_CELL(u32, d), *a = EMU_CELL(u32, a), *b = EMU_CELL(u32, b);
   bool wrap = inst->mods & EMU_M_WRAP;
-  EMU_EACH(u32 from = wrap ? a[l] & 31 : MIN(a[l], 32); u32 count = wrap ? b[l] & 31 : MIN(b[l], 32);
+  EMU_EACH(u32 from = wrap ? a[l] & 31 : MIN(a[l], 32);
+           u32 count = wrap ? b[l] & 31 : MIN(b[l], 32);
            d[l] = (u32)((((u64)1 << count) - 1) << from));
 }
 

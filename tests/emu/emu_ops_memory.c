@@ -407,7 +407,8 @@ static void start_copies(emu_warp *warp, const emu_inst *inst, u32 mask, u32 byt
     return;
   }
   for (u32 rest = mask; rest; rest &= rest - 1) {
-    memset(warp->block->shared_written + (targets[__builtin_ctz(rest)] - EMU_SHARED_BASE), 0, bytes);
+    memset(warp->block->shared_written + (targets[__builtin_ctz(rest)] - EMU_SHARED_BASE), 0,
+           bytes);
   }
   if (!emu_at_lanes(warp, PTX_GLOBAL, sources, mask, bytes, EMU_READ, from)) {
     return;

@@ -1,10 +1,11 @@
-// mma.sync. Lane l holds rows l / 4 and l / 4 + 8 of A and of the result, and column l / 4 of B; within
-// them the elements of k that begin at l % 4 times what a register holds. So a register of a warp, lane
-// behind lane, is 8 rows of A (8 columns of B) of as many elements of k, and no lane is looked at alone.
+// mma.sync. Lane l holds rows l / 4 and l / 4 + 8 of A and of the result, and column l / 4 of B;
+// within them the elements of k that begin at l % 4 times what a register holds. So a register of a
+// warp, lane behind lane, is 8 rows of A (8 columns of B) of as many elements of k, and no lane is
+// looked at alone.
 //
-// Products are exact, sums are f32 (s32): the accumulator first, then k ascending, each sum rounded.
-// Hardware adds in another order and with fewer digits, so results are compared with a tolerance, or
-// with numbers whose sums are exact.
+// Products are exact, sums are f32 (s32): the accumulator first, then k ascending, each sum
+// rounded. Hardware adds in another order and with fewer digits, so results are compared with a
+// tolerance, or with numbers whose sums are exact.
 #include "emu_ops.h"
 
 enum { MOST_K = 32, SIDE = 8 };
@@ -18,7 +19,8 @@ typedef struct shape {
   u32 a_regs, b_regs, c_regs;
 } shape;
 
-// b[k][column], c[row][column]. A is read as its registers hold it: rows of |wide| = 4 * per elements.
+// b[k][column], c[row][column]. A is read as its registers hold it: rows of |wide| = 4 * per
+// elements.
 typedef struct matrices {
   union {
     float f[4][SIDE * SIDE];
@@ -122,8 +124,8 @@ static void load(emu_warp *warp, const emu_inst *inst, shape s, matrices *m, boo
   }
 }
 
-// Two registers of f32 or s32 sums hold 8 rows, lane l of both the columns l % 4 * 2 and the next; one
-// of f16 sums does.
+// Two registers of f32 or s32 sums hold 8 rows, lane l of both the columns l % 4 * 2 and the next;
+// one of f16 sums does.
 static void load_sums(emu_warp *warp, const emu_inst *inst, shape s, matrices *m) {
   u32 first = s.c_regs + s.a_regs + s.b_regs;
   if (inst->types[0] == EMU_W_F16) {
@@ -192,7 +194,8 @@ static void multiply(matrices *m, shape s) {
   }
 }
 
-// Sums of products of bytes have room in 32 bits; that of the accumulator and theirs is cut, or wraps.
+// Sums of products of bytes have room in 32 bits; that of the accumulator and theirs is cut, or
+// wraps.
 static void multiply_int(matrices *m, shape s, bool saturate) {
   u32 wide = 4 * s.per, halves = s.m / SIDE;
   for (u32 half = 0; half < halves; half++) {

@@ -213,8 +213,8 @@ void emu_x_mov_pack(emu_warp *warp, const emu_inst *inst, u32 mask) {
 void emu_x_mov_unpack(emu_warp *warp, const emu_inst *inst, u32 mask) {
   u32 bits = inst->size * 8u / inst->count;
   u64 part = ((u64)1 << bits) - 1;
-  EMU_EACH(u64 value = emu_get(warp, inst->a, inst->a_class, l);
-           for (u32 i = 0; i < inst->count; i++) {
-             emu_u32(warp, inst->list[i] & (u32)EMU_LIST_CELL)[l] = (u32)(value >> (i * bits) & part);
-           });
+  EMU_EACH(
+      u64 value = emu_get(warp, inst->a, inst->a_class, l); for (u32 i = 0; i < inst->count; i++) {
+        emu_u32(warp, inst->list[i] & (u32)EMU_LIST_CELL)[l] = (u32)(value >> (i * bits) & part);
+      });
 }

@@ -1,17 +1,17 @@
-// Races in global memory: two blocks, or two threads, touch a byte, one writes, not both atomically,
-// and nothing orders them.
+// Races in global memory: two blocks, or two threads, touch a byte, one writes, not both
+// atomically, and nothing orders them.
 //
 // Each word of 4 bytes has a record of who wrote it last and one of who read it last:
 //   launch (7 bits) | atomic (1) | mask of bytes (4) | block + 1 (20 bits; READERS: several)
 // Records of other launches mean nothing. One record forgets earlier ones, and of blocks the number
 // modulo READERS - 1 is known, so a race may be missed; none is reported that is not there.
 //
-// Within a block it is threads: |who| is the thread (10 bits), its warp's epoch (22) and the block's time
-// (32) of the last write, as in the records of shared memory (emu_shared.c).
+// Within a block it is threads: |who| is the thread (10 bits), its warp's epoch (22) and the
+// block's time (32) of the last write, as in the records of shared memory (emu_shared.c).
 //
 // Blocks can wait for each other all the same: a fence (or a release) and an atomic on one side, an
-// atomic (or an acquire) on the other. A conflict with a block that has fenced is no race for a block
-// that did something atomic after that: whether it was the right atomic is not known here.
+// atomic (or an acquire) on the other. A conflict with a block that has fenced is no race for a
+// block that did something atomic after that: whether it was the right atomic is not known here.
 #include <inttypes.h>
 
 #include "emu_internal.h"

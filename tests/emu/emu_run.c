@@ -301,7 +301,8 @@ static void flow_unproven(emu_warp *warp, const emu_inst *inst, u32 mask) {
   mark_writes(warp, inst, mask & ~warp->blocked);
 }
 
-// The lanes that the guard lets through; all reads are checked where it is not proven that they may.
+// The lanes that the guard lets through; all reads are checked where it is not proven that they
+// may.
 static u32 guarded(emu_warp *warp, const emu_inst *inst) {
   u32 mask = warp->active;
   bool unproven = inst->mods & EMU_M_UNPROVEN;

@@ -50,8 +50,8 @@ static void note_read(emu_warp *warp, emu_word_record *r, u32 me, u8 mask) {
     r->read_many |= r->read_thread != me;
     return;
   }
-  // Who read at an earlier time is forgotten: of several readers the time of one alone is known, and
-  // a reader that is in order must not be taken for one that is not.
+  // Who read at an earlier time is forgotten: of several readers the time of one alone is known,
+  // and a reader that is in order must not be taken for one that is not.
   if (!(r->read_mask & mask) || r->read_time != now) {
     r->read_warps = 0;
   }
@@ -121,8 +121,8 @@ static void check_shared(emu_warp *warp, int lane, u32 offset, u32 bytes, u32 ac
 
 // ---- whole words of shared memory --------------------------------------------------------------
 
-// What most accesses are: of words that only this lane touched since all warps met. The rest is looked at
-// again by the functions above. Noting anew what was noted already changes nothing.
+// What most accesses are: of words that only this lane touched since all warps met. The rest is
+// looked at again by the functions above. Noting anew what was noted already changes nothing.
 typedef struct moment {
   u8 *data, *written;
   emu_word_group *words;
@@ -235,7 +235,8 @@ static inline u8 *quick_write_group(const moment *m, const words4 *me, u64 addre
 __attribute__((always_inline)) static inline u8 *quick_read(emu_warp *warp, const moment *m, u32 me,
                                                            u64 address, u32 bytes) {
   u64 offset = address - EMU_SHARED_BASE;
-  if (offset >= m->size || bytes > m->size - offset || !emu_all_written(m->written + offset, bytes)) {
+  if (offset >= m->size || bytes > m->size - offset ||
+      !emu_all_written(m->written + offset, bytes)) {
     return NULL;
   }
   emu_word_group *g = &m->words[offset / 16];
@@ -341,7 +342,8 @@ static inline bool same_next(const u64 *addresses, u32 rest, int l) {
   return rest >> l & 2 && addresses[l + 1] == addresses[l];
 }
 
-// A read of what the lane before has just read. Only where no lane of this warp wrote since they met.
+// A read of what the lane before has just read. Only where no lane of this warp wrote since they
+// met.
 static bool read_again(emu_warp *warp, u64 address, u32 bytes) {
   u32 first = (u32)(address - EMU_SHARED_BASE) >> 2, count = (bytes + 3) / 4;
   emu_word_group *words = warp->block->words;

@@ -1,7 +1,9 @@
-// emu.h over NVIDIA's own driver: the emulator's tests, run by a GPU. emu_gpu_cases is test_cases.c with
-// this in place of the emulator, so that the two answer the same tables (tests/gpu/run --part emulator).
+// emu.h over NVIDIA's own driver: the emulator's tests, run by a GPU. emu_gpu_cases is test_cases.c
+// with this in place of the emulator, so that the two answer the same tables (tests/gpu/run --part
+// emulator).
 //
-// Only what these tests call. A device that a GPU here cannot be (a newer compute capability) is NULL.
+// Only what these tests call. A device that a GPU here cannot be (a newer compute capability) is
+// NULL.
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,23 +11,24 @@
 
 #include "emu/emu.h"
 
-#define FUNCTIONS(F)                                                                         \
-  F(cuInit, (unsigned flags))                                                                \
-  F(cuDeviceGet, (int *device, int number))                                                  \
-  F(cuDeviceGetAttribute, (int *value, int attribute, int device))                           \
-  F(cuDevicePrimaryCtxRetain, (void **context, int device))                                  \
-  F(cuCtxSetCurrent, (void *context))                                                        \
-  F(cuCtxSynchronize, (void))                                                                \
-  F(cuMemAlloc_v2, (uint64_t *address, size_t bytes))                                        \
-  F(cuMemFree_v2, (uint64_t address))                                                        \
-  F(cuMemcpyHtoD_v2, (uint64_t to, const void *from, size_t bytes))                          \
-  F(cuMemcpyDtoH_v2, (void *to, uint64_t from, size_t bytes))                                \
-  F(cuModuleLoadDataEx, (void **module, const void *image, unsigned count, int *options, void **values)) \
-  F(cuModuleUnload, (void *module))                                                          \
-  F(cuModuleGetFunction, (void **function, void *module, const char *name))                  \
-  F(cuGetErrorString, (int code, const char **text))                                         \
-  F(cuLaunchKernel, (void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z,      \
-                     unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,  \
+#define FUNCTIONS(F)                                                                        \
+  F(cuInit, (unsigned flags))                                                               \
+  F(cuDeviceGet, (int *device, int number))                                                 \
+  F(cuDeviceGetAttribute, (int *value, int attribute, int device))                          \
+  F(cuDevicePrimaryCtxRetain, (void **context, int device))                                 \
+  F(cuCtxSetCurrent, (void *context))                                                       \
+  F(cuCtxSynchronize, (void))                                                               \
+  F(cuMemAlloc_v2, (uint64_t * address, size_t bytes))                                      \
+  F(cuMemFree_v2, (uint64_t address))                                                       \
+  F(cuMemcpyHtoD_v2, (uint64_t to, const void *from, size_t bytes))                         \
+  F(cuMemcpyDtoH_v2, (void *to, uint64_t from, size_t bytes))                               \
+  F(cuModuleLoadDataEx,                                                                     \
+    (void **module, const void *image, unsigned count, int *options, void **values))        \
+  F(cuModuleUnload, (void *module))                                                         \
+  F(cuModuleGetFunction, (void **function, void *module, const char *name))                 \
+  F(cuGetErrorString, (int code, const char **text))                                        \
+  F(cuLaunchKernel, (void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z,     \
+                     unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared, \
                      void *stream, void **params, void **extra))
 
 enum { MAJOR = 75, MINOR = 76, JIT_ERROR_LOG = 5, JIT_ERROR_LOG_BYTES = 6 };
@@ -133,7 +136,8 @@ void emu_module_unload(emu_module *module) {
 
 emu_function *emu_module_function(emu_module *module, const char *name) {
   void *function = NULL;
-  return module->device->cuModuleGetFunction(&function, module->handle, name) == 0 ? function : NULL;
+  return module->device->cuModuleGetFunction(&function, module->handle, name) == 0 ? function
+                                                                                   : NULL;
 }
 
 emu_status emu_launch(emu_device *device, emu_function *function, const uint32_t grid[3],

@@ -1,5 +1,6 @@
-// A program that leaks and asks: what AICC_EMU_LEAKS and AICC_EMU_STATS say is tested with it, and that
-// LD_LIBRARY_PATH finds the driver. leaky faults: its kernel reads beyond the end of its buffer.
+// A program that leaks and asks: what AICC_EMU_LEAKS and AICC_EMU_STATS say is tested with it, and
+// that LD_LIBRARY_PATH finds the driver. leaky faults: its kernel reads beyond the end of its
+// buffer.
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,7 +42,8 @@ int main(int argc, char **argv) {
   CUfunction function;
   CUdeviceptr memory;
   CUresult result = p_cuInit(0);
-  if (result == CUDA_SUCCESS && (result = p_cuDevicePrimaryCtxRetain(&context, 0)) == CUDA_SUCCESS &&
+  if (result == CUDA_SUCCESS &&
+      (result = p_cuDevicePrimaryCtxRetain(&context, 0)) == CUDA_SUCCESS &&
       (result = p_cuCtxPushCurrent_v2(context)) == CUDA_SUCCESS &&
       (result = p_cuModuleLoadData(&module, text)) == CUDA_SUCCESS &&
       (result = p_cuModuleGetFunction(&function, module, "peek")) == CUDA_SUCCESS &&

@@ -71,7 +71,7 @@ typedef struct ptx_arg {
 } ptx_arg;
 
 typedef struct ptx_stmt {
-  const char *opcode;   // with its modifiers; "implicit-def" for a register that LLVM left undefined
+  const char *opcode;  // with its modifiers; "implicit-def" for a register that LLVM left undefined
   ptx_arg *args;
   int count, line;
   int scope;            // braces that it is in

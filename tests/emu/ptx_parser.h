@@ -1,5 +1,5 @@
-// What ptx_parse.c (modules) and ptx_body.c (functions) share. After an error every token is the end,
-// so that all loops stop and the first message stands.
+// What ptx_parse.c (modules) and ptx_body.c (functions) share. After an error every token is the
+// end, so that all loops stop and the first message stands.
 #ifndef AICC_TESTS_EMU_PTX_PARSER_H
 #define AICC_TESTS_EMU_PTX_PARSER_H
 

@@ -1,5 +1,5 @@
-// Texts that are no PTX, or PTX that the target does not have: each is refused when it is loaded, with
-// the line and what is wrong; and damaged texts never bring the emulator down.
+// Texts that are no PTX, or PTX that the target does not have: each is refused when it is loaded,
+// with the line and what is wrong; and damaged texts never bring the emulator down.
 #include "check_main.h"
 #include "emu/emu_fixture.h"
 
@@ -19,7 +19,10 @@ static const struct {
     {"no version", ".target sm_80\n.address_size 64\n", 0, "version"},
     {"no target", ".version 8.0\n.address_size 64\n", 0, "target"},
     {"words", "This is not PTX.\n", 1, ""},
-    {"binary", "\x7f" "ELF\x02\x01\x01", 0, ""},
+    {"binary",
+     "\x7f"
+     "ELF\x02\x01\x01",
+     0, ""},
     {"unknown instruction", KERNEL("80", "frobnicate.b32 %r1, %r2;"), 10, "frobnicate"},
     {"unknown modifier", KERNEL("80", "add.fancy.u32 %r1, %r2, %r2;"), 10, "add"},
     {"unknown type", KERNEL("80", "add.u33 %r1, %r2, %r2;"), 10, "add"},
@@ -40,14 +43,17 @@ static const struct {
     {"open string", HEAD("80") ".file 1 \"not closed\n", 0, ""},
     {"register twice", KERNEL("80", ".reg .b32 %r2;"), 10, ""},
     {"kernel twice", KERNEL("80", "") ".visible .entry k()\n{\nret;\n}\n", 0, "k"},
-    {"cp.async before sm_80", KERNEL("75", "cp.async.ca.shared.global [%r1], [%d1], 4;"), 10, "sm_80"},
+    {"cp.async before sm_80", KERNEL("75", "cp.async.ca.shared.global [%r1], [%d1], 4;"), 10,
+     "sm_80"},
     {"bf16 before sm_80", KERNEL("75", "fma.rn.bf16 %h1, %h1, %h1, %h1;"), 10, "sm_80"},
     {"redux before sm_80", KERNEL("75", "redux.sync.add.u32 %r1, %r2, -1;"), 10, "sm_80"},
     {"stmatrix before sm_90",
      KERNEL("80", "stmatrix.sync.aligned.m8n8.x1.shared.b16 [%r1], {%r2};"), 10, "sm_90"},
     {"a shape that no mma has",
-     KERNEL("80", "mma.sync.aligned.m16n8k64.row.col.f32.f16.f16.f32 {%r1,%r1,%r1,%r1}, "
-                  "{%r1,%r1,%r1,%r1}, {%r1,%r1}, {%r1,%r1,%r1,%r1};"), 10, "mma"},
+     KERNEL("80",
+            "mma.sync.aligned.m16n8k64.row.col.f32.f16.f16.f32 {%r1,%r1,%r1,%r1}, "
+            "{%r1,%r1,%r1,%r1}, {%r1,%r1}, {%r1,%r1,%r1,%r1};"),
+     10, "mma"},
     {"too much shared memory", KERNEL("80", ".shared .align 4 .b8 s[50000];"), 0, "shared"},
 };
 
@@ -71,12 +77,13 @@ END_TEST
 
 START_TEST(test_all_are_named) {
   emu_device *device = fix_device(80, 0);
-  static const char text[] =
-      KERNEL("80", "first.b32 %r1, %r2;\nmov.u32 %r1, 1;\nsecond.f32 %r1, %r2;\nfirst.b32 %r1, %r2;");
+  static const char text[] = KERNEL(
+      "80", "first.b32 %r1, %r2;\nmov.u32 %r1, 1;\nsecond.f32 %r1, %r2;\nfirst.b32 %r1, %r2;");
   emu_report report = {0};
   ck_assert_ptr_null(emu_module_load(device, text, strlen(text), &report));
-  ck_assert_msg(strstr(report.text, "first.b32") != NULL && strstr(report.text, "second.f32") != NULL,
-                "%s", report.text);
+  ck_assert_msg(
+      strstr(report.text, "first.b32") != NULL && strstr(report.text, "second.f32") != NULL, "%s",
+      report.text);
   emu_device_destroy(device);
 }
 END_TEST

@@ -1,8 +1,8 @@
-// Runs tables of instructions with inputs and expected bits (instructions.py writes them) through the
-// emulator: emu_cases FILE. With --ptx SM FILE it prints the kernels instead, for ptxas.
+// Runs tables of instructions with inputs and expected bits (instructions.py writes them) through
+// the emulator: emu_cases FILE. With --ptx SM FILE it prints the kernels instead, for ptxas.
 //
 // A table is lines:
-//   op SM NAME: DSTS <- SRCS : BODY      types b16 b32 b64 pred, BODY with $0, $1, ... in this order
+//   op SM NAME: DSTS <- SRCS : BODY      types b16 b32 b64 pred, BODY with $0, $1, .. in order
 //   IN IN ... = OUT OUT ...              one thread a line, numbers in hex
 // 32 lines that follow one another from a multiple of 32 are a warp. An expected number may be
 // HEX~N.f32 (off by at most N ulp), HEX&MASK (only these bits), nan.f32 (any NaN) or - (any).
@@ -237,7 +237,8 @@ static int run_loaded(emu_device *device, emu_module *module, const op *o) {
     uint64_t in, out, scratch;
     uint32_t rows;
   } params = {in, out, scratch, (uint32_t)o->rows};
-  const uint32_t grid[3] = {(uint32_t)(o->rows + BLOCK - 1) / BLOCK, 1, 1}, block[3] = {BLOCK, 1, 1};
+  const uint32_t grid[3] = {(uint32_t)(o->rows + BLOCK - 1) / BLOCK, 1, 1},
+                 block[3] = {BLOCK, 1, 1};
   emu_report report = {0};
   int wrong = 1;
   int64_t unwritten;

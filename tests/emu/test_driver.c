@@ -1,5 +1,6 @@
-// libcuda.so.1 of ours through its entry points, as a program finds them: dlopen and dlsym. Over the
-// emulator (AICC_EMU_LIBRARY) kernels compute; EMU_DRIVER_NULL: the stand-in, whose launches do nothing.
+// libcuda.so.1 of ours through its entry points, as a program finds them: dlopen and dlsym. Over
+// the emulator (AICC_EMU_LIBRARY) kernels compute; EMU_DRIVER_NULL: the stand-in, whose launches do
+// nothing.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <string.h>
@@ -209,7 +210,8 @@ START_TEST(test_images) {
   FAILS(p_cuModuleLoadDataEx(&module, ".version 8.0\n.target sm_90\n", 2, options, values),
         CUDA_ERROR_INVALID_PTX);
   ck_assert_str_eq(log, "PTX for s");  // as much as there is room for
-  FAILS(p_cuModuleLoadData(&module, ".version 8.0\n.target sm_75a\n"), CUDA_ERROR_NO_BINARY_FOR_GPU);
+  FAILS(p_cuModuleLoadData(&module, ".version 8.0\n.target sm_75a\n"),
+        CUDA_ERROR_NO_BINARY_FOR_GPU);
   OK(p_cuModuleLoadData(&module, "// .version 1.0\n.version 8.4 /* .target sm_1 */\n.target sm_80\n"
                                  ".address_size 64\n"));
   CUfunction function;
@@ -332,7 +334,8 @@ START_TEST(test_pointers) {
   ck_assert_uint_eq(type, CU_MEMORYTYPE_DEVICE);
   OK(p_cuPointerGetAttribute(&of, CU_POINTER_ATTRIBUTE_CONTEXT, a));
   ck_assert_ptr_eq(of, context);
-  OK(p_cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, (CUdeviceptr)(uintptr_t)host));
+  OK(p_cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
+                             (CUdeviceptr)(uintptr_t)host));
   ck_assert_uint_eq(type, CU_MEMORYTYPE_HOST);
   FAILS(p_cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
                                 (CUdeviceptr)(uintptr_t)&type),

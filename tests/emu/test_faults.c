@@ -1,6 +1,6 @@
-// Kernels written by hand, ptx/programs.ptx, and correct kernels and their mutants, ptx/faults.ptx: the
-// correct form must raise no alarm under several orders of blocks and warps, and write what its "//="
-// lines say; each mutant must be caught, in the right line, every time.
+// Kernels written by hand, ptx/programs.ptx, and correct kernels and their mutants, ptx/faults.ptx:
+// the correct form must raise no alarm under several orders of blocks and warps, and write what its
+// "//=" lines say; each mutant must be caught, in the right line, every time.
 #include <ctype.h>
 
 #include "check_main.h"
@@ -60,8 +60,8 @@ static bool has_mark(const char *line, size_t length, const char *mark, const ch
   return false;
 }
 
-// The file's text with only kernel |k| in it, as |mutant| ("": the correct form). |accepted|: the lines
-// of which the report must name one.
+// The file's text with only kernel |k| in it, as |mutant| ("": the correct form). |accepted|: the
+// lines of which the report must name one.
 static char *make_text(const kernel *k, const char *mutant, bool *accepted) {
   const size_t room = strlen(head) + strlen(k->text) + (size_t)k->line + 64;
   char *out = malloc(room), *end = out;

@@ -1,6 +1,6 @@
-// Kernels that a CUDA C compiler made (ptx/kernels.cu) against plain C, under several orders of blocks
-// and warps, with every check on: none may raise an alarm. Then without a barrier, a wait or a fence that
-// they need: each must be caught, under each of the orders.
+// Kernels that a CUDA C compiler made (ptx/kernels.cu) against plain C, under several orders of
+// blocks and warps, with every check on: none may raise an alarm. Then without a barrier, a wait or
+// a fence that they need: each must be caught, under each of the orders.
 #include <math.h>
 
 #include "check_main.h"
@@ -216,7 +216,8 @@ static uint16_t half_of(float value) {
 static void gemm_mma(void) {
   begin();
   const int m = 32, n = 24, k = 80;
-  float *a = whole_floats(m * k, 17), *b = whole_floats(n * k, 17), *c = malloc((size_t)(m * n) * 4);
+  float *a = whole_floats(m * k, 17), *b = whole_floats(n * k, 17),
+        *c = malloc((size_t)(m * n) * 4);
   uint16_t *left = malloc((size_t)(m * k) * 2), *right = malloc((size_t)(n * k) * 2);
   for (int i = 0; i < m * k; ++i) {
     left[i] = half_of(a[i]);
@@ -358,9 +359,22 @@ static void precisions(void) {
   begin();
   // Worked out by hand: halves have 11 bits, bfloat16 8; h * h + h is rounded once to a half.
   static const float a[4] = {1.0f, 2049.0f, -0.3333f, 3.0078125f};
-  static const float expected[16] = {1,    1,     2,           1,  2048, 2048,        (float)INFINITY,
-                                     127,  -0.33325195f, -0.33398438f, -0.22216797f, 0,
-                                     3.0078125f, 3.0f, 12.0546875f, 3};
+  static const float expected[16] = {1,
+                                     1,
+                                     2,
+                                     1,
+                                     2048,
+                                     2048,
+                                     (float)INFINITY,
+                                     127,
+                                     -0.33325195f,
+                                     -0.33398438f,
+                                     -0.22216797f,
+                                     0,
+                                     3.0078125f,
+                                     3.0f,
+                                     12.0546875f,
+                                     3};
   float result[16];
   const uint64_t out = fix_upload(device, NULL, sizeof result);
   fix_launch launch = fix_shape(1, 1, 32, 1, 0);

@@ -93,7 +93,7 @@ bool case_read_value(const char *folder, const char *prefix, int index, const ai
   return read;
 }
 
-// --- comparison -----------------------------------------------------------------------------------
+// --- comparison ----------------------------------------------------------------------------------
 
 static double element(const aicc_eval_value *value, int64_t i) {
   return aicc_get_f64(value->dtype, value->data, (size_t)i);

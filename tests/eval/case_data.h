@@ -4,8 +4,8 @@
 
 #include "ir/eval.h"
 
-// Reads FOLDER/PREFIX_INDEX.pb, whose message is what |type| says. False: no such file, or unreadable
-// (reported).
+// Reads FOLDER/PREFIX_INDEX.pb, whose message is what |type| says. False: no such file, or
+// unreadable (reported).
 bool case_read_value(const char *folder, const char *prefix, int index, const aicc_type *type,
                      aicc_diags *diags, aicc_eval_value *out);
 

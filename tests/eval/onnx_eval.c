@@ -1,11 +1,12 @@
 // Runs ONNX cases (model.onnx, test_data_set_N/, case.json) through the importers and the reference
 // interpreter: it judges both. With --passes LIST, also after those passes, verified each.
 //
-// usage: onnx_eval [--passes LIST] [--xfail FILE [--bless]] [--of-max X] [--verbose] FOLDER [NAME...]
+// usage: onnx_eval [--passes LIST] [--xfail FILE [--bless]] [--of-max X] [--verbose] FOLDER
+// [NAME...]
 //
-// FOLDER holds the cases; NAME is a pattern (test_conv*). Every case runs in a process of its own. A
-// failure that FILE does not list is a fault; so is a listed case that passes. --bless rewrites FILE.
-// What the importers say they do not support is counted only: tests/onnx lists it.
+// FOLDER holds the cases; NAME is a pattern (test_conv*). Every case runs in a process of its own.
+// A failure that FILE does not list is a fault; so is a listed case that passes. --bless rewrites
+// FILE. What the importers say they do not support is counted only: tests/onnx lists it.
 // Exit: 0 as expected, 1 not, 77 no cases are there.
 #include <dirent.h>
 #include <fnmatch.h>
@@ -41,7 +42,7 @@ typedef struct run {
   char *reason;  // REASON_SIZE
 } run;
 
-// --- one case -------------------------------------------------------------------------------------
+// --- one case ------------------------------------------------------------------------------------
 
 // The number behind "key": in case.json.
 static double fact(const char *text, const char *key, double otherwise) {
@@ -202,7 +203,7 @@ static int outcome(const options *o, const char *folder, char *reason) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : CASE_FAILS;
 }
 
-// --- all cases ------------------------------------------------------------------------------------
+// --- all cases -----------------------------------------------------------------------------------
 
 // Whether |xfail| (the text of the file) has a line "NAME  reason".
 static bool is_listed(const char *xfail, const char *name) {

@@ -1,5 +1,5 @@
-// Seeds for the loader: a model with most messages of the format, one with subgraphs and a function,
-// and values of test data sets.
+// Seeds for the loader: a model with most messages of the format, one with subgraphs and a
+// function, and values of test data sets.
 #include "fuzz/model_target.h"
 #include "onnx.pb-c.h"
 

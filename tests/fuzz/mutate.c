@@ -1,5 +1,6 @@
-// Fixed mutations of the fuzz seeds, the same on every run: truncations, bit flips, lengths changed,
-// pieces moved. What counts is that nothing crashes, and that status and diagnostics agree.
+// Fixed mutations of the fuzz seeds, the same on every run: truncations, bit flips, lengths
+// changed, pieces moved. What counts is that nothing crashes, and that status and diagnostics
+// agree.
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

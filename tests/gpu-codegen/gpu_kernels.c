@@ -392,14 +392,16 @@ static const char *ops_of(const kir_kernel *kernel, char *text, size_t size) {
   return text;
 }
 
-static bool excepted(const state *s, const cg_target *target, const kir_kernel *kernel, const use *n) {
+static bool excepted(const state *s, const cg_target *target, const kir_kernel *kernel,
+                     const use *n) {
   const bool stack = target->family == CG_FAMILY_AMDGPU && n->stack > 0;
   char ops[512];
   ops_of(kernel, ops, sizeof ops);
   for (int i = 0; i < s->exception_count; i++) {
     const exception *e = &s->exceptions[i];
-    if (fnmatch(e->target, target->machine.name, 0) == 0 && fnmatch(e->kind, kernel->kind, 0) == 0 &&
-        fnmatch(e->ops, ops, 0) == 0 && n->spills <= e->most && !stack) {
+    if (fnmatch(e->target, target->machine.name, 0) == 0 &&
+        fnmatch(e->kind, kernel->kind, 0) == 0 && fnmatch(e->ops, ops, 0) == 0 &&
+        n->spills <= e->most && !stack) {
       return true;
     }
   }

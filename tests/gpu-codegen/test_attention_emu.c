@@ -1,5 +1,5 @@
-// Attention as PTX on the emulator, against the reference interpreter; and through ptxas, where there is
-// one: what is chosen for the usual sizes of heads spills nothing.
+// Attention as PTX on the emulator, against the reference interpreter; and through ptxas, where
+// there is one: what is chosen for the usual sizes of heads spills nothing.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -62,7 +62,7 @@ START_TEST(chosen) {
 }
 END_TEST
 
-// --- ptxas ----------------------------------------------------------------------------------------
+// --- ptxas ---------------------------------------------------------------------------------------
 
 // False where there is no ptxas.
 static bool assemble(const cg_target *target, const kir_kernel *kernel, aicc_arena *arena) {

@@ -44,8 +44,8 @@ static void compare(emu_device *device, const emu_program *p, const kir_arg *arg
     ck_assert(emu_read(device, slots[i], found, bytes, &unwritten));
     ck_assert_int_eq(unwritten, -1);
     for (size_t at = 0; at < bytes; at++) {
-      ck_assert_msg(found[at] == ((const char *)args[i].data)[at], "parameter %d differs at byte %zu",
-                    i, at);
+      ck_assert_msg(found[at] == ((const char *)args[i].data)[at],
+                    "parameter %d differs at byte %zu", i, at);
     }
   }
 }
@@ -70,7 +70,8 @@ static void check(const kir_kernel *kernel, const char *const *machines, int cou
   for (int i = 0; i < kernel->param_count; i++) {
     wanted[i] = args[i];
     if (kernel->params[i].is_buffer) {
-      wanted[i].data = aicc_arena_memdup(&arena, args[i].data, bytes_of(&kernel->params[i], &args[i]));
+      wanted[i].data =
+          aicc_arena_memdup(&arena, args[i].data, bytes_of(&kernel->params[i], &args[i]));
     }
   }
   check_ok(kir_interpret(kernel, 32, grid, wanted, 3, &diags));
@@ -93,7 +94,8 @@ static void check(const kir_kernel *kernel, const char *const *machines, int cou
 
 static void check_gemm(gemm_shape shape, int64_t m, int64_t n, int64_t k) {
   const kir_kernel *kernel = gemm_make(&arena, shape);
-  uint16_t *a = AICC_NEW_ARRAY(&arena, uint16_t, m * k), *b = AICC_NEW_ARRAY(&arena, uint16_t, k * n);
+  uint16_t *a = AICC_NEW_ARRAY(&arena, uint16_t, m * k),
+           *b = AICC_NEW_ARRAY(&arena, uint16_t, k * n);
   for (int64_t i = 0; i < m * k; i++) {
     aicc_set_f64(AICC_F16, a, (size_t)i, (double)(i * 5 % 13 - 6));
   }
@@ -109,12 +111,13 @@ static void check_gemm(gemm_shape shape, int64_t m, int64_t n, int64_t k) {
 }
 
 START_TEST(matrix_products) {
-  check_gemm((gemm_shape){.bm = 64, .bn = 64, .bk = 32, .stages = 3, .wm = 32, .wn = 32}, 100, 72, 80);
-  check_gemm((gemm_shape){.bm = 128, .bn = 128, .bk = 32, .stages = 3, .wm = 64, .wn = 64}, 160, 136,
-             104);
+  check_gemm((gemm_shape){.bm = 64, .bn = 64, .bk = 32, .stages = 3, .wm = 32, .wn = 32}, 100, 72,
+             80);
+  check_gemm((gemm_shape){.bm = 128, .bn = 128, .bk = 32, .stages = 3, .wm = 64, .wn = 64}, 160,
+             136, 104);
   // Dynamic shared memory, eight warps.
-  check_gemm((gemm_shape){.bm = 128, .bn = 128, .bk = 32, .stages = 4, .wm = 64, .wn = 32}, 160, 136,
-             104);
+  check_gemm((gemm_shape){.bm = 128, .bn = 128, .bk = 32, .stages = 4, .wm = 64, .wn = 32}, 160,
+             136, 104);
 }
 END_TEST
 
@@ -206,7 +209,8 @@ static const char lanes[] =
     "  wait 0\n"
     "  %v = f32(%t[511 - lane]) + f32(%s[124 - lane * 4])\n"
     "  %w = exchange(%v, 16) - exchange(%v, 1)\n"
-    "  %y[task * 32 + lane] = %w + f32(%t[256 + mod(lane + 7, 32) * 4 + 3]) + f32(%t[384 + lane * 2])\n"
+    "  %y[task * 32 + lane] = %w + f32(%t[256 + mod(lane + 7, 32) * 4 + 3])"
+    " + f32(%t[384 + lane * 2])\n"
     "  %a = array 7 : u32 varying\n"
     "  ldmatrix %a[0], %t[lane * 8], 4\n"
     "  ldmatrix %a[4], %t[(31 - lane) * 8], 2 transposed\n"

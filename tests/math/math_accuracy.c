@@ -4,8 +4,9 @@
 //   math_accuracy --speed [NAME...]   only nanoseconds per f32, vector code, one core
 //
 // f32: every input of exp, log, tanh, erf, sigmoid, sin and cos (with --full: of every function of
-// one operand), every 17th of the others (with --sample: of all), random pairs for pow and atan2; special values for all.
-// f64: a random sample against long double. Exit code 1 where a bound is passed.
+// one operand), every 17th of the others (with --sample: of all), random pairs for pow and atan2;
+// special values for all. f64: a random sample against long double. Exit code 1 where a bound is
+// passed.
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
@@ -333,7 +334,8 @@ static bool time_loop(cg_math_fn fn) {
     const double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     best = seconds < best ? seconds : best;
   }
-  printf("%-8s %.2f ns\n", cg_math_table[fn].name, best * 1e9 / ((double)ROUNDS * (double)MATH_CHUNK));
+  printf("%-8s %.2f ns\n", cg_math_table[fn].name,
+         best * 1e9 / ((double)ROUNDS * (double)MATH_CHUNK));
   math_jit_free(jit);
   return true;
 }

@@ -65,7 +65,7 @@ rp_bound rp_bound_param(const aicc_value *param) {
   return bound_of_data(param->type.dtype, rp_is_wild(param));
 }
 
-// --- one operand ------------------------------------------------------------------------------------
+// --- one operand ---------------------------------------------------------------------------------
 
 // |slope| bounds the derivative where the operand may be.
 static rp_bound smooth(rp_bound x, double lo, double hi, double slope, aicc_dtype t) {
@@ -152,7 +152,7 @@ static rp_bound cast(rp_bound x, aicc_dtype from, aicc_dtype to) {
   return small_ints || from == to ? x : rounded(x, to);
 }
 
-// --- two operands ------------------------------------------------------------------------------------
+// --- two operands --------------------------------------------------------------------------------
 
 static rp_bound times(rp_bound a, rp_bound b) {
   const double p[] = {a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi};
@@ -200,8 +200,10 @@ static rp_bound divide(rp_bound a, rp_bound b, aicc_dtype t) {
 static rp_bound binary(aicc_op op, rp_bound a, rp_bound b, aicc_dtype t) {
   const double worse = fmax(a.err, b.err), m = rp_magnitude(b);
   switch (op) {
-    case AICC_OP_ADD: return fit(rounded((rp_bound){a.lo + b.lo, a.hi + b.hi, a.err + b.err}, t), t);
-    case AICC_OP_SUB: return fit(rounded((rp_bound){a.lo - b.hi, a.hi - b.lo, a.err + b.err}, t), t);
+    case AICC_OP_ADD:
+      return fit(rounded((rp_bound){a.lo + b.lo, a.hi + b.hi, a.err + b.err}, t), t);
+    case AICC_OP_SUB:
+      return fit(rounded((rp_bound){a.lo - b.hi, a.hi - b.lo, a.err + b.err}, t), t);
     case AICC_OP_MUL: return fit(rounded(times(a, b), t), t);
     case AICC_OP_DIV: return divide(a, b, t);
     case AICC_OP_MIN: return (rp_bound){fmin(a.lo, b.lo), fmin(a.hi, b.hi), worse};
@@ -225,7 +227,7 @@ static rp_bound joined(rp_bound a, rp_bound b) {
   return (rp_bound){fmin(a.lo, b.lo), fmax(a.hi, b.hi), fmax(a.err, b.err)};
 }
 
-// --- many elements -----------------------------------------------------------------------------------
+// --- many elements -------------------------------------------------------------------------------
 
 static double most_value(const aicc_module *module, aicc_dim dim) {
   double most = 0;
@@ -338,7 +340,7 @@ static rp_bound constant(const aicc_tensor *tensor) {
   return count ? b : (rp_bound){0, 0, 0};
 }
 
-// --- nodes --------------------------------------------------------------------------------------------
+// --- nodes ---------------------------------------------------------------------------------------
 
 static rp_bound bound_move(const aicc_node *node, const rp_bound *in) {
   rp_bound b = in[0];

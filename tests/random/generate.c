@@ -3,7 +3,7 @@
 
 #include "random/generator.h"
 
-// --- what is known of values ---------------------------------------------------------------------------
+// --- what is known of values ---------------------------------------------------------------------
 
 static void bound_room(generator *g) {
   const size_t wanted = g->module->value_count + 1;
@@ -70,7 +70,7 @@ bool rp_small(generator *g, const aicc_dim *dims, int rank) {
   return rank <= 7;
 }
 
-// --- leaves -------------------------------------------------------------------------------------------
+// --- leaves --------------------------------------------------------------------------------------
 
 int64_t rp_some_extent(generator *g) {
   static const int64_t extents[] = {1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17, 31, 33, 6, 3, 0};
@@ -135,7 +135,7 @@ aicc_value *rp_leaf(generator *g, aicc_dtype dtype, const aicc_dim *dims, int ra
   return known && !parameter ? rp_constant(g, dtype, shape, rank) : rp_param(g, dtype, dims, rank);
 }
 
-// --- picking -------------------------------------------------------------------------------------------
+// --- picking -------------------------------------------------------------------------------------
 
 aicc_value *rp_pick(generator *g) {
   const int64_t count = (int64_t)g->pool_count;
@@ -207,7 +207,7 @@ aicc_value *rp_indices(generator *g, const aicc_dim *dims, int rank, aicc_dim ex
   return rp_chance(&g->r, 30) ? aicc_b_binary(&g->b, AICC_OP_SUB, inside, limit) : inside;
 }
 
-// --- programs ------------------------------------------------------------------------------------------
+// --- programs ------------------------------------------------------------------------------------
 
 static aicc_dim some_dim(generator *g) {
   if (g->symbolic && rp_chance(&g->r, 45)) {

@@ -21,7 +21,7 @@ typedef struct generator {
 
 typedef aicc_value *(*rp_maker)(generator *g);
 
-// --- operands ----------------------------------------------------------------------------------------
+// --- operands ------------------------------------------------------------------------------------
 
 static inline aicc_dims *gd(generator *g) { return g->module->dims; }
 static inline aicc_dim gconst(generator *g, int64_t value) { return aicc_dim_const(gd(g), value); }

@@ -37,7 +37,7 @@ const char *rp_stage_name(rp_stage stage) {
   return names[stage];
 }
 
-// --- verdicts --------------------------------------------------------------------------------------
+// --- verdicts ------------------------------------------------------------------------------------
 
 static bool say(judge *j, rp_outcome outcome, const char *format, ...) AICC_PRINTF(3, 4);
 
@@ -68,7 +68,7 @@ static bool only_unsupported(const aicc_diags *diags) {
   return diags->count > 0;
 }
 
-// --- comparing --------------------------------------------------------------------------------------
+// --- comparing -----------------------------------------------------------------------------------
 
 static bool close_enough(aicc_dtype dtype, double want, double got, double err) {
   if (isnan(want) || isnan(got)) {
@@ -103,7 +103,7 @@ static bool compare(judge *j, int run, int result, aicc_dtype dtype, int64_t cou
   return true;
 }
 
-// --- stages -----------------------------------------------------------------------------------------
+// --- stages --------------------------------------------------------------------------------------
 
 static aicc_module *parse(judge *j) {
   aicc_module *module = aicc_module_parse(j->text, strlen(j->text), "program", &j->diags);
@@ -347,7 +347,8 @@ static bool gpu_kernels(judge *j, aicc_module *module) {
   for (size_t i = 0; i < sizeof targets / sizeof *targets && good; i++) {
     aicc_plan *plan =
         aicc_lower_module(module, &cg_target_find(targets[i])->machine, NULL, &j->diags);
-    good = plan ? kernels(j, plan, targets[i]) : say(j, RP_BAD, "%s: it is not lowered", targets[i]);
+    good =
+        plan ? kernels(j, plan, targets[i]) : say(j, RP_BAD, "%s: it is not lowered", targets[i]);
     aicc_plan_destroy(plan);
   }
   return good;
@@ -363,7 +364,8 @@ static bool lowered(judge *j, aicc_module *module) {
     j->verdict->stage = RP_KERNELS;
     good = kernels(j, plan, "kernels") && gpu_kernels(j, module);
   }
-  const bool runs = j->target->machine.kind == AICC_MACHINE_CPU;  // of a GPU, kernels are interpreted
+  const bool runs =
+      j->target->machine.kind == AICC_MACHINE_CPU;  // of a GPU, kernels are interpreted
   if (good && runs && j->last >= RP_CODEGEN) {
     j->verdict->stage = RP_CODEGEN;
     good = compiled(j, plan);

@@ -31,7 +31,7 @@ static bool has_exact_axes(generator *g, const aicc_value *x) {
 
 #define ANY(g, list) (list)[rp_below(&(g)->r, (int64_t)(sizeof(list) / sizeof *(list)))]
 
-// --- elementwise --------------------------------------------------------------------------------------
+// --- elementwise ---------------------------------------------------------------------------------
 
 static aicc_value *make_unary(generator *g) {
   static const aicc_op ops[] = {
@@ -160,7 +160,7 @@ static aicc_value *make_cast(generator *g) {
   return aicc_b_cast(&g->b, x, rp_some_dtype(g));
 }
 
-// --- along axes ------------------------------------------------------------------------------------------
+// --- along axes ----------------------------------------------------------------------------------
 
 static aicc_value *make_reduce(generator *g) {
   static const aicc_op ops[] = {AICC_OP_REDUCE_SUM, AICC_OP_REDUCE_SUM, AICC_OP_REDUCE_PROD,
@@ -244,13 +244,14 @@ static aicc_value *make_norm(generator *g) {
   aicc_value *d = aicc_b_binary(&g->b, AICC_OP_SUB, x, aicc_b_binary(&g->b, AICC_OP_DIV, sum, n));
   aicc_value *square = aicc_b_binary(&g->b, AICC_OP_MUL, d, d);
   aicc_value *all = aicc_b_reduce(&g->b, AICC_OP_REDUCE_SUM, square, &axis, 1, true);
-  aicc_value *variance = aicc_b_unary(&g->b, AICC_OP_ABS, aicc_b_binary(&g->b, AICC_OP_DIV, all, n));
+  aicc_value *variance =
+      aicc_b_unary(&g->b, AICC_OP_ABS, aicc_b_binary(&g->b, AICC_OP_DIV, all, n));
   aicc_value *safe = aicc_b_binary(&g->b, AICC_OP_ADD, variance,
                                    aicc_b_scalar_like(&g->b, x, 0.25));
   return aicc_b_binary(&g->b, AICC_OP_MUL, d, aicc_b_unary(&g->b, AICC_OP_RSQRT, safe));
 }
 
-// --- contractions -------------------------------------------------------------------------------------------
+// --- contractions --------------------------------------------------------------------------------
 
 static bool is_matrix(generator *g, const aicc_value *x) {
   const aicc_dtype t = x->type.dtype;
@@ -434,7 +435,7 @@ static aicc_value *make_window(generator *g) {
                        axes, spatial, false);
 }
 
-// --- scatters and counts --------------------------------------------------------------------------------------
+// --- scatters and counts -------------------------------------------------------------------------
 
 static aicc_value *make_scatter(generator *g) {
   static const char *const reductions[] = {"none", "add", "mul", "min", "max"};

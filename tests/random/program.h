@@ -1,11 +1,11 @@
 // Random programs: seeded graphs, their inputs, how exact their results can be, and the judge that
 // runs one through every way there is to run it.
 //
-// A program is a module whose name tells how its inputs are made: "p17" or "nan17" (floats with nan,
-// infinities and zeros of both signs), 17 being the seed of the data. Symbols of its dimensions take
-// RP_RUNS sets of values. Constants of more than RP_LISTED elements are uniform in the text, which
-// lists no more than that, and get their elements by hashing before the program is used
-// (rp_fill_constants). So a program is told by its text alone, shrunk or not.
+// A program is a module whose name tells how its inputs are made: "p17" or "nan17" (floats with
+// nan, infinities and zeros of both signs), 17 being the seed of the data. Symbols of its
+// dimensions take RP_RUNS sets of values. Constants of more than RP_LISTED elements are uniform in
+// the text, which lists no more than that, and get their elements by hashing before the program is
+// used (rp_fill_constants). So a program is told by its text alone, shrunk or not.
 #ifndef AICC_TESTS_RANDOM_PROGRAM_H
 #define AICC_TESTS_RANDOM_PROGRAM_H
 
@@ -14,7 +14,7 @@
 enum { RP_RUNS = 3, RP_MAX_ELEMENTS = 12000, RP_TEXT = 6000,
        RP_LISTED = 64 };
 
-// --- numbers by hashing ---------------------------------------------------------------------------
+// --- numbers by hashing --------------------------------------------------------------------------
 
 typedef struct rp_random {
   uint64_t state;
@@ -25,7 +25,7 @@ int64_t rp_below(rp_random *r, int64_t limit);  // 0 .. limit - 1; limit > 0
 static inline bool rp_chance(rp_random *r, int percent) { return rp_below(r, 100) < percent; }
 uint64_t rp_hash(uint64_t seed, const char *text);
 
-// --- data.c: values of symbols and inputs -----------------------------------------------------------
+// --- data.c: values of symbols and inputs --------------------------------------------------------
 
 typedef struct rp_run {
   const aicc_module *module;
@@ -43,7 +43,7 @@ void rp_fill_constants(aicc_module *module);
 int64_t rp_tensor_count(const aicc_tensor *tensor);
 bool rp_is_wild(const aicc_value *param);  // integers of all sizes, not small ones
 
-// --- bounds.c: what values can be --------------------------------------------------------------------
+// --- bounds.c: what values can be ----------------------------------------------------------------
 
 // |err| bounds the difference between two right ways to compute a value: rounding of every step,
 // carried along; infinite where a step (a comparison, a rounding to integers) is not continuous and
@@ -58,11 +58,11 @@ rp_bound rp_bound_param(const aicc_value *param);
 rp_bound *rp_bounds(const aicc_module *module, aicc_arena *arena);  // of every value of the body
 double rp_magnitude(rp_bound b);
 
-// --- generate.c ------------------------------------------------------------------------------------
+// --- generate.c ----------------------------------------------------------------------------------
 
 aicc_module *rp_generate(uint64_t seed);
 
-// --- judge.c ---------------------------------------------------------------------------------------
+// --- judge.c -------------------------------------------------------------------------------------
 
 typedef enum rp_stage {
   RP_START,     // parsing the text, evaluating it as it is
@@ -100,7 +100,7 @@ struct aicc_plan;
 bool rp_plan_run(const struct aicc_plan *plan, const rp_run *run, const aicc_eval_value *inputs,
                  aicc_arena *arena, rp_plan_result *outputs, bool *supported, aicc_diags *diags);
 
-// --- shrink.c --------------------------------------------------------------------------------------
+// --- shrink.c ------------------------------------------------------------------------------------
 
 // A smaller program that fails in the same way; malloc'd.
 char *rp_shrink(const char *text, const rp_verdict *verdict, double seconds);

@@ -1,5 +1,5 @@
-// A failing program made smaller: results dropped, values cut to parameters, nodes left out, as long
-// as it fails at the same stage.
+// A failing program made smaller: results dropped, values cut to parameters, nodes left out, as
+// long as it fails at the same stage.
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -1,5 +1,5 @@
-// Counts what anyone allocates from libc: malloc and its kin are replaced in the one file of a program
-// that includes this.
+// Counts what anyone allocates from libc: malloc and its kin are replaced in the one file of a
+// program that includes this.
 #ifndef AICC_TESTS_RUNTIME_COUNT_ALLOCATIONS_H
 #define AICC_TESTS_RUNTIME_COUNT_ALLOCATIONS_H
 

@@ -225,7 +225,8 @@ static const aicc_abi_kernel kernels[] = {
     {"bias", "map", origin_affine, 2, sizeof(kernel_args), 0, 0, 0, 0, 0, kernel_bias, NULL},
     {"pick", "scan", origin_pick, 1, sizeof(kernel_args), 0, 0, 0, 0, 0, kernel_pick, NULL},
 };
-static const aicc_abi_image images[] = {{.kind = AICC_ABI_IMAGE_CPU, .kernel_count = 4, .target = "x86-64"}};
+static const aicc_abi_image images[] = {
+    {.kind = AICC_ABI_IMAGE_CPU, .kernel_count = 4, .target = "x86-64"}};
 static const aicc_abi_buffer planned[] = {
     {0, 0, 1, "sum"}, {1, 4, 5, "picked"}, {0, 1, 2, "scaled"}};
 static const aicc_abi_constant constants[] = {{"scale", 1, 0, WIDTH * 4},

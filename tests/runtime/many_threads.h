@@ -9,8 +9,8 @@
 
 enum { MANY_THREADS_MOST = 16 };
 
-// Runs |work| on the model in |path| in |count| threads; it returns NULL where all was right. The exit
-// status: 0 if it was in all of them.
+// Runs |work| on the model in |path| in |count| threads; it returns NULL where all was right. The
+// exit status: 0 if it was in all of them.
 static int many_threads(const char *path, int count, void *(*work)(void *model)) {
   aicc_rt_error error;
   aicc_rt_model *model = aicc_rt_model_open(path, NULL, &error);

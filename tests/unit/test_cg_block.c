@@ -1,5 +1,5 @@
-// Kernels of blocks of warps as GPU code: the instructions they become, shared memory, what is refused;
-// and, where there is a ptxas, that it takes them without spills.
+// Kernels of blocks of warps as GPU code: the instructions they become, shared memory, what is
+// refused; and, where there is a ptxas, that it takes them without spills.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -174,7 +174,8 @@ static void check_vector(const char *type, int count, const char *load, const ch
   const char *text = aicc_arena_printf(
       &fixture.arena,
       "kernel @k(%%x: %s* read, %%y: %s* write) {\n  %%a = array %d : %s varying\n"
-      "  %%i = (task * 32 + lane) * %d\n  vload %%a[0], %%x[%%i], %d\n  vstore %%y[%%i], %%a[0], %d\n}",
+      "  %%i = (task * 32 + lane) * %d\n  vload %%a[0], %%x[%%i], %d\n"
+      "  vstore %%y[%%i], %%a[0], %d\n}",
       type, type, count, type, count, count, count);
   compile(text, "sm_80");
   ck_assert_msg(count_of(load) == 1 && count_of(store) == 1, "%s", fixture.assembly);

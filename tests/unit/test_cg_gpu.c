@@ -1,5 +1,5 @@
-// Code generation for GPUs: what is emitted where, and what is refused. That every kernel assembles is
-// shown by tests/gpu-codegen.
+// Code generation for GPUs: what is emitted where, and what is refused. That every kernel assembles
+// is shown by tests/gpu-codegen.
 #include "cg_fixture.h"
 #include "check_main.h"
 

@@ -20,7 +20,7 @@ static void tear_down(void) {
   cg_fixture_close(&fixture);
 }
 
-// --- a host that records what it is asked -----------------------------------------------------------
+// --- a host that records what it is asked --------------------------------------------------------
 
 typedef struct session {
   const aicc_abi_model *model;
@@ -119,7 +119,7 @@ static const aicc_abi_host host = {
     .alloc = host_alloc, .free = host_free, .bad_input = host_bad_input, .fail = host_fail,
 };
 
-// --- plans ------------------------------------------------------------------------------------------
+// --- plans ---------------------------------------------------------------------------------------
 
 static aicc_dim number(int64_t value) { return aicc_dim_const(module->dims, value); }
 static aicc_dim symbol(const char *name) { return aicc_dim_symbol(module->dims, name); }
@@ -230,7 +230,7 @@ static int32_t run_model(session *s, void **inputs, const int64_t **dims, const 
   return s->model->run(&call);
 }
 
-// --- tests ------------------------------------------------------------------------------------------
+// --- tests ---------------------------------------------------------------------------------------
 
 START_TEST(launches_outputs_and_checked_symbols) {
   const aicc_dim n = symbol("n"), m = symbol("m");

@@ -95,7 +95,7 @@ END_TEST
 START_TEST(width_may_differ_from_the_target) { check_map(cg_target_find("native"), 4, 37, 2); }
 END_TEST
 
-// --- reductions -----------------------------------------------------------------------------------
+// --- reductions ----------------------------------------------------------------------------------
 
 // y[task] = fold of row |task| of x, through a varying variable.
 static kir_kernel *make_reduce(aicc_op op, aicc_dtype dtype, double init) {
@@ -170,7 +170,7 @@ START_TEST(integer_reductions) {
 }
 END_TEST
 
-// --- control flow ---------------------------------------------------------------------------------
+// --- control flow --------------------------------------------------------------------------------
 
 // y[task] = number of halvings until x[task] is below 1, by while; through local memory.
 START_TEST(while_uniform_if_and_local) {
@@ -251,7 +251,7 @@ START_TEST(guarded_loads_and_atomics) {
 }
 END_TEST
 
-// --- contraction ----------------------------------------------------------------------------------
+// --- contraction ---------------------------------------------------------------------------------
 
 enum { MR = 8, NV = 3 };
 

@@ -30,7 +30,8 @@ static void initialise_targets(void) {
   LLVMInitializeAMDGPUAsmPrinter();
 }
 
-static void emit_kernel(const cg_math *math, const gpu_target *gpu, cg_math_fn fn, LLVMTypeRef type) {
+static void emit_kernel(const cg_math *math, const gpu_target *gpu, cg_math_fn fn,
+                        LLVMTypeRef type) {
   LLVMTypeRef pointer = LLVMPointerTypeInContext(math->context, gpu->global_space);
   LLVMTypeRef params[3] = {pointer, pointer, pointer};
   LLVMTypeRef signature = LLVMFunctionType(LLVMVoidTypeInContext(math->context), params, 3, 0);

@@ -83,7 +83,7 @@ static int64_t read_int(aicc_dtype t, const void *data, int i) {
   return aicc_get_i64(t, data, (size_t)i);
 }
 
-// --- integers -------------------------------------------------------------------------------------
+// --- integers ------------------------------------------------------------------------------------
 
 static const aicc_op int_ops[] = {
     AICC_OP_ADD, AICC_OP_SUB, AICC_OP_MUL, AICC_OP_DIV, AICC_OP_MOD, AICC_OP_FMOD, AICC_OP_POW,
@@ -128,7 +128,7 @@ START_TEST(integer_operators) {
 }
 END_TEST
 
-// --- floats ---------------------------------------------------------------------------------------
+// --- floats --------------------------------------------------------------------------------------
 
 static const aicc_op float_ops[] = {
     AICC_OP_NEG, AICC_OP_ABS, AICC_OP_SIGN, AICC_OP_FLOOR, AICC_OP_CEIL, AICC_OP_ROUND,
@@ -189,7 +189,7 @@ START_TEST(float_operators) {
 }
 END_TEST
 
-// --- casts ----------------------------------------------------------------------------------------
+// --- casts ---------------------------------------------------------------------------------------
 
 static bool is_any_float(aicc_dtype t) {
   return aicc_dtype_is_float(t) || aicc_dtype_kind_of(t) == AICC_KIND_FLOAT8;

@@ -1,5 +1,5 @@
-// From a graph to numbers: fused, lowered, generated, linked, loaded by the runtime and run; compared
-// with the reference interpreter.
+// From a graph to numbers: fused, lowered, generated, linked, loaded by the runtime and run;
+// compared with the reference interpreter.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

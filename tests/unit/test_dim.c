@@ -192,7 +192,7 @@ START_TEST(substitution_normalises_again) {
 }
 END_TEST
 
-// --- random expressions ---------------------------------------------------------------------------
+// --- random expressions --------------------------------------------------------------------------
 
 typedef struct random_case {
   fixture *f;

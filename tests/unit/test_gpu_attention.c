@@ -144,8 +144,8 @@ START_TEST(every_head_has_a_schedule) {
     const aicc_machine *machine = &cg_target_at(i)->machine;
     for (int n = 0; n < 3 * AICC_ATTENTION_HEAD_MAX && machine->kind == AICC_MACHINE_GPU; n++) {
       const int head = n / 3 + 1;
-      const aicc_attention_shape shape = {types[n % 3], head, AICC_ATTENTION_HEAD_MAX + 1 - head, -1,
-                                          1 + n % 7};
+      const aicc_attention_shape shape = {types[n % 3], head, AICC_ATTENTION_HEAD_MAX + 1 - head,
+                                          -1, 1 + n % 7};
       aicc_attention_schedule s;
       ck_assert_msg(aicc_attention_choose(&shape, machine, &s) &&
                         aicc_attention_choose_few(&shape, machine, &s),

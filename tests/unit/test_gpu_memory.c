@@ -64,7 +64,8 @@ static void run_case(const memory_case *c, const char *target, const char *sched
     fill(&inputs[i], &state);
   }
   char name[400];
-  snprintf(name, sizeof name, "%s %s [%s]: %s", target, schedule ? schedule : "", c->sizes, c->text);
+  snprintf(name, sizeof name, "%s %s [%s]: %s", target, schedule ? schedule : "", c->sizes,
+           c->text);
   const cg_target *found = cg_target_find(target);
   plan_run_on(module, inputs, &found->machine, plan_run_device_target(found), schedule, name);
   for (int i = 0; i < module->body->param_count; i++) {
@@ -109,30 +110,38 @@ static const memory_case map_cases[] = {
     {ROWS("i16", "4"), "n=0"},
     {ROWS("u8", "16"), "n=33"},
     {"dims n\ngraph @t(%x: f32[n, 12]) -> (%r) {\n"
-     "  %h = cast %x {to = f16} : f16[n, 12]\n  %r = cast %h {to = f32} : f32[n, 12]\n}\n", "n=45"},
+     "  %h = cast %x {to = f16} : f16[n, 12]\n  %r = cast %h {to = f32} : f32[n, 12]\n}\n",
+     "n=45"},
     {"dims n\ngraph @t(%x: f32[n], %y: f32[n]) -> (%r) {\n  %r = lt %x, %y : bool[n]\n}\n",
      "n=261"},
     {"dims n\ngraph @t(%x: f16[n, 16], %i: i64[n]) -> (%r) {\n"
-     "  %g = gather %x, %i {axis = 0} : f16[n, 16]\n  %r = exp %g : f16[n, 16]\n}\n", "n=19"},
+     "  %g = gather %x, %i {axis = 0} : f16[n, 16]\n  %r = exp %g : f16[n, 16]\n}\n",
+     "n=19"},
     {"dims n, m\ngraph @t(%x: f32[8, n, m], %y: f32[8, m]) -> (%r) {\n"
      "  %t = transpose %x {perm = [1, 0, 2]} : f32[n, 8, m]\n"
-     "  %r = add %t, %y : f32[n, 8, m]\n}\n", "n=5 m=9"},
+     "  %r = add %t, %y : f32[n, 8, m]\n}\n",
+     "n=5 m=9"},
     {"dims n\ngraph @t(%x: f32[n, 8, 12]) -> (%r) {\n"
      "  %t = transpose %x {perm = [0, 2, 1]} : f32[n, 12, 8]\n  %r = neg %t : f32[n, 12, 8]\n}\n",
      "n=5"},
     {"graph @t(%x: f32[9, 16]) -> (%r) {\n"
-     "  %s = slice %x {starts = [1, 4], steps = [2, 1]} : f32[4, 8]\n  %r = neg %s : f32[4, 8]\n}\n",
+     "  %s = slice %x {starts = [1, 4], steps = [2, 1]} : f32[4, 8]\n"
+      "  %r = neg %s : f32[4, 8]\n}\n",
      ""},
     {"graph @t(%x: f32[9, 16]) -> (%r) {\n"
-     "  %s = slice %x {starts = [1, 3], steps = [2, 1]} : f32[4, 8]\n  %r = neg %s : f32[4, 8]\n}\n",
+     "  %s = slice %x {starts = [1, 3], steps = [2, 1]} : f32[4, 8]\n"
+      "  %r = neg %s : f32[4, 8]\n}\n",
      ""},
     {"dims n\ngraph @t(%x: f32[n, 16], %y: f32[n, 8]) -> (%r) {\n"
-     "  %e = exp %x : f32[n, 16]\n  %r = concat %e, %y {axis = 1} : f32[n, 24]\n}\n", "n=11"},
+     "  %e = exp %x : f32[n, 16]\n  %r = concat %e, %y {axis = 1} : f32[n, 24]\n}\n",
+     "n=11"},
     {"dims n\ngraph @t(%x: f32[n, 6], %y: f32[n, 8]) -> (%r) {\n"
-     "  %e = exp %x : f32[n, 6]\n  %r = concat %e, %y {axis = 1} : f32[n, 14]\n}\n", "n=11"},
+     "  %e = exp %x : f32[n, 6]\n  %r = concat %e, %y {axis = 1} : f32[n, 14]\n}\n",
+     "n=11"},
     {"dims n\ngraph @t(%x: f32[n, 8], %f: f32[]) -> (%r) {\n"
      "  %p = pad %x, %f {low = [1, 4]} : f32[n + 1, 16]\n"
-     "  %r = exp %p : f32[n + 1, 16]\n}\n", "n=11"},
+     "  %r = exp %p : f32[n + 1, 16]\n}\n",
+     "n=11"},
 };
 
 static const memory_case turned_cases[] = {

@@ -284,7 +284,8 @@ START_TEST(computed_constants_are_known) {
     int1(&m, (const char *[]){"a", "b", "c"}[i], (const int64_t[]){2, 12, 3}[i]);
     int_attr(&m, node(&m, "Cast", (const char *[]){"a", "b", "c"}[i],
                       (const char *[]){"fa", "fb", "fc"}[i]), "to", 1);
-    node(&m, "Squeeze", (const char *[]){"fa", "fb", "fc"}[i], (const char *[]){"sa", "sb", "sc"}[i]);
+    node(&m, "Squeeze", (const char *[]){"fa", "fb", "fc"}[i],
+         (const char *[]){"sa", "sb", "sc"}[i]);
   }
   node(&m, "Range", "sa sb sc", "y");
   expect(&m, "y", "f32[4]", NULL);

@@ -15,7 +15,8 @@ static float b_of(int64_t k, int64_t column) { return (float)((k * 2 + column * 
 static aicc_status run_gemm(gemm_shape shape, int64_t m, int64_t n, int64_t k, uint64_t seed) {
   kir_kernel *kernel = gemm_make(&arena, shape);
   check_ok(kir_verify(kernel, &diags));
-  uint16_t *a = AICC_NEW_ARRAY(&arena, uint16_t, m * k), *b = AICC_NEW_ARRAY(&arena, uint16_t, k * n);
+  uint16_t *a = AICC_NEW_ARRAY(&arena, uint16_t, m * k),
+           *b = AICC_NEW_ARRAY(&arena, uint16_t, k * n);
   float *c = AICC_NEW_ARRAY(&arena, float, m *n);
   uint8_t *init = AICC_NEW_ARRAY(&arena, uint8_t, m *n);
   for (int64_t i = 0; i < m * k; i++) {
@@ -121,7 +122,8 @@ static void check_mma(kir_mma_kind kind) {
   kir_kernel *kernel = kir_parse(&arena, text, strlen(text), "t.kir", bindings, 2, &diags);
   ck_assert_ptr_nonnull(kernel);
   check_ok(kir_verify(kernel, &diags));
-  kir_arg args[] = {{.data = a, .count = 128}, {.data = b, .count = 128}, {.data = d, .count = 128}};
+  kir_arg args[] = {
+      {.data = a, .count = 128}, {.data = b, .count = 128}, {.data = d, .count = 128}};
   check_ok(kir_interpret(kernel, 32, 1, args, 0, &diags));
   for (int i = 0; i < 128; i++) {
     const kir_mma_place p = kir_mma_place_d(kind, i / 4, i % 4);
@@ -235,11 +237,13 @@ START_TEST(mistakes_of_warps_are_caught) {
        "of %t"},
       {"{ %y[lane] = 1.0 }", "no barrier stands between them"},
       {"{ if warp < 2 { barrier } }", "does not reach"},
-      {"{ if warp < 2 { barrier } else { barrier } }", "does not wait at the barrier where warp 0 does"},
+      {"{ if warp < 2 { barrier } else { barrier } }",
+       "does not wait at the barrier where warp 0 does"},
       {"{ for %i in 0 .. warp { barrier } }", "does not reach"},
       {"{ %a = array 2 : f32 varying\n vload %a[0], %x[warp * 8 + lane], 2 }",
        "on, which is no multiple"},
-      {"{ %a = array 4 : f32 varying\n vload %a[0], %x[(warp * 8 + lane) * 4], 4 }", "which has 64"},
+      {"{ %a = array 4 : f32 varying\n vload %a[0], %x[(warp * 8 + lane) * 4], 4 }",
+       "which has 64"},
       {"{ %t = local 128 : f32\n copy_async %t[(warp * 8 + lane) * 4], %x[lane * 4], 4\n commit\n"
        "  %y[warp * 8 + lane] = %t[(warp * 8 + lane) * 4] }",
        "to which a copy is under way"},
@@ -275,20 +279,25 @@ START_TEST(rules_of_blocks_are_checked) {
       {"{ %a = array 4 : f32 varying\n vload %a[2], %x[0], 4 }", "elements 2 to 5 of %a"},
       {"{ %a = array 4 : f32 varying\n vload %a[0], %x[0], 3 }", "1 element, or 4, 8 or 16 bytes"},
       {"{ %a = array 4 : u32 varying\n vload %a[0], %x[0], 4 }", "takes an array of f32"},
-      {"{ %a = array 4 : f32 varying\n vstore %x[lane * 4], %a[0], 4 }", "not declared for writing"},
+      {"{ %a = array 4 : f32 varying\n vstore %x[lane * 4], %a[0], 4 }",
+       "not declared for writing"},
       {"{ %a = array 4 : f32\n vload %a[0], %x[lane * 4], 4 }", "varies where a uniform"},
       {"{ %a = array 4 : f32 varying\n vstore %y[0], %a[0], 4 }", "at one place"},
       {"{ %t = local 64 : f32\n copy_async %y[0], %x[0], 4 }", "and %y is a parameter"},
       {"{ %t = local 64 : f32\n copy_async %t[0], %t[0], 4 }", "reads a parameter"},
       {"{ %t = local 64 : f16\n copy_async %t[0], %x[0], 4 }", "of different types"},
       {"{ %t = local 64 : f32\n copy_async %t[0], %x[0], 8 }", "4, 8 or 16 bytes"},
-      {"{ %a = array 3 : u32 varying\n %t = local 64 : f16\n ldmatrix %a[0], %t[0], 3 }", "1, 2 or 4"},
+      {"{ %a = array 3 : u32 varying\n %t = local 64 : f16\n ldmatrix %a[0], %t[0], 3 }",
+       "1, 2 or 4"},
       {"{ %d = array 4 : f32 varying\n %a = array 4 : u32 varying\n"
-       "  mma \"m16n8k16.f16\" %d[0], %a[0], %a[0] }", "needs 32 lanes"},
+       "  mma \"m16n8k16.f16\" %d[0], %a[0], %a[0] }",
+       "needs 32 lanes"},
       {"{ %d = array 4 : f32 varying\n %a = array 3 : u32 varying\n"
-       "  mma \"m16n8k16.f16\" %d[0], %a[0], %a[0] }", "elements 0 to 3 of %a, which has 3"},
+       "  mma \"m16n8k16.f16\" %d[0], %a[0], %a[0] }",
+       "elements 0 to 3 of %a, which has 3"},
       {"{ %d = array 4 : i32 varying\n %a = array 4 : u32 varying\n"
-       "  mma \"m16n8k16.f16\" %d[0], %a[0], %a[0] }", "takes an array of f32"},
+       "  mma \"m16n8k16.f16\" %d[0], %a[0], %a[0] }",
+       "takes an array of f32"},
       {"{ %y[warp * 8 + lane] = exchange(f32(lane), 8) }", "below the width"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -1,5 +1,5 @@
-// Where elements of matrices lie in the registers of a warp: against tables written down from the PTX
-// ISA ("Matrix Fragments for mma.m16n8k8 / k16 / k32"), and as permutations.
+// Where elements of matrices lie in the registers of a warp: against tables written down from the
+// PTX ISA ("Matrix Fragments for mma.m16n8k8 / k16 / k32"), and as permutations.
 #include <stdio.h>
 #include <string.h>
 

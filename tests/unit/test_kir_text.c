@@ -116,23 +116,38 @@ END_TEST
 
 // Every operand of every instruction of blocks counts.
 START_TEST(different_blocks_differ) {
-  static const char *const texts[] = {
-      "vload %a[0], %x[0], 4",   "vload %a[4], %x[0], 4", "vload %a[0], %x[0], 2",
-      "vstore %x[lane * 4], %a[0], 4", "copy_async %t[0], %x[0], 4", "copy_async %x2[0], %x[0], 4",
-      "copy_async %t[0], %y[0], 4", "copy_async %t[0], %x[0], 4, lane < 3", "commit", "wait 0", "wait 1",
-      "ldmatrix %u[0], %t[0], 4", "ldmatrix %u[0], %t[0], 4 transposed", "ldmatrix %u[0], %t[0], 2",
-      "mma \"m16n8k16.f16\" %a[0], %u[0], %u[4]", "mma \"m16n8k16.bf16\" %a[0], %u[0], %u[4]",
-      "mma \"m16n8k16.f16\" %a[4], %u[0], %u[4]", "mma \"m16n8k16.f16\" %a[0], %u[1], %u[4]",
-      "mma \"m16n8k16.f16\" %a[0], %u[0], %u[5]", "%e = exchange(lane, 4)", "%e = exchange(lane, 8)"};
+  static const char *const texts[] = {"vload %a[0], %x[0], 4",
+                                      "vload %a[4], %x[0], 4",
+                                      "vload %a[0], %x[0], 2",
+                                      "vstore %x[lane * 4], %a[0], 4",
+                                      "copy_async %t[0], %x[0], 4",
+                                      "copy_async %x2[0], %x[0], 4",
+                                      "copy_async %t[0], %y[0], 4",
+                                      "copy_async %t[0], %x[0], 4, lane < 3",
+                                      "commit",
+                                      "wait 0",
+                                      "wait 1",
+                                      "ldmatrix %u[0], %t[0], 4",
+                                      "ldmatrix %u[0], %t[0], 4 transposed",
+                                      "ldmatrix %u[0], %t[0], 2",
+                                      "mma \"m16n8k16.f16\" %a[0], %u[0], %u[4]",
+                                      "mma \"m16n8k16.bf16\" %a[0], %u[0], %u[4]",
+                                      "mma \"m16n8k16.f16\" %a[4], %u[0], %u[4]",
+                                      "mma \"m16n8k16.f16\" %a[0], %u[1], %u[4]",
+                                      "mma \"m16n8k16.f16\" %a[0], %u[0], %u[5]",
+                                      "%e = exchange(lane, 4)",
+                                      "%e = exchange(lane, 8)"};
   enum { COUNT = sizeof texts / sizeof *texts };
   kir_kernel *kernels[COUNT];
   for (int i = 0; i < COUNT; i++) {
-    kernels[i] = parse_bound(aicc_arena_printf(&arena,
-                                         "kernel @k(%%x: f32* read write, %%y: f32* read) width 32 {\n"
-                                         "  %%t = local 256 : f32\n  %%x2 = local 256 : f32\n"
-                                         "  %%a = array 8 : f32 varying\n"
-                                         "  %%u = array 8 : u32 varying\n  %s\n}",
-                                         texts[i]), NULL, 0);
+    kernels[i] =
+        parse_bound(aicc_arena_printf(&arena,
+                                      "kernel @k(%%x: f32* read write, %%y: f32* read) width 32 {\n"
+                                      "  %%t = local 256 : f32\n  %%x2 = local 256 : f32\n"
+                                      "  %%a = array 8 : f32 varying\n"
+                                      "  %%u = array 8 : u32 varying\n  %s\n}",
+                                      texts[i]),
+                    NULL, 0);
     check_inverse(kernels[i]);
     for (int j = 0; j < i; j++) {
       ck_assert_msg(!kir_equal(kernels[i], kernels[j]), "%s\n%s", texts[i], texts[j]);

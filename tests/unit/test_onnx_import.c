@@ -112,8 +112,8 @@ static void add_input(fixture *f, const char *name, const char *dims) {
   size_t count;
   char **items = words(f, dims, &count);
   for (size_t i = 0; i < count; i++) {
-    Onnx__TensorShapeProto__Dimension *dim =
-        INIT(&f->arena, Onnx__TensorShapeProto__Dimension, ONNX__TENSOR_SHAPE_PROTO__DIMENSION__INIT);
+    Onnx__TensorShapeProto__Dimension *dim = INIT(&f->arena, Onnx__TensorShapeProto__Dimension,
+                                                  ONNX__TENSOR_SHAPE_PROTO__DIMENSION__INIT);
     const bool number = items[i][0] >= '0' && items[i][0] <= '9';
     if (number) {
       dim->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
@@ -336,7 +336,8 @@ START_TEST(dimensions_of_inputs_are_names_expressions_or_unknown) {
   fixture f;
   start(&f, 17);
   add_input(&f, "a", "seq past 3 -");
-  add_input(&f, "b", "past+seq other*2");  // "other" is no dimension of an input: a name as it stands
+  add_input(&f, "b",
+            "past+seq other*2");  // "other" is no dimension of an input: a name as it stands
   add_node(&f, "Abs", "a", "y");
   add_output(&f, "y");
   ck_assert_int_eq(import(&f, NULL), AICC_OK);

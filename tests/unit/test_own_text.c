@@ -106,7 +106,8 @@ START_TEST(split) {
 }
 END_TEST
 
-static const char *const patterns[] = {"[mT].*d?ay", ".{0}|m(on|e)+da[^b-y]", "(\\W|^)\\w{3,6}(?:\\b$)"};
+static const char *const patterns[] = {"[mT].*d?ay", ".{0}|m(on|e)+da[^b-y]",
+                                       "(\\W|^)\\w{3,6}(?:\\b$)"};
 
 // p: pattern
 static aicc_node *make_regex(aicc_module *module, aicc_value *const *in, const own_case *c) {
@@ -135,7 +136,8 @@ static const char *const cuts[][4] = {{"[a-z]+|\xc3\xa4.", "#", "<", ">"}, {"[ ,
 // p: between, least, marked, pattern, columns (0: count)
 static aicc_node *make_tokens(aicc_module *module, aicc_value *const *in, const own_case *c) {
   const bool count = c->p[4] == 0;
-  aicc_node *node = opaque(module, in, c, count ? "string_tokenize_count" : "string_tokenize", 3, 1);
+  aicc_node *node =
+      opaque(module, in, c, count ? "string_tokenize_count" : "string_tokenize", 3, 1);
   aicc_set_strings(module, node, AICC_ATTR_STRINGS, cuts[c->p[3]], 4);
   const aicc_dim dims[] = {in[0]->type.dims[0], dim(module, c->p[4])};
   own_set_type(module, node, 0, count ? AICC_I64 : AICC_STR, dims, count ? 1 : 2);

@@ -36,7 +36,8 @@ static aicc_status run(fixture *f, cg_job_fn *fn, void *user, size_t count, unsi
   return cg_jobs_run(&jobs, f->results, &f->arena, &f->diags);
 }
 
-static aicc_status square(void *user, size_t index, cg_reply *reply, aicc_diags *diags AICC_UNUSED) {
+static aicc_status square(void *user, size_t index, cg_reply *reply,
+                          aicc_diags *diags AICC_UNUSED) {
   const size_t value = index * index + *(const size_t *)user;
   usleep((useconds_t)(index % 7) * 300);  // so that answers come out of order
   cg_reply_add(reply, &value, sizeof value);

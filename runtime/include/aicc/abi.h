@@ -65,11 +65,11 @@ typedef void (*aicc_abi_cpu_kernel)(const void *args, int64_t begin, int64_t end
 
 // GPU kernels: functions |symbol| of the images. Their arguments are the argument block of the
 // launch (arg_bytes) and three more slots of 8 bytes: the number of tasks; the number of workers
-// launched; and scratch_bytes for each of these workers (any address where that is 0), aligned to 64.
-// A worker is a warp where task_warps is 1, else a block. Blocks have block_threads threads in one
-// dimension, block_threads / aicc_abi_plan.width warps; any number of blocks runs all tasks. Buffers
-// are aligned to 16 bytes. Shared memory: shared_bytes are declared by the functions themselves,
-// dynamic_shared_bytes are asked for by the launch.
+// launched; and scratch_bytes for each of these workers (any address where that is 0), aligned to
+// 64. A worker is a warp where task_warps is 1, else a block. Blocks have block_threads threads in
+// one dimension, block_threads / aicc_abi_plan.width warps; any number of blocks runs all tasks.
+// Buffers are aligned to 16 bytes. Shared memory: shared_bytes are declared by the functions
+// themselves, dynamic_shared_bytes are asked for by the launch.
 typedef struct aicc_abi_kernel {
   const char *name;
   const char *kind;                // "map", "contract", ...: for reports
@@ -220,7 +220,8 @@ struct aicc_abi_host {
   int32_t (*string)(void *session, int64_t size, char **data);
 
   // Where |count| strings of the model's code (aicc_abi_str, constant) are for kernels: the table
-  // itself, or its copy in the device's memory, made once. Host code of GPUs asks before it launches.
+  // itself, or its copy in the device's memory, made once. Host code of GPUs asks before it
+  // launches.
   int32_t (*strings)(void *session, const void *table, int64_t count, const void **address);
 };
 
@@ -233,7 +234,8 @@ typedef struct aicc_abi_plan {
   const aicc_abi_kernel *kernels;
   const aicc_abi_buffer *buffers;
   aicc_abi_run_fn run;
-  uint64_t weights_begin, weights_end;  // the constants that it reads lie in these bytes of the weights
+  uint64_t weights_begin,
+      weights_end;  // the constants that it reads lie in these bytes of the weights
 } aicc_abi_plan;
 
 // The members here are those of the first plan: the CPU's, where the model was compiled for one

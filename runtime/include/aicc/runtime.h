@@ -186,14 +186,15 @@ typedef struct aicc_rt_session_options {
   aicc_rt_kernel_fn on_kernel;  // NULL: none
   void *on_kernel_user;
   // For devices with memory of their own, "cuda":
-  bool outputs_on_device;  // outputs without a tensor of the caller's stay there: see _session_output
-  bool asynchronous;       // runs return when their work is queued, unless an output goes to the host;
-                           // aicc_rt_session_wait waits, and reports what went wrong
+  // Outputs without a tensor of the caller's stay there: see _session_output.
+  bool outputs_on_device;
+  bool asynchronous;  // runs return when their work is queued, unless an output goes to the host;
+                      // aicc_rt_session_wait waits, and reports what went wrong
   bool no_graphs;          // never record a run to repeat it
   bool check_kernels;      // wait after every kernel: a failure names the very one. Slow
   void *native_context;    // CUcontext; NULL: that of native_stream, else the device's primary one
-  void *native_stream;     // CUstream to queue all work on (1: the legacy default stream); NULL: one
-                           // of the session's own
+  void *native_stream;  // CUstream to queue all work on (1: the legacy default stream); NULL: one
+                        // of the session's own
 } aicc_rt_session_options;
 
 // |device|: "cpu"; "cuda" or "cuda:1", an NVIDIA GPU. The driver's libcuda.so.1 is loaded when the
@@ -218,19 +219,19 @@ AICC_RT_API uint32_t aicc_rt_session_threads(const aicc_rt_session *session);
 // (the run then packs the data first). |tensor| NULL makes an optional input absent.
 //
 // Where tensors may be: sessions on "cpu" take those of kDLCPU. Sessions on "cuda:N" take those of
-// kDLCUDA on that device, without a copy where they are compact and aligned to 16 bytes, and copied on
-// the device where they are not; and host tensors (kDLCPU, kDLCUDAHost, kDLCUDAManaged), which every
-// run uploads. The elements of string tensors point to memory of where the tensor is.
+// kDLCUDA on that device, without a copy where they are compact and aligned to 16 bytes, and copied
+// on the device where they are not; and host tensors (kDLCPU, kDLCUDAHost, kDLCUDAManaged), which
+// every run uploads. The elements of string tensors point to memory of where the tensor is.
 AICC_RT_API aicc_rt_status aicc_rt_session_set_input(aicc_rt_session *session, uint32_t index,
                                                      const DLTensor *tensor, aicc_rt_error *error);
 AICC_RT_API aicc_rt_status aicc_rt_session_set_input_named(aicc_rt_session *session,
                                                            const char *name, const DLTensor *tensor,
                                                            aicc_rt_error *error);
 
-// Uploads what is set as input |index| now, to memory of the session on its device: runs read it there,
-// whatever becomes of the caller's, until another tensor is set. For inputs that stay as they are from
-// run to run. Where the device reads the caller's tensor in place ("cpu", tensors on the device), and for
-// sequences, nothing changes.
+// Uploads what is set as input |index| now, to memory of the session on its device: runs read it
+// there, whatever becomes of the caller's, until another tensor is set. For inputs that stay as
+// they are from run to run. Where the device reads the caller's tensor in place ("cpu", tensors on
+// the device), and for sequences, nothing changes.
 AICC_RT_API aicc_rt_status aicc_rt_session_keep_input(aicc_rt_session *session, uint32_t index,
                                                       aicc_rt_error *error);
 
@@ -250,10 +251,10 @@ AICC_RT_API aicc_rt_status aicc_rt_session_set_output_named(aicc_rt_session *ses
 
 // Runs the model. The first run of a shape allocates what it needs; further ones allocate nothing.
 //
-// On "cuda" a run whose course did not depend on data is recorded as a CUDA graph when it comes a second
-// time with the same shapes and addresses, and repeated from the third time on (see no_graphs). Contents
-// of host tensors may change between runs, as ever. A kernel that fails loses the context for all who
-// use it: sessions then report AICC_RT_FAILED and can only be destroyed.
+// On "cuda" a run whose course did not depend on data is recorded as a CUDA graph when it comes a
+// second time with the same shapes and addresses, and repeated from the third time on (see
+// no_graphs). Contents of host tensors may change between runs, as ever. A kernel that fails loses
+// the context for all who use it: sessions then report AICC_RT_FAILED and can only be destroyed.
 AICC_RT_API aicc_rt_status aicc_rt_session_run(aicc_rt_session *session, aicc_rt_error *error);
 
 // The same with positional tensors: sets |input_count| inputs and, where |outputs| is not NULL,
@@ -267,8 +268,8 @@ AICC_RT_API aicc_rt_status aicc_rt_session_run_with(aicc_rt_session *session,
 AICC_RT_API aicc_rt_status aicc_rt_session_wait(aicc_rt_session *session, aicc_rt_error *error);
 
 // An output of the last run, that succeeded. Shape and (where no tensor was set) data are the
-// session's and valid until its next run. The tensor is the one that was set; else it is on the host
-// or, with outputs_on_device, on the device: its |device| says so.
+// session's and valid until its next run. The tensor is the one that was set; else it is on the
+// host or, with outputs_on_device, on the device: its |device| says so.
 AICC_RT_API aicc_rt_status aicc_rt_session_output(const aicc_rt_session *session, uint32_t index,
                                                   DLTensor *out, aicc_rt_error *error);
 
