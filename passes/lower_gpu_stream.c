@@ -6,7 +6,11 @@
 // others of a warp another k. Neighbours along k: a lane holds a vector along k of each column.
 #include "passes/gpu_contract.h"
 
-enum { LANES_N = 8, COLUMNS = 4 };  // lanes over columns; columns where lanes are over k
+enum {
+  LANES_N = 8,     // lanes over columns
+  COLUMNS = 4,     // columns where lanes are over k
+  HELD_MOST = 64,  // elements of B, and sums, that a lane has in registers: bytes take whole ones
+};
 
 bool gc_plan_stream(gc_emit *e, aicc_schedule *s, const char **why) {
   const int size = (int)aicc_dtype_size(e->c->b.value->type.dtype);
@@ -33,8 +37,14 @@ bool gc_plan_stream(gc_emit *e, aicc_schedule *s, const char **why) {
     s->n = COLUMNS;
     s->k = e->threads * b->vector;
   } else {
-    const int most = s->n / b->vector;
+    while (s->m * b->vector > HELD_MOST) {
+      b->vector /= 2;
+    }
     a->vector = a->along_k ? a->vector : 1;
+    while (a->vector * b->vector > HELD_MOST) {
+      a->vector /= 2;
+    }
+    const int most = s->n / b->vector;
     e->lanes_n = most < e->width ? most : e->width;
     s->n = e->lanes_n * b->vector;
     s->k = e->threads / e->lanes_n * a->vector;
