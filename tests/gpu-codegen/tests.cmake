@@ -42,8 +42,7 @@ if(TARGET aicc_codegen)
   endforeach()
   # Every target of NVIDIA's sees every kernel of the corpus, from three texts: sm_75's, sm_80's (LLVM spells
   # moves otherwise from sm_86 on, no more) and sm_100's. Of the models in the tree each sees its own text.
-  # LLVM for AMD takes its time: there one target sees the corpus, and all of them the models in the tree.
-  # AICC_ALL_TARGETS in the environment of cmake: all see everything.
+  # AMD's all see everything.
   function(aicc_gpu_codegen_test name family)
     add_test(NAME gpu-codegen/${name}
              COMMAND gpu_kernels ${family} --exceptions ${gpu_codegen}/exceptions.txt ${ARGN})
@@ -53,10 +52,5 @@ if(TARGET aicc_codegen)
   aicc_gpu_codegen_test(nvidia nvidia --texts sm_75,sm_80,sm_100 ${gpu_models})
   aicc_gpu_codegen_test(nvidia-targets nvidia --targets sm_86,sm_89,sm_90,sm_90a,sm_100a,sm_120
                         ${CMAKE_SOURCE_DIR}/models)
-  if(DEFINED ENV{AICC_ALL_TARGETS})
-    aicc_gpu_codegen_test(amd amd ${gpu_models})
-  else()
-    aicc_gpu_codegen_test(amd amd --targets gfx942 ${gpu_models})
-    aicc_gpu_codegen_test(amd-targets amd ${CMAKE_SOURCE_DIR}/models)
-  endif()
+  aicc_gpu_codegen_test(amd amd ${gpu_models})
 endif()
