@@ -366,15 +366,8 @@ static void precisions(void) {
                                      2048,
                                      2048,
                                      (float)INFINITY,
-                                     127,
-                                     -0.33325195f,
-                                     -0.33398438f,
-                                     -0.22216797f,
-                                     0,
-                                     3.0078125f,
-                                     3.0f,
-                                     12.0546875f,
-                                     3};
+                                     127, -0.33325195f, -0.33398438f, -0.22216797f, 0, 3.0078125f,
+                                     3.0f, 12.0546875f, 3};
   float result[16];
   const uint64_t out = fix_upload(device, NULL, sizeof result);
   fix_launch launch = fix_shape(1, 1, 32, 1, 0);
