@@ -257,18 +257,24 @@ static aicc_status read_limits(reading *r) {
   return r->a.allowed ? AICC_OK : AICC_INVALID;
 }
 
+aicc_status aicc_usual_scale(aicc_importer *im, const aicc_onnx_node *n, aicc_dim head_size,
+                             double *scale) {
+  int64_t size = 0;
+  if (!aicc_dim_is_const(im->dims, head_size, &size) || size < 1) {
+    return aicc_unsupported(im, n, "a head size that is not known at compile time");
+  }
+  *scale = 1 / sqrt((double)size);
+  return AICC_OK;
+}
+
 static aicc_status read_numbers(reading *r) {
   const aicc_onnx_node *n = r->n;
   const aicc_dtype wide = aicc_wide_dtype(r->a.q->type.dtype);
-  int64_t size = 0;
   r->a.softcap = (double)aicc_onnx_float(n, "softcap", 0);
   r->a.scale = (double)aicc_onnx_float(n, "scale", 0);
   r->a.precision = wide;
   if (!aicc_onnx_has(n, "scale")) {
-    if (!aicc_dim_is_const(r->im->dims, r->a.q->type.dims[3], &size) || size < 1) {
-      return aicc_unsupported(r->im, n, "a head size that is not known at compile time");
-    }
-    r->a.scale = 1 / sqrt((double)size);
+    AICC_TRY(aicc_usual_scale(r->im, n, r->a.q->type.dims[3], &r->a.scale));
   }
   aicc_dtype asked;
   if (aicc_onnx_has(n, "softmax_precision") &&

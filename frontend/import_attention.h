@@ -24,6 +24,10 @@ typedef struct aicc_attended {
   aicc_value *weights;  // after the softmax, in q's type
 } aicc_attended;
 
+// *scale: 1 / sqrt of the head size, which must be known when compiling.
+aicc_status aicc_usual_scale(aicc_importer *im, const aicc_onnx_node *n, aicc_dim head_size,
+                             double *scale);
+
 // Values are NULL after a failure that the builder reported.
 aicc_attended aicc_build_attention(aicc_builder *b, const aicc_attend *a);
 

@@ -5,7 +5,6 @@
 // number of keys before the new ones, past[b] = max(0, seqlens_k[b] + 1 - S): in a first prompt
 // none, and padded rows of it are written like the others. Positions behind the new keys are 0, and
 // masked for being later.
-#include <math.h>
 #include <string.h>
 
 #include "frontend/import_attention.h"
@@ -246,15 +245,11 @@ static aicc_status read_bias(group *g) {
 
 static aicc_status read_numbers(group *g) {
   const aicc_onnx_node *n = g->n;
-  int64_t size = 0;
   g->a.softcap = (double)aicc_onnx_float(n, "softcap", 0);
   g->a.scale = (double)aicc_onnx_float(n, "scale", 0);
   g->a.precision = aicc_wide_dtype(g->a.q->type.dtype);
   if (g->a.scale == 0) {
-    if (!aicc_dim_is_const(g->im->dims, g->a.q->type.dims[3], &size) || size < 1) {
-      return aicc_unsupported(g->im, n, "a head size that is not known at compile time");
-    }
-    g->a.scale = 1 / sqrt((double)size);
+    AICC_TRY(aicc_usual_scale(g->im, n, g->a.q->type.dims[3], &g->a.scale));
   }
   aicc_value *sinks = aicc_in(n, 11);
   if (sinks) {

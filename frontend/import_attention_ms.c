@@ -1,6 +1,4 @@
 // com.microsoft Attention, QAttention and MultiHeadAttention.
-#include <math.h>
-
 #include "frontend/import_attention.h"
 #include "frontend/import_quant.h"
 
@@ -74,15 +72,11 @@ static aicc_status read_common(reading *r, aicc_value *mask, aicc_value *bias, a
   if (!r->a.q || !r->a.k || !r->a.v) {
     return AICC_INVALID;
   }
-  int64_t size;
   r->filter = (double)aicc_onnx_float(n, "mask_filter_value", -10000);
   r->a.scale = (double)aicc_onnx_float(n, "scale", 0);
   r->a.precision = aicc_wide_dtype(r->a.q->type.dtype);
   if (r->a.scale == 0) {
-    if (!aicc_dim_is_const(r->im->dims, r->a.q->type.dims[3], &size) || size < 1) {
-      return aicc_unsupported(r->im, n, "a head size that is not known at compile time");
-    }
-    r->a.scale = 1 / sqrt((double)size);
+    AICC_TRY(aicc_usual_scale(r->im, n, r->a.q->type.dims[3], &r->a.scale));
   }
   AICC_TRY(read_mask(r, mask));
   if (aicc_onnx_int(n, "unidirectional", 0)) {

@@ -1,5 +1,4 @@
 // LinearAttention: a recurrence over tokens, as a loop of one token each.
-#include <math.h>
 #include <string.h>
 
 #include "frontend/import_attention.h"
@@ -61,12 +60,8 @@ static aicc_status read_linear(aicc_importer *im, const aicc_onnx_node *n, linea
   l->k = unpack(&im->b, k, (aicc_dim[]){g, one, d});
   l->v = unpack(&im->b, v, (aicc_dim[]){g, one, e});
   l->scale = (double)aicc_onnx_float(n, "scale", 0);
-  int64_t size;
   if (l->scale == 0) {
-    if (!aicc_dim_is_const(im->dims, d, &size) || size < 1) {
-      return aicc_unsupported(im, n, "a head size that is not known at compile time");
-    }
-    l->scale = 1 / sqrt((double)size);
+    AICC_TRY(aicc_usual_scale(im, n, d, &l->scale));
   }
   AICC_TRY(read_gates(im, n, g, l));
   return l->q && l->k && l->v ? AICC_OK : AICC_INVALID;
