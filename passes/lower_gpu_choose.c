@@ -260,10 +260,11 @@ typedef struct choice {
   double cost;
 } choice;
 
-// The best way to cut |item|'s tiles along k. The model is a guess, and a cut is a second kernel
-// and another order of the sum: it has to win clearly.
+// The model is a guess, and a cut is a second kernel and another order of the sum: it has to win
+// clearly.
 static const double cut_gain = 0.85;
 
+// The best way to cut |item|'s tiles along k.
 static choice best_split(const candidate *item, const candidates *list, const problem *p) {
   static const int splits[] = {1, 2, 4, 8, 16};
   choice best = {.cost = INFINITY};
