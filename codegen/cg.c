@@ -193,6 +193,13 @@ void cg_add_string_attribute(cg *c, LLVMValueRef function, const char *name, con
                                 (unsigned)strlen(value)));
 }
 
+void cg_set_invariant(cg *c, LLVMValueRef load) {
+  static const char name[] = "invariant.load";
+  const unsigned kind = LLVMGetMDKindIDInContext(c->context, name, sizeof name - 1);
+  LLVMMetadataRef node = LLVMMDNodeInContext2(c->context, NULL, 0);
+  LLVMSetMetadata(load, kind, LLVMMetadataAsValue(c->context, node));
+}
+
 LLVMBasicBlockRef cg_block(cg *c, const char *name) {
   LLVMValueRef function = LLVMGetBasicBlockParent(LLVMGetInsertBlock(c->builder));
   return LLVMAppendBasicBlockInContext(c->context, function, name);

@@ -57,6 +57,7 @@ typedef struct cg_value {
   LLVMValueRef base;   // uniform i64
   int64_t stride;
   bool affine;
+  int slot;            // GPU: a parameter that is read where it is used: its number + 1; else 0
   bool ordered;        // GPU: a buffer that lanes may exchange values through
   bool divergent;      // GPU: a variable or array that was declared where lanes diverge
 } cg_value;
@@ -90,6 +91,7 @@ typedef struct cg_kernel {
   size_t fact_count, fact_capacity;
   uint32_t scratch_used;
   const cg_gpu *gpu;   // NULL: a CPU
+  LLVMValueRef slots;  // GPU: the parameters' slots in memory; NULL: they are not read from there
   LLVMValueRef lane;   // GPU: i64, this thread's lane
   LLVMValueRef warp;   // GPU: i64, uniform: this warp's number in its task
   bool shared;         // GPU: local buffers lie in shared memory
@@ -107,6 +109,7 @@ LLVMValueRef cg_int(cg *c, int64_t value);  // i64 constant
 void cg_add_attribute(cg *c, LLVMValueRef function, unsigned index, const char *name,
                       uint64_t value);
 void cg_add_string_attribute(cg *c, LLVMValueRef function, const char *name, const char *value);
+void cg_set_invariant(cg *c, LLVMValueRef load);  // its memory does not change
 LLVMBasicBlockRef cg_block(cg *c, const char *name);  // in the function the builder stands in
 void cg_jump(cg *c, LLVMBasicBlockRef to);            // branches to |to| and goes on there
 

@@ -56,15 +56,22 @@ static LLVMValueRef first(cg_kernel *k, LLVMValueRef word) {
   return cg_intrinsic(k->c, "llvm.amdgcn.readfirstlane", &type, 1, &word, 1);
 }
 
-// Through no instruction at all, from a scalar register to itself.
+// No instruction, from a scalar register to itself; loop passes do not see through it.
 static LLVMValueRef opaque(cg_kernel *k, LLVMValueRef value) {
+  LLVMTypeRef type = k->c->i64;
+  return cg_intrinsic(k->c, "llvm.amdgcn.readfirstlane", &type, 1, &value, 1);
+}
+
+// The place of the arguments through no instruction at all.
+static LLVMValueRef slots(cg_kernel *k) {
   cg *c = k->c;
   static const char constraints[] = "=s,0";
-  LLVMTypeRef type = LLVMFunctionType(c->i64, &c->i64, 1, false);
-  LLVMValueRef nothing =
-      LLVMGetInlineAsm(type, "", 0, constraints, sizeof constraints - 1, false, false,
-                       LLVMInlineAsmDialectATT, false);
-  return LLVMBuildCall2(c->builder, type, nothing, &value, 1, "");
+  LLVMValueRef start = cg_intrinsic(c, "llvm.amdgcn.kernarg.segment.ptr", NULL, 0, NULL, 0);
+  LLVMTypeRef pointer = LLVMTypeOf(start);
+  LLVMTypeRef type = LLVMFunctionType(pointer, &pointer, 1, false);
+  LLVMValueRef nothing = LLVMGetInlineAsm(type, "", 0, constraints, sizeof constraints - 1, true,
+                                          false, LLVMInlineAsmDialectATT, false);
+  return LLVMBuildCall2(c->builder, type, nothing, &start, 1, "");
 }
 
 const cg_gpu cg_gpu_amdgpu = {
@@ -79,6 +86,7 @@ const cg_gpu cg_gpu_amdgpu = {
     .meet = meet,
     .exchange = exchange,
     .opaque = opaque,
+    .slots = slots,
     .first = first,
     .barrier = barrier,
 };

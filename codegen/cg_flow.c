@@ -29,7 +29,7 @@ static void counted_loop(cg_kernel *k, const kir_inst *inst, LLVMValueRef from, 
   LLVMPositionBuilderAtEnd(b, body);
   LLVMValueRef counter = LLVMBuildPhi(b, c->i64, "");
   LLVMAddIncoming(counter, &from, &before, 1);
-  LLVMValueRef seen = cg_gpu_counter(k, counter, &inst->blocks[0]);
+  LLVMValueRef seen = cg_gpu_counter(k, counter, inst);
   const int64_t a = cg_known_factor(k, from), s = cg_known_factor(k, step);
   int64_t number = 0;
   cg_add_fact(k, seen, a < s ? a : s,

@@ -250,6 +250,43 @@ static void place_local(cg_kernel *k, const thread *t, const char *symbol, uint6
   }
 }
 
+static LLVMValueRef argument(cg_kernel *k, int number, LLVMTypeRef type) {
+  cg *c = k->c;
+  LLVMValueRef offset = cg_int(c, 8 * number);
+  LLVMValueRef place = LLVMBuildGEP2(c->builder, c->i8, k->slots, &offset, 1, "");
+  LLVMValueRef value = LLVMBuildLoad2(c->builder, type, place, "");
+  cg_set_invariant(c, value);
+  return value;
+}
+
+LLVMValueRef cg_gpu_argument(cg_kernel *k, kir_val v) {
+  const int number = k->values[v].slot - 1;
+  const kir_param *param = &k->kernel->params[number];
+  LLVMTypeRef pointer = LLVMPointerTypeInContext(k->c->context, k->gpu->global_space);
+  LLVMValueRef value = argument(k, number, param->is_buffer ? pointer : k->c->i64);
+  return param->is_buffer ? value : scalar_param(k->c, value, param->dtype);
+}
+
+// Parameters, and what follows from them for all tasks, can be more than the scalar registers hold:
+// they are read again where they are used. Buffers that are function arguments are known not to
+// overlap, so they stay that where they are few.
+static void place_params(cg_kernel *k) {
+  enum { HELD_BUFFERS = 16 };
+  int buffers = 0;
+  for (int i = 0; i < k->kernel->param_count; i++) {
+    buffers += k->kernel->params[i].is_buffer;
+  }
+  if (k->gpu->slots == NULL) {
+    return;
+  }
+  k->slots = k->gpu->slots(k);
+  for (int i = 0; i < k->kernel->param_count; i++) {
+    const kir_param *param = &k->kernel->params[i];
+    const bool held = param->is_buffer && buffers <= HELD_BUFFERS;
+    k->values[param->value].slot = held ? 0 : i + 1;
+  }
+}
+
 // for (task = worker; task < tasks; task += workers) body
 static void emit_tasks(cg_kernel *k, LLVMValueRef worker) {
   cg *c = k->c;
@@ -264,7 +301,8 @@ static void emit_tasks(cg_kernel *k, LLVMValueRef worker) {
   k->task = LLVMBuildPhi(b, c->i64, "task");
   LLVMAddIncoming(k->task, &worker, &before, 1);
   LLVMValueRef counter = k->task;
-  k->task = cg_gpu_counter(k, counter, &k->kernel->body);
+  k->task = cg_gpu_counter(k, counter, NULL);
+  place_params(k);
   if (k->kernel->warps > 1 && k->gpu->thread_again != NULL && load_of(k->kernel) == CG_GPU_HEAVY) {
     take_place(k, k->gpu->thread_again(k));
   }
@@ -276,6 +314,10 @@ static void emit_tasks(cg_kernel *k, LLVMValueRef worker) {
     return;
   }
   cg_gpu_end_task(k);
+  if (k->slots != NULL) {
+    workers = argument(k, (int)hidden + HIDDEN_WORKERS, c->i64);
+    tasks = argument(k, (int)hidden + HIDDEN_TASKS, c->i64);
+  }
   LLVMValueRef next = LLVMBuildAdd(b, counter, workers, "");
   LLVMBasicBlockRef again = cg_block(c, "again");
   LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, tasks, ""), again, leave);

@@ -47,8 +47,11 @@ struct cg_gpu {
   LLVMValueRef (*exchange)(cg_kernel *k, LLVMValueRef word,
                            int distance);  // i32 of lane ^ distance
   // (optional) A uniform i64, hidden from LLVM's loop passes: they would rather hold everything
-  // that follows from an outer loop's counter in registers of its own than add to it.
+  // that follows from a loop's counter in registers of its own than compute it from that.
   LLVMValueRef (*opaque)(cg_kernel *k, LLVMValueRef value);
+  // (optional) Where the parameters lie, an 8-byte slot each. LLVM does not see that this is the
+  // same place always: what is read there for one task is not kept for the next.
+  LLVMValueRef (*slots)(cg_kernel *k);
   LLVMValueRef (*first)(cg_kernel *k, LLVMValueRef word);  // i32 of lane 0, known to be uniform
   // (optional) The thread's id read anew, not known to be the same: what follows from it is
   // computed for every task where it is needed, and takes no registers over the whole of a heavy
@@ -75,9 +78,12 @@ cg_kernel_info cg_gpu_kernel_info(const cg_target *target, const kir_kernel *ker
 AICC_MUST_USE aicc_status cg_emit_gpu_kernel(cg_kernel *k, const char *symbol,
                                              uint64_t local_bytes);
 
+// Parameter |v|, which has a slot, read here.
+LLVMValueRef cg_gpu_argument(cg_kernel *k, kir_val v);
+
 // cg_gpu_flow.c: a kernel on a GPU only, where it is not said otherwise.
-// The counter of a loop around |body|, as the body is to see it. Any target.
-LLVMValueRef cg_gpu_counter(cg_kernel *k, LLVMValueRef counter, const kir_block *body);
+// The counter of |loop| (NULL: that over tasks), as its body is to see it. Any target.
+LLVMValueRef cg_gpu_counter(cg_kernel *k, LLVMValueRef counter, const kir_inst *loop);
 void cg_gpu_lanes_loop(cg_kernel *k, const kir_inst *inst);
 void cg_gpu_reduce(cg_kernel *k, const kir_inst *inst);
 LLVMValueRef cg_gpu_moved(cg_kernel *k, LLVMValueRef v, int distance);  // of lane ^ distance

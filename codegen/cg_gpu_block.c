@@ -4,7 +4,7 @@
 static LLVMValueRef place_of(cg_kernel *k, kir_val buffer, kir_val index) {
   LLVMTypeRef type = cg_memory_type(k->c, k->kernel->values[buffer].dtype);
   LLVMValueRef at = cg_use(k, index);
-  return LLVMBuildGEP2(k->c->builder, type, k->values[buffer].v, &at, 1, "");
+  return LLVMBuildGEP2(k->c->builder, type, cg_use(k, buffer), &at, 1, "");
 }
 
 // Element |i| of those of array operand |which| that take part.

@@ -110,20 +110,13 @@ void cg_gpu_converge(cg_kernel *k, const cg_gpu_region *region) {
 
 // --- loops over lanes ----------------------------------------------------------------------------
 
-static bool has_loop(const kir_block *block) {
-  for (const kir_inst *inst = block->first; inst != NULL; inst = inst->next) {
-    const bool loop =
-        inst->op == KIR_WHILE || (inst->op == KIR_FOR && inst->loop_kind != KIR_UNROLL);
-    if (loop || has_loop(&inst->blocks[0]) || has_loop(&inst->blocks[1])) {
-      return true;
-    }
+// Loops that every lane goes through alike have their counters in scalar registers.
+LLVMValueRef cg_gpu_counter(cg_kernel *k, LLVMValueRef counter, const kir_inst *loop) {
+  bool uniform = true;
+  for (int i = 0; loop != NULL && i < 3; i++) {
+    uniform = uniform && !cg_is_varying(k, loop->args[i]);
   }
-  return false;
-}
-
-LLVMValueRef cg_gpu_counter(cg_kernel *k, LLVMValueRef counter, const kir_block *body) {
-  const bool hide = k->gpu != NULL && k->gpu->opaque != NULL && has_loop(body);
-  return hide ? k->gpu->opaque(k, counter) : counter;
+  return k->gpu != NULL && k->gpu->opaque != NULL && uniform ? k->gpu->opaque(k, counter) : counter;
 }
 
 // Every lane has as many elements: the lanes stay together.
@@ -173,12 +166,47 @@ static void strided_loop(cg_kernel *k, const kir_inst *inst, LLVMValueRef from, 
   cg_gpu_converge(k, &region);
 }
 
+// if (from + lane < to) body
+static void single_round(cg_kernel *k, const kir_inst *inst, LLVMValueRef from, LLVMValueRef to) {
+  cg *c = k->c;
+  LLVMBuilderRef b = c->builder;
+  const cg_gpu_region region = cg_gpu_diverge(k);
+  LLVMValueRef at = LLVMBuildAdd(b, from, k->lane, "");
+  LLVMBasicBlockRef body = cg_block(c, "lanes"), after = cg_block(c, "lanes.done");
+  LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, at, to, ""), body, after);
+  LLVMPositionBuilderAtEnd(b, body);
+  cg_set_value(k, inst->result, at);
+  cg_emit_block(k, &inst->blocks[0]);
+  cg_jump(c, after);
+  cg_gpu_converge(k, &region);
+}
+
+static const kir_inst *scalar_def(const cg_kernel *k, kir_val value, aicc_op op) {
+  const kir_inst *def = k->kernel->values[value].def;
+  return def != NULL && def->op == KIR_SCALAR && def->scalar_op == op ? def : NULL;
+}
+
+// Whether |to| is |from| plus a constant up to the number of lanes, or less.
+static bool ends_in_a_round(const cg_kernel *k, kir_val from, kir_val to) {
+  const kir_inst *least = scalar_def(k, to, AICC_OP_MIN);
+  if (least != NULL) {
+    return ends_in_a_round(k, from, least->args[0]) || ends_in_a_round(k, from, least->args[1]);
+  }
+  const kir_inst *sum = scalar_def(k, to, AICC_OP_ADD);
+  if (sum == NULL || (sum->args[0] != from && sum->args[1] != from)) {
+    return false;
+  }
+  const kir_inst *by = k->kernel->values[sum->args[sum->args[0] == from]].def;
+  return by != NULL && by->op == KIR_CONST && (int64_t)by->imm <= k->width;
+}
+
 void cg_gpu_lanes_loop(cg_kernel *k, const kir_inst *inst) {
   LLVMBuilderRef b = k->c->builder;
   LLVMValueRef from = cg_use(k, inst->args[0]), to = cg_use(k, inst->args[1]);
   LLVMValueRef count = LLVMBuildSub(b, to, from, "");
   if (LLVMIsAConstantInt(count) == NULL) {
-    strided_loop(k, inst, from, to);
+    (ends_in_a_round(k, inst->args[0], inst->args[1]) ? single_round : strided_loop)(k, inst, from,
+                                                                                   to);
     return;
   }
   const int64_t number = LLVMConstIntGetSExtValue(count);
@@ -190,6 +218,8 @@ void cg_gpu_lanes_loop(cg_kernel *k, const kir_inst *inst) {
     cg_emit_block(k, &inst->blocks[0]);
   } else if (number % k->width == 0) {
     whole_loop(k, inst, from, to);
+  } else if (number < k->width) {
+    single_round(k, inst, from, to);
   } else {
     strided_loop(k, inst, from, to);
   }

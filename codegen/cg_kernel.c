@@ -65,6 +65,9 @@ LLVMValueRef cg_lane_ids(cg_kernel *k, LLVMTypeRef element) {
 
 LLVMValueRef cg_use(cg_kernel *k, kir_val v) {
   const cg_value *value = &k->values[v];
+  if (value->slot != 0) {
+    return cg_gpu_argument(k, v);
+  }
   if (!value->affine) {
     AICC_ASSERT(value->v != NULL);
     return value->v;

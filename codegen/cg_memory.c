@@ -28,7 +28,7 @@ static access make_access(cg_kernel *k, kir_val buffer, kir_val index) {
   const unsigned size = (unsigned)aicc_dtype_size(dtype);
   access a = {.dtype = dtype, .type = cg_memory_type(k->c, dtype),
               .align = pair ? size / 2 : size};
-  LLVMValueRef base = k->values[buffer].v;
+  LLVMValueRef base = cg_use(k, buffer);
   const cg_value *at = &k->values[index];
   if (!cg_is_varying(k, index) || k->lanes == 1) {
     a.place = element_pointer(k, a.type, base, cg_use(k, index));
