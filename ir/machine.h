@@ -29,4 +29,11 @@ static inline bool aicc_machine_alike(const aicc_machine *a, const aicc_machine 
          a->async_copy == b->async_copy && a->mma == b->mma;
 }
 
+// Whether products of signed and unsigned bytes, any with any, have matrix instructions.
+static inline bool aicc_machine_multiplies_bytes(const aicc_machine *machine) {
+  const uint32_t all =
+      1u << KIR_MMA_S8 | 1u << KIR_MMA_U8 | 1u << KIR_MMA_S8U8 | 1u << KIR_MMA_U8S8;
+  return (machine->mma & all) == all;
+}
+
 #endif

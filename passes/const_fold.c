@@ -9,6 +9,7 @@
 //     a broadcast or a widening cast of weights stays for the kernels to do;
 //   - all results over 1 MB together may take 256 MB: folds copy weights, to the heap or, where
 //     they are large, to a file (aicc_buf_create_large).
+// While the graph is for all machines, weights of bytes are not widened: some multiply bytes.
 // A node that cannot be evaluated (an index out of range) is left for run time to report.
 #include <string.h>
 
@@ -118,6 +119,25 @@ static bool is_wasted(const aicc_node *node) {
     any = is_read(node->parent, node->next, node->out[i], &other) || any;
   }
   return !any || !other;
+}
+
+// Zero points of channels are vectors, whatever their rank: no weights.
+static bool widens_weight(const aicc_module *module, const aicc_node *node) {
+  if (node->op != AICC_OP_CAST || !aicc_dtype_is_byte(node->in[0]->type.dtype) ||
+      node->out[0]->type.dtype != AICC_F32) {
+    return false;
+  }
+  int wide = 0;
+  for (int i = 0; i < node->out[0]->type.rank; i++) {
+    wide += !aicc_dim_is(module->dims, node->out[0]->type.dims[i], 1);
+  }
+  return wide > 1;
+}
+
+// Whether the node widens a weight of bytes, or is the difference of one from a zero point.
+static bool is_of_weight(const aicc_module *module, const aicc_node *node) {
+  const aicc_node *def = node->op == AICC_OP_SUB ? node->in[0]->def : node;
+  return def && widens_weight(module, def);
 }
 
 static bool should_compute(const fold *f, const aicc_node *node) {
@@ -262,6 +282,9 @@ static void fold_node(fold *f, aicc_node *node) {
   aicc_rewrite_operands(&f->rewrite, node);
   for (int r = 0; r < node->region_count; r++) {
     fold_region(f, node->regions[r]);
+  }
+  if (!f->pass->own && is_of_weight(f->pass->module, node)) {
+    return;
   }
   const bool done = should_compute(f, node) ? compute(f, node) : make_sizes(f, node);
   if (done) {

@@ -422,9 +422,7 @@ static void visit(void *context, aicc_node *node) {
 }
 
 aicc_status aicc_pass_narrow(aicc_pass_context *pass) {
-  const uint32_t all =
-      1u << KIR_MMA_S8 | 1u << KIR_MMA_U8 | 1u << KIR_MMA_S8U8 | 1u << KIR_MMA_U8S8;
-  if (!pass->machine || (pass->machine->mma & all) != all) {
+  if (!pass->machine || !aicc_machine_multiplies_bytes(pass->machine)) {
     return AICC_OK;
   }
   narrow n = {.pass = pass, .module = pass->module};

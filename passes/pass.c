@@ -17,8 +17,8 @@ const int aicc_pass_count = sizeof aicc_pass_table / sizeof *aicc_pass_table;
 
 // Folding exposes identities and identities expose folding; two rounds reach what the corpus has.
 const char *const aicc_pipeline_default =
-    "const_fold,canon,simplify,const_fold,canon,simplify,cse,dce,narrow,layout,const_fold,canon,"
-    "simplify,cse,dce,attention,dce,fuse";
+    "const_fold,canon,simplify,const_fold,canon,simplify,cse,dce,unscale,narrow,const_fold,layout,"
+    "const_fold,canon,simplify,cse,dce,attention,dce,fuse";
 
 static const struct {
   unsigned fact;
@@ -125,6 +125,7 @@ static aicc_status run_one(aicc_module *module, const walk *w, const aicc_pass_o
   aicc_pass_context context = {.module = module,
                                .scratch = &scratch,
                                .diags = diags,
+                               .own = w->own,
                                .machine = pass->own ? options->machine : NULL,
                                .report = options->report};
   const double start = now_ms();

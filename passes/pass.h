@@ -12,6 +12,7 @@ typedef struct aicc_pass_context {
   aicc_arena *scratch;          // freed after the pass
   aicc_diags *diags;
   const aicc_machine *machine;  // the target's; NULL for passes that do not read it, or no target
+  bool own;                     // of the second part of the list: one machine's graph
   FILE *report;                 // --opt-report: what was done and what not, and why; NULL: off
 } aicc_pass_context;
 
