@@ -289,7 +289,8 @@ static bool stream_of(gc_emit *e, const problem *p, aicc_schedule *out) {
   if (most > GC_STREAM_MOST) {
     return false;
   }
-  const bool idle = p->k <= e->c->lw->machine->width;  // most lanes, at 4 elements of k or more each
+  // Most lanes, at 4 elements of k or more each: then rows share nothing that is worth long tasks.
+  const bool idle = p->k <= e->c->lw->machine->width;
   const int rows = most > 4 && !idle ? 8 : most > 2 ? 4 : most > 1 ? 2 : 1;
   *out = (aicc_schedule){.kind = AICC_SCHEDULE_STREAM, .rows = rows, .warps = 8, .split = 1};
   while (out->warps > 1 && p->k < out->warps * 64) {
