@@ -17,8 +17,8 @@ const int aicc_pass_count = sizeof aicc_pass_table / sizeof *aicc_pass_table;
 
 // Folding exposes identities and identities expose folding; two rounds reach what the corpus has.
 const char *const aicc_pipeline_default =
-    "const_fold,canon,simplify,const_fold,canon,simplify,cse,dce,unscale,narrow,const_fold,layout,"
-    "const_fold,canon,simplify,cse,dce,attention,dce,fuse";
+    "const_fold,canon,simplify,const_fold,canon,simplify,cse,dce,unsign,unscale,narrow,"
+    "const_fold,layout,const_fold,canon,simplify,cse,dce,attention,dce,fuse";
 
 static const struct {
   unsigned fact;

@@ -169,7 +169,7 @@ def says_for_whom(model, work):
     assert "narrow: " not in report.split("for sm_80, sm_90:\n")[0], report
     text = run(AICC, *targets, "--print-pipeline")
     assert text.startswith("for all targets:\n"), text
-    assert "\nfor sm_75; for sm_80, sm_90:\nunscale" in text, text
+    assert "\nfor sm_75; for sm_80, sm_90:\nunsign" in text, text
 
 
 def shares_constants(work):
