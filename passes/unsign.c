@@ -8,6 +8,8 @@
 //
 // for y of f32 that is rounded and clamped to i8, as QuantizeLinear does it: then y + 128 is exact,
 // and the values are the same. For machines that multiply bytes.
+#include <math.h>
+
 #include "ir/build.h"
 #include "passes/pass.h"
 
@@ -98,6 +100,11 @@ static bool number_of(const aicc_value *x, float *number) {
   return found;
 }
 
+// Floats of every integer from -128 to 127.
+static bool holds_bytes(aicc_dtype type) {
+  return type == AICC_F64 || type == AICC_F32 || type == AICC_F16 || type == AICC_BF16;
+}
+
 // Whether |y| is an integer from -128 to 127: min(max(round(..) + zero, -128), 127), some of it in
 // another order.
 static bool is_clamped(const aicc_value *y) {
@@ -108,7 +115,7 @@ static bool is_clamped(const aicc_value *y) {
     if (def->op == AICC_OP_ROUND) {
       return low && high;
     }
-    if (with_number && number != (float)(int32_t)number) {
+    if (with_number && number != floorf(number)) {
       return false;
     }
     if (with_number && def->op == AICC_OP_MAX) {
@@ -116,7 +123,7 @@ static bool is_clamped(const aicc_value *y) {
     } else if (with_number && def->op == AICC_OP_MIN) {
       high = high || (number >= LEAST && number <= MOST);
     } else if (!(with_number && def->op == AICC_OP_ADD && low && high) &&
-               !(def->op == AICC_OP_CAST && aicc_dtype_is_float(def->in[0]->type.dtype))) {
+               !(def->op == AICC_OP_CAST && holds_bytes(def->in[0]->type.dtype))) {
       return false;
     }
   }
