@@ -45,7 +45,7 @@ class Graph:
         model = helper.make_model(
             graph,
             opset_imports=[helper.make_opsetid("", opset)],
-            ir_version=9,
+            ir_version=9 if opset < 21 else 10,
             producer_name=self.producer,
         )
         onnx.checker.check_model(model, full_check=True)

@@ -233,7 +233,68 @@ def external_weights():
     return model, [[floats(g.random, 1, 16)], [floats(g.random, 5, 16)]]
 
 
-MODELS = [residual_cnn, transformer, lstm_tagger, newton_loop, detector_head, external_weights]
+def quantised_cnn():
+    """Products between DequantizeLinear and QuantizeLinear: padding that stands for a zero point,
+    what a ReLU left, scales per channel and per tensor, a weight with a zero point, a depthwise
+    filter. Scales are powers of two: every sum is exact, in any order."""
+    g = Graph(7, PRODUCER)
+
+    def scale(power):
+        return g.const(f"scale{power}", np.float32(2.0**-power))
+
+    def number(value, dtype):
+        return g.const(f"{np.dtype(dtype).name}_{value}", dtype(value))
+
+    def quantised(x, power, zero, dtype):
+        pair = scale(power), number(zero, dtype)
+        return g.op("DequantizeLinear", g.op("QuantizeLinear", x, *pair), *pair)
+
+    def weight(name, *shape, zero=None, dtype=np.int8):
+        """Bytes, with a scale for each channel, or with one scale and a zero point."""
+        limits = np.iinfo(dtype)
+        values = g.random.integers(limits.min, limits.max + 1, shape).astype(dtype)
+        bytes_ = g.const(name, values)
+        if zero is not None:
+            return g.op("DequantizeLinear", bytes_, scale(9), number(zero, dtype))
+        powers = g.random.integers(8, 11, shape[0])
+        scales = g.const(f"{name}.scales", (2.0**-powers).astype(np.float32))
+        zeros = g.const(f"{name}.zeros", np.zeros(shape[0], dtype))
+        return g.op("DequantizeLinear", bytes_, scales, zeros, axis=0)
+
+    def bias(name, size):
+        return g.const(name, (g.random.integers(-64, 64, size) / 64).astype(np.float32))
+
+    x = quantised("image", 5, 120, np.uint8)
+    x = g.op("Conv", x, weight("stem", 8, 3, 3, 3), bias("stem.bias", 8), pads=[1] * 4)
+    x = quantised(g.op("Relu", x), 5, -128, np.int8)
+    wide = g.op("Conv", x, weight("wide", 16, 8, 3, 3), bias("wide.bias", 16), pads=[1] * 4)
+    x = quantised(g.op("Relu", wide), 4, -128, np.int8)
+    x = g.op("Conv", x, weight("depth", 16, 1, 3, 3), pads=[1] * 4, group=16)
+    x = quantised(x, 3, 5, np.int8)
+    x = g.op("Conv", x, weight("last", 12, 16, 3, 3, zero=3), pads=[1] * 4, strides=[2, 2])
+    x = g.op("ReduceMax", x, g.const("axes", np.array([2, 3])), keepdims=0)
+    x = quantised(x, 2, 0, np.uint8)
+    x = g.op("MatMul", x, weight("middle", 12, 32, zero=131, dtype=np.uint8))
+    x = quantised(x, 1, -3, np.int8)
+    g.op("Gemm", x, weight("head", 5, 32), bias("head.bias", 5), transB=1, name="scores")
+    model = g.model(
+        "quantised_cnn",
+        [("image", FLOAT, ["batch", 3, "height", "width"])],
+        [("scores", FLOAT, ["batch", 5])],
+        opset=21,
+    )
+    return model, [[floats(g.random, 1, 3, 9, 13)], [floats(g.random, 3, 3, 16, 8)]]
+
+
+MODELS = [
+    residual_cnn,
+    transformer,
+    lstm_tagger,
+    newton_loop,
+    detector_head,
+    external_weights,
+    quantised_cnn,
+]
 
 
 def main():
