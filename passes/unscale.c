@@ -20,6 +20,7 @@
 enum { TERMS_MOST = 1 << 15 };
 
 typedef struct unscale {
+  aicc_pass_context *pass;
   aicc_module *module;
   aicc_builder b;
   size_t count;
@@ -162,43 +163,65 @@ static bool few_terms(const unscale *u, aicc_dim k) {
   return aicc_dim_is_const(u->module->dims, k, &terms) && terms <= TERMS_MOST;
 }
 
-static void unscale_matmul(unscale *u, aicc_node *node) {
-  const bool trans_b = aicc_get_int(node, AICC_ATTR_TRANS_B, 0) != 0;
-  scaled x, w;
-  if (!read_scaled(node->in[0], &x) || !read_scaled(node->in[1], &w) || !is_weight(w.bytes) ||
-      !is_single(u, x.scale) || node->in[0]->type.rank < 2) {
-    return;
-  }
-  const aicc_type *type = &w.bytes->type;
-  const int k_axis = trans_b ? 1 : 0, n_axis = 1 - k_axis;
-  if ((type->rank != 2 && !is_single(u, w.scale)) || type->rank < 2 ||
-      !few_terms(u, type->dims[type->rank - 2 + k_axis])) {
-    return;
-  }
-  aicc_value *scale = weight_scale(u, &w, n_axis, 1);
-  if (scale) {
-    finish(u, node, &x, &w, scale, 0);
-  }
+// Both operands of a product of dequantised bytes; false: it is none.
+static bool read_operands(const aicc_node *node, scaled *x, scaled *w) {
+  return read_scaled(node->in[0], x) && read_scaled(node->in[1], w);
 }
 
-static void unscale_conv(unscale *u, aicc_node *node) {
+// Why a product of dequantised bytes, whose sums have |k| terms, is not one of bytes; NULL: it is.
+static const char *kept(const unscale *u, const scaled *x, const scaled *w, aicc_dim k) {
+  return !is_weight(w->bytes)       ? "both operands are activations"
+         : !is_single(u, x->scale)  ? "the activations have several scales"
+         : !few_terms(u, k)         ? "its sums might not fit i32"
+                                    : NULL;
+}
+
+static const char *unscale_matmul(unscale *u, aicc_node *node) {
+  const bool trans_b = aicc_get_int(node, AICC_ATTR_TRANS_B, 0) != 0;
+  scaled x, w;
+  if (!read_operands(node, &x, &w) || node->in[0]->type.rank < 2 || node->in[1]->type.rank < 2) {
+    return NULL;
+  }
+  const aicc_type *type = &w.bytes->type;
+  const int k_axis = trans_b ? 1 : 0;
+  const char *why = kept(u, &x, &w, type->dims[type->rank - 2 + k_axis]);
+  if (why) {
+    return why;
+  }
+  const bool plain = type->rank == 2 || is_single(u, w.scale);
+  aicc_value *scale = plain ? weight_scale(u, &w, 1 - k_axis, 1) : NULL;
+  if (!scale) {
+    return "the weight's scales vary along the sum or the batch";
+  }
+  finish(u, node, &x, &w, scale, 0);
+  return NULL;
+}
+
+static const char *unscale_conv(unscale *u, aicc_node *node) {
   aicc_dims *dims = u->module->dims;
   const int rank = node->in[0]->type.rank;
   const bool nchw = strcmp(aicc_get_string(node, AICC_ATTR_LAYOUT, "nchw"), "nchw") == 0;
-  const int64_t groups = aicc_get_int(node, AICC_ATTR_GROUP, 1);
   scaled x, w;
-  int64_t channels;
-  if (!nchw || rank < 3 || rank > 5 || !read_scaled(node->in[0], &x) ||
-      !read_scaled(node->in[1], &w) || !is_weight(w.bytes) || !is_single(u, x.scale) ||
-      !aicc_dim_is_const(dims, w.bytes->type.dims[1], &channels) ||
-      (groups > 1 && (channels < 4 || w.zero != 0)) ||
-      !few_terms(u, aicc_dim_product(dims, w.bytes->type.dims + 1, rank - 1))) {
-    return;
+  if (!nchw || rank < 3 || rank > 5 || !read_operands(node, &x, &w)) {
+    return NULL;
+  }
+  const char *why = kept(u, &x, &w, aicc_dim_product(dims, w.bytes->type.dims + 1, rank - 1));
+  int64_t channels = 0;
+  if (!why && aicc_get_int(node, AICC_ATTR_GROUP, 1) > 1) {
+    aicc_dim_is_const(dims, w.bytes->type.dims[1], &channels);
+    why = channels < 4  ? "its groups have fewer than 4 channels"
+          : w.zero != 0 ? "it has groups, and its filters a zero point"
+                        : NULL;
+  }
+  if (why) {
+    return why;
   }
   aicc_value *scale = weight_scale(u, &w, 0, rank - 1);
-  if (scale) {
-    finish(u, node, &x, &w, scale, rank - 1);
+  if (!scale) {
+    return "the filters' scales vary along the sum";
   }
+  finish(u, node, &x, &w, scale, rank - 1);
+  return NULL;
 }
 
 // --- the pass ------------------------------------------------------------------------------------
@@ -213,14 +236,18 @@ static void visit(void *context, aicc_node *node) {
   u->b.before = node;
   u->b.origins = node->origins;
   u->b.origin_count = node->origin_count;
-  (node->op == AICC_OP_MATMUL ? unscale_matmul : unscale_conv)(u, node);
+  const char *why = (node->op == AICC_OP_MATMUL ? unscale_matmul : unscale_conv)(u, node);
+  if (why && node->origin_count > 0) {
+    aicc_pass_report(u->pass, "unscale", "%s (%s) stays in floats: %s", node->origins[0].node,
+                     node->origins[0].op, why);
+  }
 }
 
 aicc_status aicc_pass_unscale(aicc_pass_context *pass) {
   if (!pass->machine || !aicc_machine_multiplies_bytes(pass->machine)) {
     return AICC_OK;
   }
-  unscale u = {.module = pass->module};
+  unscale u = {.pass = pass, .module = pass->module};
   u.b = (aicc_builder){.module = pass->module, .diags = pass->diags};
   aicc_region_visit(pass->module->body, visit, &u);
   aicc_pass_report(pass, "unscale", "%zu products of dequantised bytes", u.count);
