@@ -16,11 +16,13 @@
 
 #include "ir/build.h"
 #include "passes/pass.h"
+#include "passes/rewrite.h"
 
 typedef struct narrow {
   aicc_pass_context *pass;
   aicc_module *module;
   aicc_builder b;
+  aicc_rewrite rewrite;
   size_t count;
 } narrow;
 
@@ -189,7 +191,7 @@ static aicc_value *corrected(narrow *n, aicc_value *product, aicc_value *p, aicc
 }
 
 static void finish(narrow *n, aicc_node *node, aicc_value *result) {
-  aicc_value_replace(n->module, node->out[0], result);
+  aicc_rewrite_replace(&n->rewrite, node->out[0], result);
   aicc_node_unlink(node);
   n->count++;
 }
@@ -410,6 +412,7 @@ static void narrow_conv(narrow *n, aicc_node *node) {
 
 static void visit(void *context, aicc_node *node) {
   narrow *n = context;
+  aicc_rewrite_operands(&n->rewrite, node);
   if ((node->op != AICC_OP_MATMUL && node->op != AICC_OP_CONV) ||
       node->out[0]->type.dtype != AICC_I32 || node->in[0]->type.dtype != AICC_I32) {
     return;
@@ -427,7 +430,9 @@ aicc_status aicc_pass_narrow(aicc_pass_context *pass) {
   }
   narrow n = {.pass = pass, .module = pass->module};
   n.b = (aicc_builder){.module = pass->module, .diags = pass->diags};
+  aicc_rewrite_init(&n.rewrite, pass->module, pass->scratch);
   aicc_region_visit(pass->module->body, visit, &n);
+  aicc_rewrite_finish(&n.rewrite);
   aicc_pass_report(pass, "narrow", "%zu contractions of bytes", n.count);
   return AICC_OK;
 }

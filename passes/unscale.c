@@ -15,6 +15,7 @@
 
 #include "ir/build.h"
 #include "passes/pass.h"
+#include "passes/rewrite.h"
 
 // 255 * 255 * TERMS_MOST < 2^31.
 enum { TERMS_MOST = 1 << 15 };
@@ -23,6 +24,7 @@ typedef struct unscale {
   aicc_pass_context *pass;
   aicc_module *module;
   aicc_builder b;
+  aicc_rewrite rewrite;
   size_t count;
 } unscale;
 
@@ -76,16 +78,19 @@ static bool read_bytes(aicc_value *x, scaled *out) {
     return false;
   }
   out->bytes = def->in[0];
-  return out->bytes->type.rank == x->type.rank &&
-         (x->type.rank == 0 || memcmp(out->bytes->type.dims, x->type.dims,
-                                      (size_t)x->type.rank * sizeof *x->type.dims) == 0);
+  return true;
+}
+
+static bool same_shape(const aicc_type *x, const aicc_type *y) {
+  return x->rank == y->rank &&
+         (x->rank == 0 || memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims) == 0);
 }
 
 static bool read_scaled(const aicc_value *x, scaled *out) {
   const aicc_node *def = x->def;
   for (int i = 0; i < 2 && def && def->op == AICC_OP_MUL; i++) {
     *out = (scaled){.scale = def->in[1 - i]};
-    if (read_bytes(def->in[i], out) && out->bytes->type.rank == x->type.rank) {
+    if (read_bytes(def->in[i], out) && same_shape(&out->bytes->type, &x->type)) {
       return true;
     }
   }
@@ -150,7 +155,7 @@ static void finish(unscale *u, aicc_node *node, const scaled *x, const scaled *w
     y = aicc_b_binary(b, AICC_OP_ADD, y, aicc_b_reshape(b, node->in[2], shape, bias_rank));
   }
   if (y) {
-    aicc_value_replace(u->module, node->out[0], y);
+    aicc_rewrite_replace(&u->rewrite, node->out[0], y);
     aicc_node_unlink(node);
     u->count++;
   }
@@ -228,6 +233,7 @@ static const char *unscale_conv(unscale *u, aicc_node *node) {
 
 static void visit(void *context, aicc_node *node) {
   unscale *u = context;
+  aicc_rewrite_operands(&u->rewrite, node);
   if ((node->op != AICC_OP_MATMUL && node->op != AICC_OP_CONV) ||
       node->out[0]->type.dtype != AICC_F32) {
     return;
@@ -249,7 +255,9 @@ aicc_status aicc_pass_unscale(aicc_pass_context *pass) {
   }
   unscale u = {.pass = pass, .module = pass->module};
   u.b = (aicc_builder){.module = pass->module, .diags = pass->diags};
+  aicc_rewrite_init(&u.rewrite, pass->module, pass->scratch);
   aicc_region_visit(pass->module->body, visit, &u);
+  aicc_rewrite_finish(&u.rewrite);
   aicc_pass_report(pass, "unscale", "%zu products of dequantised bytes", u.count);
   return AICC_OK;
 }

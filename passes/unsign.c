@@ -12,12 +12,14 @@
 
 #include "ir/build.h"
 #include "passes/pass.h"
+#include "passes/rewrite.h"
 
 enum { LEAST = -128, MOST = 127 };
 
 typedef struct unsign {
   aicc_module *module;
   aicc_builder b;
+  aicc_rewrite rewrite;
   uint32_t limit;         // values that were there before the pass
   uint32_t *uses;         // per value
   uint32_t *shifted;      // per widened value: subtractions of the zero point from it
@@ -62,7 +64,8 @@ static aicc_value *widened_from(const aicc_node *node) {
 }
 
 static bool is_shift(const aicc_node *node) {
-  return node->op == AICC_OP_SUB && widened_from(node->in[0]->def) && is_least(node->in[1]);
+  return node->op == AICC_OP_SUB && widened_from(node->in[0]->def) && is_least(node->in[1]) &&
+         node->out[0]->type.rank == node->in[0]->type.rank;
 }
 
 static void count_node(void *context, aicc_node *node) {
@@ -149,6 +152,7 @@ static void make_unsigned(void *context, aicc_node *node) {
 
 static void widen_unsigned(void *context, aicc_node *node) {
   unsign *u = context;
+  aicc_rewrite_operands(&u->rewrite, node);
   const aicc_value *bytes = is_shift(node) ? widened_from(node->in[0]->def) : NULL;
   if (!bytes || bytes->id >= u->limit || !u->replaced[bytes->id]) {
     return;
@@ -156,7 +160,7 @@ static void widen_unsigned(void *context, aicc_node *node) {
   place(u, node);
   aicc_value *wide = aicc_b_cast(&u->b, u->replaced[bytes->id], node->out[0]->type.dtype);
   if (wide) {
-    aicc_value_replace(u->module, node->out[0], wide);
+    aicc_rewrite_replace(&u->rewrite, node->out[0], wide);
     aicc_node_unlink(node);
   }
 }
@@ -177,7 +181,9 @@ aicc_status aicc_pass_unsign(aicc_pass_context *pass) {
   aicc_region_visit(module->body, count_node, &u);
   aicc_region_visit(module->body, count_cast, &u);
   aicc_region_visit(module->body, make_unsigned, &u);
+  aicc_rewrite_init(&u.rewrite, module, pass->scratch);
   aicc_region_visit(module->body, widen_unsigned, &u);
+  aicc_rewrite_finish(&u.rewrite);
   aicc_pass_report(pass, "unsign", "%zu tensors of bytes without a sign", u.count);
   return AICC_OK;
 }
