@@ -272,12 +272,12 @@ LLVMValueRef cg_gpu_argument(cg_kernel *k, kir_val v) {
 // overlap, so they stay that where they are few.
 static void place_params(cg_kernel *k) {
   enum { HELD_BUFFERS = 16 };
+  if (k->gpu->slots == NULL) {
+    return;
+  }
   int buffers = 0;
   for (int i = 0; i < k->kernel->param_count; i++) {
     buffers += k->kernel->params[i].is_buffer;
-  }
-  if (k->gpu->slots == NULL) {
-    return;
   }
   k->slots = k->gpu->slots(k);
   for (int i = 0; i < k->kernel->param_count; i++) {

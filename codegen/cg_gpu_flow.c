@@ -141,43 +141,35 @@ static void whole_loop(cg_kernel *k, const kir_inst *inst, LLVMValueRef from, LL
   cg_gpu_order_join(&k->order, order);
 }
 
-// for (i = from + lane; i < to; i += width)
-static void strided_loop(cg_kernel *k, const kir_inst *inst, LLVMValueRef from, LLVMValueRef to) {
+// for (i = from + lane; i < to; i += width) body; |once|: if (from + lane < to) body
+static void strided_loop(cg_kernel *k, const kir_inst *inst, LLVMValueRef from, LLVMValueRef to,
+                         bool once) {
   cg *c = k->c;
   LLVMBuilderRef b = c->builder;
   const cg_gpu_region region = cg_gpu_diverge(k);
-  LLVMValueRef start = LLVMBuildAdd(b, from, k->lane, "");
+  LLVMValueRef start = LLVMBuildAdd(b, from, k->lane, ""), at = start;
   LLVMBasicBlockRef body = cg_block(c, "lanes"), after = cg_block(c, "lanes.done");
   LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, start, to, ""), body, after);
   LLVMPositionBuilderAtEnd(b, body);
-  LLVMValueRef at = LLVMBuildPhi(b, c->i64, "");
-  LLVMBasicBlockRef before = region.at;
-  LLVMAddIncoming(at, &start, &before, 1);
-  cg_set_value(k, inst->result, at);
-  if (cg_known_factor(k, from) % k->width == 0) {
-    AICC_PUSH(c->arena, k->own, k->own_count, k->own_capacity, at);
+  if (!once) {
+    at = LLVMBuildPhi(b, c->i64, "");
+    LLVMBasicBlockRef before = region.at;
+    LLVMAddIncoming(at, &start, &before, 1);
+    if (cg_known_factor(k, from) % k->width == 0) {
+      AICC_PUSH(c->arena, k->own, k->own_count, k->own_capacity, at);
+    }
   }
-  cg_emit_block(k, &inst->blocks[0]);
-  LLVMValueRef next = LLVMBuildAdd(b, at, cg_int(c, k->width), "");
-  LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
-  LLVMAddIncoming(at, &next, &latch, 1);
-  LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, to, ""), body, after);
-  LLVMPositionBuilderAtEnd(b, after);
-  cg_gpu_converge(k, &region);
-}
-
-// if (from + lane < to) body
-static void single_round(cg_kernel *k, const kir_inst *inst, LLVMValueRef from, LLVMValueRef to) {
-  cg *c = k->c;
-  LLVMBuilderRef b = c->builder;
-  const cg_gpu_region region = cg_gpu_diverge(k);
-  LLVMValueRef at = LLVMBuildAdd(b, from, k->lane, "");
-  LLVMBasicBlockRef body = cg_block(c, "lanes"), after = cg_block(c, "lanes.done");
-  LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, at, to, ""), body, after);
-  LLVMPositionBuilderAtEnd(b, body);
   cg_set_value(k, inst->result, at);
   cg_emit_block(k, &inst->blocks[0]);
-  cg_jump(c, after);
+  if (once) {
+    cg_jump(c, after);
+  } else {
+    LLVMValueRef next = LLVMBuildAdd(b, at, cg_int(c, k->width), "");
+    LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
+    LLVMAddIncoming(at, &next, &latch, 1);
+    LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, to, ""), body, after);
+    LLVMPositionBuilderAtEnd(b, after);
+  }
   cg_gpu_converge(k, &region);
 }
 
@@ -205,8 +197,7 @@ void cg_gpu_lanes_loop(cg_kernel *k, const kir_inst *inst) {
   LLVMValueRef from = cg_use(k, inst->args[0]), to = cg_use(k, inst->args[1]);
   LLVMValueRef count = LLVMBuildSub(b, to, from, "");
   if (LLVMIsAConstantInt(count) == NULL) {
-    (ends_in_a_round(k, inst->args[0], inst->args[1]) ? single_round : strided_loop)(k, inst, from,
-                                                                                   to);
+    strided_loop(k, inst, from, to, ends_in_a_round(k, inst->args[0], inst->args[1]));
     return;
   }
   const int64_t number = LLVMConstIntGetSExtValue(count);
@@ -218,10 +209,8 @@ void cg_gpu_lanes_loop(cg_kernel *k, const kir_inst *inst) {
     cg_emit_block(k, &inst->blocks[0]);
   } else if (number % k->width == 0) {
     whole_loop(k, inst, from, to);
-  } else if (number < k->width) {
-    single_round(k, inst, from, to);
   } else {
-    strided_loop(k, inst, from, to);
+    strided_loop(k, inst, from, to, number < k->width);
   }
 }
 

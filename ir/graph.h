@@ -256,6 +256,8 @@ const aicc_tensor *aicc_get_tensor(const aicc_node *node, aicc_attr_key key);
 
 aicc_type aicc_type_tensor(aicc_module *module, aicc_dtype dtype, const aicc_dim *dims, int rank);
 bool aicc_type_equal(const aicc_type *a, const aicc_type *b);
+bool aicc_type_same_shape(const aicc_type *a, const aicc_type *b);  // rank and dims, no more
+bool aicc_type_is_single(const aicc_module *module, const aicc_type *type);  // every dim is 1
 aicc_dim aicc_type_count(aicc_module *module, const aicc_type *type);  // product of the dims
 bool aicc_type_static_shape(const aicc_module *module, const aicc_type *type, int64_t *shape);
 char *aicc_type_print(const aicc_module *module, const aicc_type *type, aicc_arena *arena);

@@ -12,6 +12,20 @@ aicc_type aicc_type_tensor(aicc_module *module, aicc_dtype dtype, const aicc_dim
   return (aicc_type){.kind = AICC_TYPE_TENSOR, .dtype = dtype, .rank = rank, .dims = copy};
 }
 
+bool aicc_type_same_shape(const aicc_type *a, const aicc_type *b) {
+  return a->rank == b->rank &&
+         (a->rank <= 0 || memcmp(a->dims, b->dims, sizeof(aicc_dim) * (size_t)a->rank) == 0);
+}
+
+bool aicc_type_is_single(const aicc_module *module, const aicc_type *type) {
+  for (int i = 0; i < type->rank; i++) {
+    if (!aicc_dim_is(module->dims, type->dims[i], 1)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool aicc_type_equal(const aicc_type *a, const aicc_type *b) {
   if (a->kind != b->kind) {
     return false;
@@ -20,8 +34,7 @@ bool aicc_type_equal(const aicc_type *a, const aicc_type *b) {
     return a->element && b->element ? aicc_type_equal(a->element, b->element)
                                     : a->element == b->element;
   }
-  return a->dtype == b->dtype && a->rank == b->rank &&
-         (a->rank <= 0 || memcmp(a->dims, b->dims, sizeof(aicc_dim) * (size_t)a->rank) == 0);
+  return a->dtype == b->dtype && aicc_type_same_shape(a, b);
 }
 
 aicc_dim aicc_type_count(aicc_module *module, const aicc_type *type) {

@@ -103,8 +103,7 @@ int aicc_fuse_element_cost(const aicc_module *module, const aicc_node *node) {
 }
 
 static bool same_shape(const aicc_type *a, const aicc_type *b) {
-  return a->kind == AICC_TYPE_TENSOR && b->kind == AICC_TYPE_TENSOR && a->rank == b->rank &&
-         (a->rank == 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
+  return a->kind == AICC_TYPE_TENSOR && b->kind == AICC_TYPE_TENSOR && aicc_type_same_shape(a, b);
 }
 
 // The only node that uses |value|, or NULL: none, several, or a region's result.

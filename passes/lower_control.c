@@ -222,11 +222,6 @@ typedef struct loop {
   bool *listed;                      // per scan result: collected in a sequence
 } loop;
 
-static bool same_dims(const aicc_type *a, const aicc_type *b) {
-  return a->rank == b->rank &&
-         (a->rank == 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
-}
-
 static void replace_heap(aicc_lower *lw, aicc_slot variable, const aicc_slot from,
                          const aicc_type *type, bool release) {
   const aicc_slot fresh = aicc_lower_new_slot(lw, AICC_SLOT_HEAP, type, NULL);
@@ -247,8 +242,8 @@ static void begin_state(loop *l, int k) {
     assign_step(lw, l->state[k], from);
     return;
   }
-  l->moves[k] = !same_dims(&param->type, &init->type) ||
-                !same_dims(&param->type, &l->body->results[1 + k]->type);
+  l->moves[k] = !aicc_type_same_shape(&param->type, &init->type) ||
+                !aicc_type_same_shape(&param->type, &l->body->results[1 + k]->type);
   if (l->moves[k]) {
     l->state[k] = make_variable(lw, param);
     set_symbols(lw, &param->type, &init->type);

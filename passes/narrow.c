@@ -43,15 +43,6 @@ static int64_t elements_of(const aicc_tensor *t) {
   return count;
 }
 
-static bool is_single(const narrow *n, const aicc_value *x) {
-  for (int i = 0; i < x->type.rank; i++) {
-    if (!aicc_dim_is(n->module->dims, x->type.dims[i], 1)) {
-      return false;
-    }
-  }
-  return true;
-}
-
 // |t| (integers that |type| holds after |less| is taken off) as a constant of |type|.
 static aicc_value *constant_of(narrow *n, const aicc_tensor *t, aicc_dtype type, int64_t less) {
   const int64_t count = elements_of(t);
@@ -93,11 +84,6 @@ static aicc_value *bytes_of(const aicc_value *x) {
                                                                                       : NULL;
 }
 
-static bool same_shape(const aicc_type *x, const aicc_type *y) {
-  return x->rank == y->rank &&
-         (x->rank == 0 || memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims) == 0);
-}
-
 static bool read_operand(narrow *n, aicc_value *x, operand *out) {
   const aicc_tensor *tensor = x->def && x->def->op == AICC_OP_CONST
                                   ? aicc_get_tensor(x->def, AICC_ATTR_VALUE)
@@ -110,7 +96,7 @@ static bool read_operand(narrow *n, aicc_value *x, operand *out) {
     out->bytes = bytes_of(x->def->in[0]);
     out->zero = x->def->in[1];
   }
-  if (!out->bytes || !same_shape(&out->bytes->type, &x->type)) {
+  if (!out->bytes || !aicc_type_same_shape(&out->bytes->type, &x->type)) {
     return false;
   }
   const aicc_node *def = out->bytes->def;
@@ -201,7 +187,7 @@ static void finish(narrow *n, aicc_node *node, aicc_value *result) {
 // Whether the zero point does not depend on k, dimension |k_axis| of |x| from its end.
 static bool suits(const narrow *n, const operand *x, int k_axis, bool transposed) {
   const aicc_type *zero = x->zero ? &x->zero->type : NULL;
-  if (!zero || is_single(n, x->zero)) {
+  if (!zero || aicc_type_is_single(n->module, &x->zero->type)) {
     return true;
   }
   // Transposed, rows would be columns of the zero point, which the result has the other way around.
@@ -349,7 +335,7 @@ static bool worthwhile(const narrow *n, const aicc_node *node) {
 // A zero point of the filters as [filters, 1..], from [filters, 1, 1..]; of one element as it is.
 static aicc_value *filter_zero(narrow *n, aicc_value *zero, int rank) {
   aicc_dims *dims = n->module->dims;
-  if (!zero || is_single(n, zero)) {
+  if (!zero || aicc_type_is_single(n->module, &zero->type)) {
     return zero ? aicc_b_reshape(&n->b, zero, NULL, 0) : NULL;
   }
   aicc_dim shape[AICC_MAX_RANK];
@@ -380,7 +366,7 @@ static void narrow_conv(narrow *n, aicc_node *node) {
   operand x, w;
   if (!worthwhile(n, node) || !read_operand(n, node->in[0], &x) ||
       !read_operand(n, node->in[1], &w) || (x.constant && w.constant) ||
-      (x.zero && !is_single(n, x.zero))) {
+      (x.zero && !aicc_type_is_single(n->module, &x.zero->type))) {
     return;
   }
   aicc_value *q = filter_zero(n, w.zero, rank);

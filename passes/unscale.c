@@ -34,15 +34,6 @@ typedef struct scaled {
   int64_t zero;
 } scaled;
 
-static bool is_single(const unscale *u, const aicc_value *x) {
-  for (int i = 0; i < x->type.rank; i++) {
-    if (!aicc_dim_is(u->module->dims, x->type.dims[i], 1)) {
-      return false;
-    }
-  }
-  return true;
-}
-
 // The one integer that all elements of a constant are.
 static bool is_number(const aicc_value *x, int64_t *number) {
   const aicc_tensor *t = aicc_value_constant(x);
@@ -81,16 +72,11 @@ static bool read_bytes(aicc_value *x, scaled *out) {
   return true;
 }
 
-static bool same_shape(const aicc_type *x, const aicc_type *y) {
-  return x->rank == y->rank &&
-         (x->rank == 0 || memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims) == 0);
-}
-
 static bool read_scaled(const aicc_value *x, scaled *out) {
   const aicc_node *def = x->def;
   for (int i = 0; i < 2 && def && def->op == AICC_OP_MUL; i++) {
     *out = (scaled){.scale = def->in[1 - i]};
-    if (read_bytes(def->in[i], out) && same_shape(&out->bytes->type, &x->type)) {
+    if (read_bytes(def->in[i], out) && aicc_type_same_shape(&out->bytes->type, &x->type)) {
       return true;
     }
   }
@@ -110,7 +96,7 @@ static bool is_weight(const aicc_value *x) {
 static aicc_value *weight_scale(unscale *u, const scaled *w, int axis, int place) {
   aicc_dims *dims = u->module->dims;
   const aicc_type *type = &w->scale->type;
-  if (is_single(u, w->scale)) {
+  if (aicc_type_is_single(u->module, &w->scale->type)) {
     return aicc_b_reshape(&u->b, w->scale, NULL, 0);
   }
   aicc_dim shape[AICC_MAX_RANK];
@@ -175,10 +161,11 @@ static bool read_operands(const aicc_node *node, scaled *x, scaled *w) {
 
 // Why a product of dequantised bytes, whose sums have |k| terms, is not one of bytes; NULL: it is.
 static const char *kept(const unscale *u, const scaled *x, const scaled *w, aicc_dim k) {
-  return !is_weight(w->bytes)       ? "both operands are activations"
-         : !is_single(u, x->scale)  ? "the activations have several scales"
-         : !few_terms(u, k)         ? "its sums might not fit i32"
-                                    : NULL;
+  const bool one_scale = aicc_type_is_single(u->module, &x->scale->type);
+  return !is_weight(w->bytes) ? "both operands are activations"
+         : !one_scale         ? "the activations have several scales"
+         : !few_terms(u, k)   ? "its sums might not fit i32"
+                              : NULL;
 }
 
 static const char *unscale_matmul(unscale *u, aicc_node *node) {
@@ -193,7 +180,7 @@ static const char *unscale_matmul(unscale *u, aicc_node *node) {
   if (why) {
     return why;
   }
-  const bool plain = type->rank == 2 || is_single(u, w.scale);
+  const bool plain = type->rank == 2 || aicc_type_is_single(u->module, &w.scale->type);
   aicc_value *scale = plain ? weight_scale(u, &w, 1 - k_axis, 1) : NULL;
   if (!scale) {
     return "the weight's scales vary along the sum or the batch";
