@@ -49,7 +49,9 @@ def write(path, data, executable=False):
         os.chmod(path, 0o755)
 
 
-class HarnessTest(unittest.TestCase):
+class Harness(unittest.TestCase):
+    """A place with the stand-ins for aicc and aicc-run, and a case there."""
+
     def setUp(self):
         self.place = tempfile.TemporaryDirectory()
         self.addCleanup(self.place.cleanup)
@@ -62,11 +64,24 @@ class HarnessTest(unittest.TestCase):
     def path(self, *parts):
         return os.path.join(self.place.name, *parts)
 
-    def run_case(self, mode="right", answer=RIGHT, expected=RIGHT, **bounds):
+    def run_model(self, model, answer, expected, mode="right", inputs=(), **options):
+        """Runs a model of one output with one test set; `answer` is what the stand-in gives."""
         folder = self.path("case")
-        os.makedirs(os.path.join(folder, "test_data_set_0"), exist_ok=True)
+        test_set = os.path.join(folder, "test_data_set_0")
+        os.makedirs(test_set, exist_ok=True)
         write(os.path.join(folder, "mode"), mode)
+        write(os.path.join(folder, "model.onnx"), model.SerializeToString())
         np.save(os.path.join(folder, "answer.npy"), answer)
+        values = {f"input_{j}.pb": x for j, x in enumerate(inputs)} | {"output_0.pb": expected}
+        for name, value in values.items():
+            tensor = numpy_helper.from_array(value).SerializeToString()
+            write(os.path.join(test_set, name), tensor)
+        case = cases.Case("case", folder, **options)
+        return cases.run_case(case, self.tools, self.path("work"))
+
+
+class HarnessTest(Harness):
+    def run_case(self, mode="right", answer=RIGHT, expected=RIGHT, **bounds):
         kind = helper.np_dtype_to_tensor_dtype(expected.dtype)
         info = helper.make_tensor_value_info("y", kind, expected.shape)
         graph = helper.make_graph(
@@ -75,11 +90,7 @@ class HarnessTest(unittest.TestCase):
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, [])],
             [info],
         )
-        write(os.path.join(folder, "model.onnx"), helper.make_model(graph).SerializeToString())
-        tensor = numpy_helper.from_array(expected, "y").SerializeToString()
-        write(os.path.join(folder, "test_data_set_0", "output_0.pb"), tensor)
-        case = cases.Case("case", folder, **bounds)
-        return cases.run_case(case, self.tools, self.path("work"))
+        return self.run_model(helper.make_model(graph), answer, expected, mode, **bounds)
 
     def fails_with(self, text, **arguments):
         result = self.run_case(**arguments)
@@ -163,4 +174,5 @@ class HarnessTest(unittest.TestCase):
             cases.read_xfail(path)
 
 
-unittest.main()
+if __name__ == "__main__":
+    unittest.main()
