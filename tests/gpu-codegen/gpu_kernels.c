@@ -322,27 +322,48 @@ static char *emit_text(cg *c) {
   return text;
 }
 
-// The kernels' metadata, as text in the assembly; then the object, linked.
-static aicc_status link_amd(cg *c, use *uses, size_t count) {
-  char *text = emit_text(c);
-  char *line = strstr(text, "amdhsa.kernels:");
-  use *now = uses;
-  for (line = strtok(line, "\n"); line; line = strtok(NULL, "\n")) {
-    const char *name = strstr(line, ".name:");
-    const char *is_kernel = name ? strstr(name, " k") : NULL;
-    now = is_kernel ? use_of(uses, count, is_kernel + 2) : now;
-    uint32_t spills = 0;
-    number_after(line, ".private_segment_fixed_size:", &now->stack);
-    number_after(line, ".vgpr_count:", &now->registers);
-    number_after(line, ".vgpr_spill_count:", &spills);
-    number_after(line, ".sgpr_spill_count:", &spills);
-    now->spills += spills;
+// The number behind |key| in MessagePack between |at| and |end|, where it stands.
+static uint32_t packed_after(const unsigned char *at, const unsigned char *end, const char *key) {
+  const unsigned char *found = memmem(at, (size_t)(end - at), key, strlen(key));
+  AICC_ASSERT(found && end - found > (ptrdiff_t)strlen(key) + 4);
+  const unsigned char *n = found + strlen(key);
+  if (*n < 0x80) {
+    return *n;
   }
-  free(text);
+  AICC_ASSERT(*n >= 0xcc && *n <= 0xce);  // an unsigned number of 1, 2 or 4 bytes
+  uint32_t value = 0;
+  for (int i = 1; i <= 1 << (*n - 0xcc); i++) {
+    value = value << 8 | n[i];
+  }
+  return value;
+}
+
+// The metadata of kernels k0, k1, ... in a code object: maps whose keys stand in alphabetical order.
+static void read_code_object(const unsigned char *data, size_t size, use *uses, size_t count) {
+  const unsigned char *end = data + size;
+  for (size_t i = 0; i < count; i++) {
+    char symbol[32], key[64];
+    const int length = snprintf(symbol, sizeof symbol, "k%zu", i);
+    const int key_size = snprintf(key, sizeof key, ".name%c%s", 0xa0 + length, symbol);
+    const unsigned char *kernel = memmem(data, size, key, (size_t)key_size);
+    AICC_ASSERT(kernel);
+    uses[i] = (use){.registers = packed_after(kernel, end, ".vgpr_count"),
+                    .stack = packed_after(kernel, end, ".private_segment_fixed_size"),
+                    .spills = packed_after(kernel, end, ".vgpr_spill_count") +
+                              packed_after(kernel, end, ".sgpr_spill_count")};
+  }
+}
+
+static aicc_status link_amd(cg *c, use *uses, size_t count) {
   cg_reply image = {0};
-  const aicc_status status = cg_gpu_images(c, NULL, 0, &image);
+  AICC_TRY(cg_gpu_images(c, NULL, 0, &image));
+  const unsigned char *at = image.data;
+  cg_gpu_blob blob;
+  const bool found = cg_gpu_image_next(&at, image.data + image.size, &blob);
+  AICC_ASSERT(found && blob.kind == AICC_ABI_IMAGE_HSACO);
+  read_code_object(blob.data, blob.size, uses, count);
   free(image.data);
-  return status;
+  return AICC_OK;
 }
 
 // Opens |c| and makes the kernels of a unit for |target|, named k0, k1, ...
