@@ -42,17 +42,25 @@
 
 enum { CHUNK = 8, MOST_PLANS = 16, MOST_TARGETS = 16, MOST_EXCEPTIONS = 256 };
 
-typedef struct entry {
+// A kernel of a model, with the names that it has there.
+typedef struct owner {
   const kir_kernel *kernel;
   const char *model;
+} owner;
+
+// A kernel, and all that are the same but for names, the first among them.
+typedef struct entry {
+  const kir_kernel *kernel;
   uint64_t hash;
+  owner *owners;
+  size_t count, capacity;
 } entry;
 
 // Kernels for machines of one number of lanes.
 typedef struct kernel_list {
   const aicc_machine *machine;
   entry *items;
-  size_t count, capacity;
+  size_t count, capacity, met;  // met: kernels of plans, of which |count| differ
 } kernel_list;
 
 typedef struct use {
@@ -104,13 +112,20 @@ static bool wanted(const state *s, const cg_target *target) {
 // --- kernels -------------------------------------------------------------------------------------
 
 static void add_kernel(state *s, kernel_list *list, const kir_kernel *kernel, const char *model) {
-  const entry e = {.kernel = kernel, .model = model, .hash = kir_hash(kernel)};
-  for (size_t i = 0; i < list->count; i++) {
-    if (list->items[i].hash == e.hash && kir_equal(list->items[i].kernel, kernel)) {
-      return;
-    }
+  const uint64_t hash = kir_hash(kernel);
+  size_t at = 0;
+  while (at < list->count &&
+         !(list->items[at].hash == hash && kir_equal(list->items[at].kernel, kernel))) {
+    at++;
   }
-  AICC_PUSH(&s->arena, list->items, list->count, list->capacity, e);
+  if (at == list->count) {
+    const entry e = {.kernel = kernel, .hash = hash};
+    AICC_PUSH(&s->arena, list->items, list->count, list->capacity, e);
+  }
+  entry *e = &list->items[at];
+  const owner o = {kernel, model};
+  AICC_PUSH(&s->arena, e->owners, e->count, e->capacity, o);
+  list->met++;
 }
 
 static aicc_status lower_for(state *s, kernel_list *list, aicc_module *module, const char *path,
@@ -429,6 +444,18 @@ static bool excepted(const state *s, const cg_target *target, const kir_kernel *
   return false;
 }
 
+// Where the kernel comes from: in each model its name and its ONNX nodes.
+static void print_owners(const entry *e) {
+  for (size_t i = 0; i < e->count; i++) {
+    const kir_kernel *kernel = e->owners[i].kernel;
+    printf("       is %s of %s, of nodes", kernel->name, e->owners[i].model);
+    for (int k = 0; k < kernel->origin_count; k++) {
+      printf(" %s", kernel->origins[k].node);
+    }
+    putchar('\n');
+  }
+}
+
 typedef struct totals {
   size_t kernels, bad, excepted;
   uint32_t most_registers;
@@ -451,7 +478,10 @@ static void judge_one(const state *s, const cg_target *target, const entry *e, c
     printf("%s %s %s %s: %u registers, %u bytes of stack, %u spilled (%s of %s)\n",
            spills && !known ? "FAIL" : "    ", target->machine.name, e->kernel->kind,
            ops_of(e->kernel, ops, sizeof ops), n->registers, n->stack, n->spills,
-           e->kernel->name, e->model);
+           e->kernel->name, e->owners[0].model);
+  }
+  if (spills && !known) {
+    print_owners(e);
   }
 }
 
@@ -485,6 +515,11 @@ static void read_exceptions(state *s, const char *path) {
 static bool report(const state *s, const all_totals *all) {
   bool good = s->unforced == 0;
   printf("%d models (%d refused)\n", s->models, s->refused);
+  for (int i = 0; i < s->list_count; i++) {
+    const kernel_list *list = &s->lists[i];
+    printf("%s and alike: %zu kernels, of which %zu are the same as another\n",
+           list->machine->name, list->met, list->met - list->count);
+  }
   const cg_target *target;
   for (size_t i = 0; (target = cg_target_at(i)); i++) {
     const totals *t = &all->of[i];
@@ -551,7 +586,7 @@ static bool compile_all(state *s, all_totals *all) {
     const entry *e = &u->list->items[u->first];
     names[i] = aicc_arena_printf(&s->arena, "%s and the %zu after it, for %s, of %s",
                                  e->kernel->name, u->count - 1, u->targets[0]->machine.name,
-                                 e->model);
+                                 e->owners[0].model);
   }
   const cg_jobs jobs = {.count = s->unit_count, .run = run_unit, .user = s, .names = names,
                         .processes = s->jobs};
