@@ -298,9 +298,21 @@ static bool read_ptxas(char *text, use *uses, size_t count) {
   return clean;
 }
 
-// |text| for |target|; what is wrong is reported with the kernel's name.
-static void assemble(const char *text, const cg_target *target, use *uses, size_t count,
+// Ends a worker, once it has said what k0, k1, ... of ptxas' words are.
+AICC_NORETURN static void give_up(const unit *u, const cg_target *target) {
+  fprintf(stderr, "that was for %s, where", target->machine.name);
+  for (size_t i = 0; i < u->count; i++) {
+    const owner *o = u->list->items[u->first + i].owners;
+    fprintf(stderr, "%s k%zu is %s of %s", i ? "," : "", i, o->kernel->name, o->model);
+  }
+  fputc('\n', stderr);
+  abort();
+}
+
+// |text| of a unit for |target|; what ptxas objects to ends the worker.
+static void assemble(const char *text, const unit *u, const cg_target *target, use *uses,
                      aicc_arena *arena) {
+  const size_t count = u->count;
   const int ptx = memfd_create("ptx", 0), cubin = memfd_create("cubin", 0);
   const int log = memfd_create("log", 0);
   AICC_ASSERT(ptx >= 0 && cubin >= 0 && log >= 0);
@@ -314,18 +326,18 @@ static void assemble(const char *text, const cg_target *target, use *uses, size_
   const int error = cg_tool_run(args, log, log, &status);
   char *said = cg_read_text(log, arena);
   if (!written || error != 0 || status != 0) {
-    fprintf(stderr, "ptxas for %s %s: %s\n", target->machine.name,
-            error ? strerror(error) : cg_tool_end(status, arena), said);
-    abort();
+    fprintf(stderr, "ptxas %s: %s\n", error ? strerror(error) : cg_tool_end(status, arena), said);
+    give_up(u, target);
   }
-  const bool clean = read_ptxas(said, uses, count);
+  if (!read_ptxas(said, uses, count)) {
+    give_up(u, target);
+  }
+  for (size_t i = 0; i < count; i++) {
+    AICC_ASSERT(uses[i].registers > 0);  // ptxas spoke of every kernel
+  }
   close(ptx);
   close(cubin);
   close(log);
-  if (!clean) {
-    fprintf(stderr, "that was for %s\n", target->machine.name);
-    abort();
-  }
 }
 
 static char *emit_text(cg *c) {
@@ -353,7 +365,8 @@ static uint32_t packed_after(const unsigned char *at, const unsigned char *end, 
   return value;
 }
 
-// The metadata of kernels k0, k1, ... in a code object: maps whose keys stand in alphabetical order.
+// The metadata of kernels k0, k1, ... in a code object: maps whose keys stand in alphabetical
+// order.
 static void read_code_object(const unsigned char *data, size_t size, use *uses, size_t count) {
   const unsigned char *end = data + size;
   for (size_t i = 0; i < count; i++) {
@@ -405,7 +418,7 @@ static aicc_status run_unit(void *user, size_t index, cg_reply *reply, aicc_diag
   if (s->family == CG_FAMILY_NVPTX) {
     char *text = emit_text(&c);
     for (size_t i = 0; i < u->target_count; i++) {
-      assemble(text, u->targets[i], uses + i * u->count, u->count, &arena);
+      assemble(text, u, u->targets[i], uses + i * u->count, &arena);
     }
     free(text);
   } else {
