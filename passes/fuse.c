@@ -14,7 +14,11 @@
 
 #include <string.h>
 
+#include "ir/build.h"
 #include "passes/pass.h"
+
+// Cast, difference and product: what makes a float of a quantised byte.
+enum { SECOND_COST = 3 };
 
 typedef struct member_list {
   aicc_node **items;
@@ -240,24 +244,59 @@ static bool stored_anyway(const fuse *f, const aicc_value *value, int group,
   return inside < f->uses[value->id];
 }
 
-// The last member leaves again where that saves memory: its operands are stored for others anyway,
-// and computing it where it is used costs less than storing it too (the square before a mean).
+static bool pulls_operand(const aicc_node *user, int operand);
+
+// Whether the users of |node| outside |group| compute pointwise operands themselves.
+static bool users_pull(const fuse *f, const aicc_node *node, int group) {
+  for (int i = f->position[node->id] + 1; i < f->count; i++) {
+    const aicc_node *user = f->nodes[i];
+    for (int k = 0; k < user->in_count && f->group_of[user->id] != group; k++) {
+      if (user->in[k] == node->out[0] && !pulls_operand(user, k)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+// What computing |node| of |group| elsewhere costs an element, from numbers and values that are
+// stored for others anyway; more than |budget|: it takes something else, or more.
+static int cost_elsewhere(const fuse *f, const aicc_node *node, int group, int budget) {
+  int cost = aicc_fuse_element_cost(f->module, node);
+  for (int k = 0; k < node->in_count && cost <= budget; k++) {
+    const aicc_value *x = node->in[k];
+    const aicc_node *def = definition(f, x);
+    const bool inside = def && f->group_of[def->id] == group;
+    if (inside && !stored_anyway(f, x, group, node)) {
+      cost += f->uses[x->id] == 1 ? cost_elsewhere(f, def, group, budget - cost) : budget + 1;
+    } else if (!inside && !(aicc_value_constant(x) && aicc_type_is_single(f->module, &x->type))) {
+      cost = budget + 1;
+    }
+  }
+  return cost;
+}
+
+static bool used_inside(const fuse *f, const aicc_node *node, int group) {
+  const member_list *members = &f->groups[group];
+  for (size_t i = 0; i < members->count; i++) {
+    for (int k = 0; k < members->items[i]->in_count; k++) {
+      if (members->items[i]->in[k] == node->out[0]) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+// Members that none needs leave again where that saves memory: they follow from what is stored for
+// others anyway, and computing them where they are used costs less than storing them too (the
+// square before a mean, floats of quantised bytes).
 static void drop_second_results(fuse *f, int group) {
   member_list *members = &f->groups[group];
   for (size_t i = members->count - 1; i > 0; i--) {
     aicc_node *node = members->items[i];
-    bool cheap = aicc_fuse_element_cost(f->module, node) <= 1;
-    for (size_t k = i + 1; k < members->count; k++) {
-      for (int j = 0; j < members->items[k]->in_count; j++) {
-        cheap &= members->items[k]->in[j] != node->out[0];
-      }
-    }
-    for (int k = 0; k < node->in_count && cheap; k++) {
-      const aicc_node *def = node->in[k]->def;
-      const bool inside = def && f->position[def->id] >= 0 && f->group_of[def->id] == group;
-      cheap = inside && stored_anyway(f, node->in[k], group, node);
-    }
-    if (cheap) {
+    if (!used_inside(f, node, group) && users_pull(f, node, group) &&
+        cost_elsewhere(f, node, group, SECOND_COST) <= SECOND_COST) {
       f->group_of[node->id] = 0;
       memmove(members->items + i, members->items + i + 1,
               (members->count - i - 1) * sizeof *members->items);
