@@ -130,6 +130,9 @@ aicc_dtype lk_compute_type(aicc_dtype dtype);
 kir_val lk_round(lower_kernel *lk, aicc_dtype dtype, kir_val value);
 // Element |index| (one i64 per dimension) of |value| in its compute type.
 kir_val lk_elem(lower_kernel *lk, const aicc_value *value, const kir_val *index);
+// lower_quantise.c: element |index| of |node|, the end of a chain that makes bytes of floats, or
+// floats of those bytes, less a number or not; false: it is no such chain.
+bool lk_quantise(lower_kernel *lk, const aicc_node *node, const kir_val *index, kir_val *out);
 kir_val lk_linear(lower_kernel *lk, const aicc_type *type, const kir_val *index);
 kir_val lk_load(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val linear);
 void lk_store(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val linear, kir_val value);

@@ -463,6 +463,10 @@ static kir_val elem_pow(lower_kernel *lk, const aicc_node *node, kir_val x, kir_
 
 static kir_val elem_eltwise(lower_kernel *lk, const aicc_node *node, const kir_val *index) {
   kir_val args[3] = {0};
+  if ((node->op == AICC_OP_CAST || node->op == AICC_OP_SUB) &&
+      lk_quantise(lk, node, index, &args[0])) {
+    return args[0];
+  }
   for (int i = 0; i < node->in_count; i++) {
     kir_val source[AICC_MAX_RANK];
     operand_index(lk, &node->in[i]->type, &node->out[0]->type, index, source);
