@@ -151,6 +151,7 @@ static bool needs_branch(const kir_block *block) {
     switch (inst->op) {
       case KIR_LOAD:
       case KIR_LOAD_OR:
+      case KIR_WORD:
       case KIR_STORE:
       case KIR_ATOMIC:
       case KIR_FOR:

@@ -21,6 +21,32 @@ static LLVMValueRef element_pointer(cg_kernel *k, LLVMTypeRef type, LLVMValueRef
   return LLVMBuildGEP2(k->c->builder, type, base, &index, 1, "");
 }
 
+// Points |a| to |index| of |buffer|; |unit|: elements of the buffer that one of the access takes.
+static void place_access(cg_kernel *k, access *a, kir_val buffer, kir_val index, int64_t unit) {
+  LLVMTypeRef type = cg_memory_type(k->c, k->kernel->values[buffer].dtype);
+  LLVMValueRef base = cg_use(k, buffer);
+  const cg_value *at = &k->values[index];
+  if (!cg_is_varying(k, index) || k->lanes == 1) {
+    a->place = element_pointer(k, type, base, cg_use(k, index));
+    return;
+  }
+  if (at->affine && (at->stride == 0 || at->stride == unit)) {
+    a->contiguous = at->stride == unit;
+    a->place = element_pointer(k, type, base, at->base);
+    return;
+  }
+  a->gather = true;
+  if (at->affine) {  // small constant offsets from one pointer
+    LLVMValueRef first = element_pointer(k, type, base, at->base);
+    LLVMTypeRef lanes = cg_lane_type(k, k->c->i64);
+    LLVMValueRef steps = LLVMBuildMul(k->c->builder, cg_lane_ids(k, k->c->i64),
+                                      cg_const_like(lanes, (uint64_t)at->stride), "");
+    a->place = element_pointer(k, type, first, steps);
+  } else {
+    a->place = element_pointer(k, type, base, at->v);
+  }
+}
+
 static access make_access(cg_kernel *k, kir_val buffer, kir_val index) {
   const aicc_dtype dtype = k->kernel->values[buffer].dtype;
   // Strings are a pointer and a size, complex numbers two floats.
@@ -28,27 +54,14 @@ static access make_access(cg_kernel *k, kir_val buffer, kir_val index) {
   const unsigned size = (unsigned)aicc_dtype_size(dtype);
   access a = {.dtype = dtype, .type = cg_memory_type(k->c, dtype),
               .align = pair ? size / 2 : size};
-  LLVMValueRef base = cg_use(k, buffer);
-  const cg_value *at = &k->values[index];
-  if (!cg_is_varying(k, index) || k->lanes == 1) {
-    a.place = element_pointer(k, a.type, base, cg_use(k, index));
-    return a;
-  }
-  if (at->affine && (at->stride == 0 || at->stride == 1)) {
-    a.contiguous = at->stride == 1;
-    a.place = element_pointer(k, a.type, base, at->base);
-    return a;
-  }
-  a.gather = true;
-  if (at->affine) {  // small constant offsets from one pointer
-    LLVMValueRef first = element_pointer(k, a.type, base, at->base);
-    LLVMTypeRef type = cg_lane_type(k, k->c->i64);
-    LLVMValueRef steps = LLVMBuildMul(k->c->builder, cg_lane_ids(k, k->c->i64),
-                                      cg_const_like(type, (uint64_t)at->stride), "");
-    a.place = element_pointer(k, a.type, first, steps);
-  } else {
-    a.place = element_pointer(k, a.type, base, at->v);
-  }
+  place_access(k, &a, buffer, index, 1);
+  return a;
+}
+
+// Four bytes of the buffer, wherever they lie.
+static access make_word_access(cg_kernel *k, kir_val buffer, kir_val index) {
+  access a = {.dtype = AICC_I32, .type = k->c->i32, .align = 1};
+  place_access(k, &a, buffer, index, 4);
   return a;
 }
 
@@ -161,7 +174,8 @@ void cg_emit_load(cg_kernel *k, const kir_inst *inst) {
   if (k->gpu != NULL) {
     cg_gpu_order(k, inst->buffer, k->values[inst->args[0]].v, false);
   }
-  const access a = make_access(k, inst->buffer, inst->args[0]);
+  const access a = inst->op == KIR_WORD ? make_word_access(k, inst->buffer, inst->args[0])
+                                        : make_access(k, inst->buffer, inst->args[0]);
   if (inst->op == KIR_LOAD_OR) {
     cg_set_value(k, inst->result, load_or(k, inst, a));
     return;

@@ -75,7 +75,7 @@ static bool same_pack(const aicc_pack *a, const aicc_pack *b) {
   }
   bool same = a->batch == b->batch && a->batch_stride == b->batch_stride &&
               a->k_rank == b->k_rank && a->n == b->n && a->n_stride == b->n_stride &&
-              a->nr == b->nr;
+              a->nr == b->nr && a->group == b->group && a->run_rank == b->run_rank;
   for (int i = 0; i < a->k_rank && same; i++) {
     same = a->k_extent[i] == b->k_extent[i] && a->k_stride[i] == b->k_stride[i];
   }

@@ -9,14 +9,20 @@ static const char *const v3_needs[] = {"avx", "avx2", "bmi", "bmi2", "f16c", "fm
 static const char *const v4_needs[] = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt",
                                        "movbe", "avx512f", "avx512bw", "avx512cd", "avx512dq",
                                        "avx512vl", NULL};
+static const char *const v3_vnni_needs[] = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt",
+                                            "movbe", "avxvnni", NULL};
+static const char *const v4_vnni_needs[] = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt",
+                                            "movbe", "avx512f", "avx512bw", "avx512cd", "avx512dq",
+                                            "avx512vl", "avx512vnni", NULL};
 static const char *const no_needs[] = {NULL};
 
-#define X86(name_, width_, flops, needs_)                                                      \
-  {.machine = {.name = name_, .kind = AICC_MACHINE_CPU, .width = width_,                       \
-               .registers = (width_) == 16 ? 32 : 16, .l1_bytes = 32 << 10,                    \
-               .l2_bytes = 1 << 20, .flops_per_ns = flops, .bytes_per_ns = 8},                 \
-   .family = CG_FAMILY_X86, .triple = "x86_64-unknown-linux-gnu", .cpu = name_, .features = "", \
-   .needs = needs_}
+#define X86(name_, cpu_, features_, width_, dot4_, flops, needs_)                        \
+  {.machine = {.name = name_, .kind = AICC_MACHINE_CPU, .width = width_,                 \
+               .registers = (width_) == 16 ? 32 : 16, .l1_bytes = 32 << 10,              \
+               .l2_bytes = 1 << 20, .dot4 = dot4_, .flops_per_ns = flops,                \
+               .bytes_per_ns = 8},                                                       \
+   .family = CG_FAMILY_X86, .triple = "x86_64-unknown-linux-gnu", .cpu = cpu_,           \
+   .features = features_, .needs = needs_}
 
 #define GPU(name_, cpu_, family_, triple_, features_, width_, shared, async, mma_)              \
   {.machine = {.name = name_, .kind = AICC_MACHINE_GPU, .width = width_, .registers = 255,     \
@@ -38,8 +44,10 @@ static const char *const no_needs[] = {NULL};
 
 // CPU rows from the most able to the least: "native" takes the first that fits.
 static const cg_target targets[] = {
-    X86("x86-64-v4", 16, 80, v4_needs),
-    X86("x86-64-v3", 8, 40, v3_needs),
+    X86("x86-64-v4-vnni", "x86-64-v4", "+avx512vnni", 16, true, 80, v4_vnni_needs),
+    X86("x86-64-v4", "x86-64-v4", "", 16, false, 80, v4_needs),
+    X86("x86-64-v3-vnni", "x86-64-v3", "+avxvnni", 8, true, 40, v3_vnni_needs),
+    X86("x86-64-v3", "x86-64-v3", "", 8, false, 40, v3_needs),
     NVPTX("sm_75", "+ptx65", 64 << 10, false, TURING_MMA),
     NVPTX("sm_80", "+ptx70", 99 << 10, true, AMPERE_MMA),
     NVPTX("sm_86", "+ptx71", 99 << 10, true, AMPERE_MMA),
@@ -83,27 +91,25 @@ static bool host_has(const char *features, const char *name) {
   return false;
 }
 
-static bool host_runs(const cg_target *target, const char *features) {
-  for (const char *const *need = target->needs; *need != NULL; need++) {
-    if (!host_has(features, *need)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-static const cg_target *find_native(void) {
-  const cg_target *found = NULL;
+bool cg_target_runs_here(const cg_target *target) {
+  bool runs = false;
 #if defined(__x86_64__)
   char *features = LLVMGetHostCPUFeatures();
-  for (size_t i = 0; i < TARGET_COUNT && found == NULL; i++) {
-    if (targets[i].machine.kind == AICC_MACHINE_CPU && host_runs(&targets[i], features)) {
-      found = &targets[i];
-    }
+  runs = target->machine.kind == AICC_MACHINE_CPU;
+  for (const char *const *need = target->needs; *need != NULL && runs; need++) {
+    runs = host_has(features, *need);
   }
   LLVMDisposeMessage(features);
 #endif
-  return found;
+  return runs;
+}
+
+static const cg_target *find_native(void) {
+  size_t i = 0;
+  while (i < TARGET_COUNT && !cg_target_runs_here(&targets[i])) {
+    i++;
+  }
+  return cg_target_at(i);
 }
 
 const cg_target *cg_target_find(const char *name) {

@@ -18,6 +18,8 @@ typedef struct cg_target {
 // The target called |name|; "native" and "cpu" are the best one this machine runs. NULL: unknown,
 // or this machine runs none.
 const cg_target *cg_target_find(const char *name);
+// Whether this machine runs code for the CPU |target|.
+bool cg_target_runs_here(const cg_target *target);
 // Row |index|, in order of the table; NULL beyond the end.
 const cg_target *cg_target_at(size_t index);
 // The target whose PTX newer GPUs run as well: |target| itself, but of "sm_90a" and its like, which

@@ -49,8 +49,8 @@ struct kir_inst {
   kir_val result;          // 0: none
   int arg_count;
   kir_val args[3];
-  kir_val buffer;          // LOAD, LOAD_OR, STORE, ATOMIC, VLOAD, VSTORE: a parameter or LOCAL;
-                           // COPY_ASYNC (written), LDMATRIX: a LOCAL
+  kir_val buffer;          // LOAD, LOAD_OR, WORD, STORE, ATOMIC, VLOAD, VSTORE: a parameter or
+                           // LOCAL; COPY_ASYNC (written), LDMATRIX: a LOCAL
   kir_val source;          // COPY_ASYNC: the parameter that is read
   kir_val arrays[3];       // VLOAD, VSTORE, LDMATRIX: the first; MMA: D, A, B
   int32_t at[3];           // the first element of each that takes part
@@ -140,6 +140,12 @@ kir_val kir_lane(kir_builder *b);
 kir_val kir_load(kir_builder *b, kir_val buffer, kir_val index);
 kir_val kir_load_or(kir_builder *b, kir_val buffer, kir_val index, kir_val guard,
                     kir_val otherwise);
+// Four neighbours of a buffer of u8 or i8 from |index| on, and sums of products of such words, x of
+// u8, y of i8; both i32. For machines that have dot4 (ir/machine.h).
+kir_val kir_word(kir_builder *b, kir_val buffer, kir_val index);
+kir_val kir_dot4(kir_builder *b, kir_val x, kir_val y, kir_val sum);
+// Asks for the cache line of an element that will be read; |index| may lie outside the buffer.
+void kir_prefetch(kir_builder *b, kir_val buffer, kir_val index);
 void kir_store(kir_builder *b, kir_val buffer, kir_val index, kir_val value);
 void kir_atomic(kir_builder *b, aicc_op op, kir_val buffer, kir_val index, kir_val value);
 kir_val kir_var(kir_builder *b, kir_val init, bool varying);

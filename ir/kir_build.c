@@ -234,6 +234,26 @@ kir_val kir_load_or(kir_builder *b, kir_val buffer, kir_val index, kir_val guard
   return append_value(b, inst, dtype_of(b, buffer), is_varying);
 }
 
+kir_val kir_word(kir_builder *b, kir_val buffer, kir_val index) {
+  AICC_ASSERT(info_of(b, buffer)->kind == KIR_BUFFER && is_index(b, index));
+  AICC_ASSERT(aicc_dtype_is_byte(dtype_of(b, buffer)));
+  return append_value(
+      b, (kir_inst){.op = KIR_WORD, .buffer = buffer, .arg_count = 1, .args = {index}}, AICC_I32,
+      varying(b, index));
+}
+
+kir_val kir_dot4(kir_builder *b, kir_val x, kir_val y, kir_val sum) {
+  AICC_ASSERT(is_value(b, x, AICC_I32) && is_value(b, y, AICC_I32) && is_value(b, sum, AICC_I32));
+  return append_value(b, (kir_inst){.op = KIR_DOT4, .arg_count = 3, .args = {x, y, sum}}, AICC_I32,
+                      varying(b, x) || varying(b, y) || varying(b, sum));
+}
+
+void kir_prefetch(kir_builder *b, kir_val buffer, kir_val index) {
+  AICC_ASSERT(info_of(b, buffer)->kind == KIR_BUFFER && is_index(b, index) && !varying(b, index));
+  kir_append(b, (kir_inst){.op = KIR_PREFETCH, .buffer = buffer, .arg_count = 1, .args = {index}},
+             NULL);
+}
+
 void kir_store(kir_builder *b, kir_val buffer, kir_val index, kir_val value) {
   AICC_ASSERT(info_of(b, buffer)->kind == KIR_BUFFER && is_index(b, index));
   AICC_ASSERT(is_value(b, value, dtype_of(b, buffer)));

@@ -178,6 +178,8 @@ static void run_inst(ki_state *t, const kir_inst *inst) {
     case KIR_LANE: run_lane(t, inst); break;
     case KIR_LOAD:
     case KIR_LOAD_OR: ki_run_load(t, inst); break;
+    case KIR_WORD: ki_run_word(t, inst); break;
+    case KIR_DOT4: ki_run_dot4(t, inst); break;
     case KIR_STORE:
     case KIR_ATOMIC: ki_run_store(t, inst); break;
     case KIR_VAR:
@@ -205,6 +207,7 @@ static void run_inst(ki_state *t, const kir_inst *inst) {
     case KIR_MMA: ki_run_mma(t, inst); break;
     case KIR_EXCHANGE: ki_run_exchange(t, inst); break;
     case KIR_POWER2: ki_run_power2(t, inst); break;
+    case KIR_PREFETCH:
     case KIR_COND:     // read at the end of its block
     case KIR_BARRIER:  // one warp a task
     case KIR_OP_COUNT: break;

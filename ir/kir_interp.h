@@ -91,6 +91,7 @@ void ki_write_cell(aicc_dtype dtype, void *data, size_t index, ki_cell value);
 ki_cell ki_rounded(aicc_dtype dtype, double value);
 ki_cell ki_scalar(const kir_inst *inst, aicc_dtype operand, aicc_dtype result, const ki_cell *args);
 void ki_run_scalar(ki_state *t, const kir_inst *inst);  // SCALAR, FMA
+void ki_run_dot4(ki_state *t, const kir_inst *inst);
 void ki_run_reduce(ki_state *t, const kir_inst *inst);
 void ki_run_exchange(ki_state *t, const kir_inst *inst);
 void ki_run_power2(ki_state *t, const kir_inst *inst);
@@ -111,6 +112,7 @@ static inline bool ki_varying(const ki_state *t, kir_val v) {
 // --- kir_interp_memory.c -------------------------------------------------------------------------
 
 void ki_run_load(ki_state *t, const kir_inst *inst);
+void ki_run_word(ki_state *t, const kir_inst *inst);
 void ki_run_store(ki_state *t, const kir_inst *inst);  // ATOMIC as well
 void ki_make_local(ki_state *t, const kir_inst *inst);
 void ki_forget_locals(ki_state *t);  // a new task begins

@@ -170,6 +170,17 @@ static ki_cell lane_load(ki_state *t, const kir_inst *inst, const ki_cell *args,
 
 void ki_run_load(ki_state *t, const kir_inst *inst) { ki_each_lane(t, inst, lane_load); }
 
+static ki_cell lane_word(ki_state *t, const kir_inst *inst, const ki_cell *args, int lane) {
+  uint32_t word = 0;
+  for (int i = 0; i < 4; i++) {
+    const ki_cell byte = ki_read_element(t, inst->buffer, args[0].i + i, lane);
+    word |= ((uint32_t)byte.i & 255) << 8 * i;
+  }
+  return (ki_cell){.i = (int32_t)word};
+}
+
+void ki_run_word(ki_state *t, const kir_inst *inst) { ki_each_lane(t, inst, lane_word); }
+
 static void check_lanes(ki_state *t, const kir_inst *inst, int lane) {
   const ki_cell *index = ki_cells(t, inst->args[0]), *value = ki_cells(t, inst->args[1]);
   for (int other = 0; other < lane; other++) {

@@ -144,6 +144,19 @@ void ki_run_scalar(ki_state *t, const kir_inst *inst) {
   ki_each_lane(t, inst, inst->op == KIR_FMA ? lane_fma : lane_scalar);
 }
 
+static ki_cell lane_dot4(ki_state *t AICC_UNUSED, const kir_inst *inst AICC_UNUSED,
+                         const ki_cell *args, int lane AICC_UNUSED) {
+  uint32_t sum = (uint32_t)args[2].i;
+  for (int i = 0; i < 4; i++) {
+    const uint8_t x = (uint8_t)(args[0].i >> 8 * i);
+    const int8_t y = (int8_t)(args[1].i >> 8 * i);
+    sum += (uint32_t)(x * y);
+  }
+  return (ki_cell){.i = (int32_t)sum};
+}
+
+void ki_run_dot4(ki_state *t, const kir_inst *inst) { ki_each_lane(t, inst, lane_dot4); }
+
 static ki_cell lane_power2(ki_state *t AICC_UNUSED, const kir_inst *inst AICC_UNUSED,
                            const ki_cell *args, int lane AICC_UNUSED) {
   return args[0].f < -126 ? (ki_cell){.f = 0} : ki_rounded(AICC_F32, exp2(args[0].f));

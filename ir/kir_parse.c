@@ -155,7 +155,7 @@ static kir_val raw_reduce(kir_parser *p) {
   return raw(p, inst, (kir_value_info){.kind = KIR_VALUE, .dtype = result_type(p)});
 }
 
-// load %x[%i] and load_or %x[%i], %guard, %otherwise
+// load %x[%i], word %x[%i] and load_or %x[%i], %guard, %otherwise
 static kir_val raw_load(kir_parser *p, kir_op op) {
   kir_inst inst = {.op = op, .buffer = kir_parse_known(p)};
   kir_parse_expect(p, "[");
@@ -241,12 +241,14 @@ static kir_val instruction(kir_parser *p) {
     case KIR_CONST: return raw_const(p);
     case KIR_REDUCE: return raw_reduce(p);
     case KIR_LOAD:
-    case KIR_LOAD_OR: return raw_load(p, op);
+    case KIR_LOAD_OR:
+    case KIR_WORD: return raw_load(p, op);
     case KIR_AGET: return raw_aget(p);
     case KIR_ARRAY:
     case KIR_LOCAL: return raw_storage(p, op);
     case KIR_VAR: return raw_var(p);
-    case KIR_FMA: return raw_other(p, op, 3);
+    case KIR_FMA:
+    case KIR_DOT4: return raw_other(p, op, 3);
     case KIR_POWER2:
     case KIR_GET: return raw_other(p, op, 1);
     case KIR_TASK:
@@ -403,7 +405,7 @@ static void set_statement(kir_parser *p) {
   }
 }
 
-// store %y[%i], %x and aset %a[%i], %x
+// store %y[%i], %x and aset %a[%i], %x and prefetch %x[%i]
 static void store_statement(kir_parser *p, kir_op op) {
   kir_inst inst = {.op = op};
   const kir_val base = kir_parse_known(p);
@@ -415,8 +417,10 @@ static void store_statement(kir_parser *p, kir_op op) {
   kir_parse_expect(p, "[");
   plain_operands(p, &inst, op == KIR_ASET ? 2 : 1);
   kir_parse_expect(p, "]");
-  kir_parse_expect(p, ",");
-  plain_operands(p, &inst, op == KIR_ASET ? 3 : 2);
+  if (op != KIR_PREFETCH) {
+    kir_parse_expect(p, ",");
+    plain_operands(p, &inst, op == KIR_ASET ? 3 : 2);
+  }
   if (!p->failed) {
     kir_append(&p->b, inst, NULL);
   }
@@ -606,6 +610,8 @@ static void statement(kir_parser *p) {
     store_statement(p, KIR_STORE);
   } else if (kir_parse_accept(p, "aset")) {
     store_statement(p, KIR_ASET);
+  } else if (kir_parse_accept(p, "prefetch")) {
+    store_statement(p, KIR_PREFETCH);
   } else if (kir_parse_accept(p, "atomic")) {
     atomic_statement(p);
   } else if (kir_parse_accept(p, "for")) {

@@ -12,6 +12,7 @@
 //   set %v, %x                           %v = expr, %v += expr      where %v is a variable
 //   store %y[%i], %x                     %y[expr] = expr            elements; also += -= *=
 //   aset %a[%i], %x
+//   prefetch %x[%i]
 //   atomic op %y[expr], expr
 //   for %i = %a to %b step %s kind {..}  for [kind] %i in expr .. expr [step expr] block
 //   while {.. cond %c} do {..}           while expr block

@@ -173,6 +173,8 @@ static void print_body(const printer *p, const kir_inst *inst) {
       break;
     case KIR_LOAD:
     case KIR_LOAD_OR:
+    case KIR_WORD:
+    case KIR_PREFETCH:
     case KIR_STORE:
       fputs(op_names[inst->op], p->out);
       print_access(p, inst, inst->buffer, 0);

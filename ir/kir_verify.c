@@ -204,6 +204,13 @@ static void verify_fma(verifier *v, const kir_inst *inst) {
   }
 }
 
+static void verify_dot4(verifier *v, const kir_inst *inst) {
+  if (value_of(v, inst->args[0], AICC_I32) && value_of(v, inst->args[1], AICC_I32) &&
+      value_of(v, inst->args[2], AICC_I32)) {
+    result_is(v, inst, AICC_I32, any_varying(v, inst));
+  }
+}
+
 static bool folds(aicc_op op) {
   return op == AICC_OP_ADD || op == AICC_OP_MUL || op == AICC_OP_MIN || op == AICC_OP_MAX ||
          op == AICC_OP_AND || op == AICC_OP_OR;
@@ -247,6 +254,23 @@ static void verify_load(verifier *v, const kir_inst *inst) {
     return;
   }
   result_is(v, inst, dtype, any_varying(v, inst));
+}
+
+static void verify_word(verifier *v, const kir_inst *inst) {
+  if (!accessible(v, inst->buffer, KIR_READ) || !value_of(v, inst->args[0], AICC_I64)) {
+    return;
+  }
+  if (!aicc_dtype_is_byte(info_of(v, inst->buffer)->dtype)) {
+    fail(v, "'word' of %s, whose elements are not bytes", name_of(v, inst->buffer));
+  }
+  result_is(v, inst, AICC_I32, any_varying(v, inst));
+}
+
+static void verify_prefetch(verifier *v, const kir_inst *inst) {
+  if (accessible(v, inst->buffer, KIR_READ) && value_of(v, inst->args[0], AICC_I64) &&
+      info_of(v, inst->args[0])->varying) {
+    fail(v, "'prefetch' of %s at a varying index", name_of(v, inst->buffer));
+  }
 }
 
 static void verify_store(verifier *v, const kir_inst *inst) {
@@ -301,6 +325,12 @@ static bool element_of(verifier *v, kir_val array, kir_val index) {
     return false;
   }
   return true;
+}
+
+static void verify_set(verifier *v, const kir_inst *inst) {
+  if (visible(v, inst->args[0], KIR_VARIABLE)) {
+    verify_change(v, inst->args[0], inst->args[1]);
+  }
 }
 
 static void verify_array(verifier *v, const kir_inst *inst) {
@@ -587,20 +617,19 @@ static void verify_inst(verifier *v, const kir_inst *inst) {
     case KIR_CONST: result_is(v, inst, info_of(v, inst->result)->dtype, false); break;
     case KIR_SCALAR: verify_scalar(v, inst); break;
     case KIR_FMA: verify_fma(v, inst); break;
-    case KIR_TASK: result_is(v, inst, AICC_I64, false); break;
+    case KIR_TASK:
+    case KIR_WARP: result_is(v, inst, AICC_I64, false); break;
     case KIR_LANE: result_is(v, inst, AICC_I64, true); break;
     case KIR_LOAD:
     case KIR_LOAD_OR: verify_load(v, inst); break;
+    case KIR_WORD: verify_word(v, inst); break;
+    case KIR_PREFETCH: verify_prefetch(v, inst); break;
+    case KIR_DOT4: verify_dot4(v, inst); break;
     case KIR_STORE:
     case KIR_ATOMIC: verify_store(v, inst); break;
     case KIR_VAR: verify_var(v, inst); break;
     case KIR_GET: verify_get(v, inst); break;
-    case KIR_SET:
-      if (visible(v, inst->args[0], KIR_VARIABLE)) {
-        verify_change(v, inst->args[0], inst->args[1]);
-      }
-      break;
-    case KIR_WARP: result_is(v, inst, AICC_I64, false); break;
+    case KIR_SET: verify_set(v, inst); break;
     case KIR_ARRAY: verify_array(v, inst); break;
     case KIR_LOCAL: verify_local(v, inst); break;
     case KIR_AGET:

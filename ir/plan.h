@@ -97,12 +97,17 @@ struct aicc_step {
 // A matrix stored as panels of |nr| columns, for contractions:
 //   packed[batch][n / nr][k][n % nr] = source[batch * batch_stride + k . k_stride + n * n_stride]
 // with zeros where n is beyond the matrix; k runs over k_extent row-major. Strides in elements.
+// Where |group| is more than 1, so many neighbours along k stand together,
+//   packed[batch][n / nr][k / group][n % nr][k % group]
+// and each run of k, which is the last |run_rank| extents, is filled with zeros to whole groups.
 enum { AICC_PACK_RANK = 4 };
 typedef struct aicc_pack {
   int64_t batch, batch_stride;
   int k_rank;
   int64_t k_extent[AICC_PACK_RANK], k_stride[AICC_PACK_RANK];
   int64_t n, n_stride, nr;
+  int64_t group;  // 0: 1
+  int run_rank;
 } aicc_pack;
 
 // A constant's bytes in the weights section.
@@ -132,6 +137,7 @@ typedef struct aicc_plan {
 void aicc_plan_const_bytes(const aicc_plan_const *constant, uint64_t from, uint64_t size,
                            void *out);
 int64_t aicc_pack_count(const aicc_pack *pack);  // elements, padding included
+int64_t aicc_pack_rows(const aicc_pack *pack);   // along k, padding included
 
 void aicc_plan_print(const aicc_plan *plan, FILE *out);
 

@@ -3,22 +3,40 @@
 
 #include "ir/plan.h"
 
-static int64_t k_count(const aicc_pack *pack) {
-  int64_t count = 1;
-  for (int i = 0; i < pack->k_rank; i++) {
-    count *= pack->k_extent[i];
+static int64_t product(const int64_t *extents, int count) {
+  int64_t result = 1;
+  for (int i = 0; i < count; i++) {
+    result *= extents[i];
   }
-  return count;
+  return result;
+}
+
+static int64_t k_count(const aicc_pack *pack) { return product(pack->k_extent, pack->k_rank); }
+
+static int64_t panel_count(const aicc_pack *pack) { return (pack->n + pack->nr - 1) / pack->nr; }
+
+static int64_t run_length(const aicc_pack *pack) {
+  return product(pack->k_extent + pack->k_rank - pack->run_rank, pack->run_rank);
+}
+
+static int64_t run_groups(const aicc_pack *pack) {
+  return (run_length(pack) + pack->group - 1) / pack->group;
+}
+
+int64_t aicc_pack_rows(const aicc_pack *pack) {
+  return pack->group > 1 ? product(pack->k_extent, pack->k_rank - pack->run_rank) *
+                               run_groups(pack) * pack->group
+                         : k_count(pack);
 }
 
 int64_t aicc_pack_count(const aicc_pack *pack) {
-  return pack->batch * k_count(pack) * ((pack->n + pack->nr - 1) / pack->nr) * pack->nr;
+  return pack->batch * aicc_pack_rows(pack) * panel_count(pack) * pack->nr;
 }
 
 // Where the source row of packed row |row| (batch, panel, k) starts, and how many of its nr
 // columns exist.
 static int64_t row_source(const aicc_pack *pack, int64_t row, int64_t *columns) {
-  const int64_t ks = k_count(pack), panels = (pack->n + pack->nr - 1) / pack->nr;
+  const int64_t ks = k_count(pack), panels = panel_count(pack);
   int64_t k = row % ks;
   const int64_t panel = row / ks % panels, batch = row / ks / panels;
   int64_t source = batch * pack->batch_stride + panel * pack->nr * pack->n_stride;
@@ -74,6 +92,37 @@ static void copy_elements(const aicc_pack *pack, size_t item, const uint8_t *dat
   }
 }
 
+// Elements |first| .. |end| - 1 of the |row|th row of groups (batch, panel, k / group).
+static void copy_groups(const aicc_pack *pack, size_t item, const uint8_t *data, int64_t row,
+                        int64_t first, int64_t end, uint8_t *out) {
+  const int64_t run = run_length(pack), groups = run_groups(pack);
+  const int64_t rows = aicc_pack_rows(pack) / pack->group, panels = panel_count(pack);
+  const int64_t group = row % rows % groups, panel = row / rows % panels;
+  const int64_t before = row % rows / groups * run;  // of k, in runs before
+  const int64_t origin =
+      row / rows / panels * pack->batch_stride + panel * pack->nr * pack->n_stride;
+  for (int64_t j = 0; j < pack->group; j++) {
+    const int64_t in_run = group * pack->group + j;
+    int64_t k = before + in_run, source = origin;
+    for (int i = pack->k_rank - 1; i >= 0; i--) {
+      source += k % pack->k_extent[i] * pack->k_stride[i];
+      k /= pack->k_extent[i];
+    }
+    for (int64_t n = 0; n < pack->nr; n++) {
+      const int64_t at = n * pack->group + j;
+      if (at >= first && at < end) {
+        const bool real = in_run < run && panel * pack->nr + n < pack->n;
+        uint8_t *to = out + (size_t)(at - first) * item;
+        if (real) {
+          memcpy(to, data + (size_t)(source + n * pack->n_stride) * item, item);
+        } else {
+          memset(to, 0, item);
+        }
+      }
+    }
+  }
+}
+
 void aicc_plan_const_bytes(const aicc_plan_const *constant, uint64_t from, uint64_t size,
                            void *out) {
   const aicc_tensor *tensor = constant->tensor;
@@ -83,8 +132,9 @@ void aicc_plan_const_bytes(const aicc_plan_const *constant, uint64_t from, uint6
     return;
   }
   const size_t item = aicc_dtype_size(tensor->dtype);
-  const uint64_t row_bytes = (uint64_t)pack->nr * item;
-  if (pack->nr == 1) {
+  const bool grouped = pack->group > 1;
+  const uint64_t row_bytes = (uint64_t)pack->nr * (grouped ? (uint64_t)pack->group : 1) * item;
+  if (pack->nr == 1 && !grouped) {
     copy_elements(pack, item, tensor->data, (int64_t)(from / item), (int64_t)(size / item), out);
     return;
   }
@@ -92,8 +142,9 @@ void aicc_plan_const_bytes(const aicc_plan_const *constant, uint64_t from, uint6
   while (size > 0) {
     const uint64_t index = from / row_bytes, skip = from % row_bytes;
     const uint64_t part = row_bytes - skip < size ? row_bytes - skip : size;
-    copy_columns(pack, item, tensor->data, (int64_t)index, (int64_t)(skip / item),
-                 (int64_t)((skip + part) / item), to);
+    (grouped ? copy_groups : copy_columns)(pack, item, tensor->data, (int64_t)index,
+                                           (int64_t)(skip / item),
+                                           (int64_t)((skip + part) / item), to);
     to += part;
     from += part;
     size -= part;

@@ -4,6 +4,26 @@
 
 #include "passes/schedule.h"
 
+// --- words ---------------------------------------------------------------------------------------
+
+// Four neighbours along k, of products of bytes.
+enum { WORD = 4 };
+
+static const aicc_tensor *b_tensor(const contract *c) {
+  const aicc_node *def = c->b.value->def;
+  return def && def->op == AICC_OP_CONST ? aicc_get_tensor(def, AICC_ATTR_VALUE) : NULL;
+}
+
+// Whether the bytes are multiplied as they lie, words of them: u8 by a constant of i8, where the
+// innermost k loop runs over neighbours of A.
+static bool is_of_words(const contract *c) {
+  const aicc_dims *dims = c->lw->module->dims;
+  return c->acc == AICC_I32 && c->a->type.dtype == AICC_U8 &&
+         c->b.value->type.dtype == AICC_I8 && b_tensor(c) &&
+         aicc_dim_is(dims, c->a_k_stride[c->k_rank - 1], 1) &&
+         aicc_dim_is_const(dims, c->k_extent[c->k_rank - 1], NULL);
+}
+
 // --- the schedule --------------------------------------------------------------------------------
 
 typedef struct schedule {
@@ -23,18 +43,43 @@ static const block_shape shapes16[] = {{4, 3, 100}, {6, 2, 103}, {12, 1, 140}};
 
 enum { SHAPE_COUNT = 3 };
 
+// For words that the machine multiplies in halves: twice the registers of A and B.
+static const block_shape halves32[] = {{6, 3, 100}, {8, 2, 104}, {12, 1, 120}};
+static const block_shape halves16[] = {{4, 2, 100}, {3, 2, 110}, {6, 1, 115}};
+
+static aicc_dim k_total(const contract *c) {
+  return aicc_dim_product(c->lw->module->dims, c->b.k_extent, c->b.k_rank);
+}
+
+// What |m| rows of words take in blocks of |mr|, for each vector of columns and step of k, in
+// sixths of a cycle: two instructions a cycle, or, where the panel of B is larger than the first
+// cache (|far|), 24 bytes of it a cycle from the second (measured on Sapphire Rapids).
+static int64_t rows_time(int64_t m, int mr, int width, bool far) {
+  const int64_t blocks = (m + mr - 1) / mr, rows = (m + blocks - 1) / blocks;
+  const int64_t least = far ? width : 0, rest = m % rows;
+  const int64_t whole = 3 * rows > least ? 3 * rows : least;
+  const int64_t last = 3 * rest > least ? 3 * rest : least;
+  return m / rows * whole + (rest > 0 ? last : 0);
+}
+
 static const block_shape *pick_shape(const contract *c, int width) {
+  const aicc_dims *dims = c->lw->module->dims;
   const aicc_machine *machine = c->lw->machine;
-  const block_shape *shapes = machine->registers >= 32 ? shapes32 : shapes16;
-  const int count = SHAPE_COUNT;
-  int64_t n, best_cost = INT64_MAX;
-  if (!aicc_dim_is_const(c->lw->module->dims, c->b.n, &n) || n <= 0) {
+  const bool words = is_of_words(c), halves = words && !machine->dot4;
+  const block_shape *shapes = machine->registers >= 32 ? (halves ? halves32 : shapes32)
+                                                       : (halves ? halves16 : shapes16);
+  int64_t n, m = 0, k = 0, best_cost = INT64_MAX;
+  if (!aicc_dim_is_const(dims, c->b.n, &n) || n <= 0) {
     return &shapes[0];
   }
+  aicc_dim_is_const(dims, c->m, &m);
+  aicc_dim_is_const(dims, k_total(c), &k);
   const block_shape *best = shapes;
-  for (int i = 0; i < count; i++) {
+  for (int i = 0; i < SHAPE_COUNT; i++) {
     const int64_t nr = shapes[i].nv * width;
-    const int64_t cost = (n + nr - 1) / nr * nr * shapes[i].penalty;
+    const bool far = k * nr > machine->l1_bytes;
+    const int64_t time = m > 0 && words ? rows_time(m, shapes[i].mr, width, far) : 1;
+    const int64_t cost = (n + nr - 1) / nr * nr * shapes[i].penalty * time;
     if (cost < best_cost) {
       best_cost = cost;
       best = &shapes[i];
@@ -103,8 +148,14 @@ bool aicc_contract_pack(const contract *c, int nr, aicc_pack *pack) {
   return known;
 }
 
-static aicc_dim k_total(const contract *c) {
-  return aicc_dim_product(c->lw->module->dims, c->b.k_extent, c->b.k_rank);
+// How B is packed for words: each innermost run of k takes whole ones. False: there are none.
+static bool pack_words(const contract *c, const schedule *s, aicc_pack *pack) {
+  if (!is_of_words(c) || !aicc_contract_pack(c, s->nr, pack)) {
+    return false;
+  }
+  pack->group = WORD;
+  pack->run_rank = c->b.k_rank - c->k_rank + 1;
+  return true;
 }
 
 static aicc_dim panel_count(const contract *c, const schedule *s) {
@@ -179,20 +230,18 @@ static aicc_slot pack_kernel(const contract *c, const schedule *s) {
   return to;
 }
 
-static aicc_slot packed_b(const contract *c, const schedule *s) {
-  const aicc_tensor *tensor =
-      c->b.value->def && c->b.value->def->op == AICC_OP_CONST
-          ? aicc_get_tensor(c->b.value->def, AICC_ATTR_VALUE)
-          : NULL;
-  aicc_pack pack;
-  if (!tensor || !aicc_contract_pack(c, s->nr, &pack)) {
-    return pack_kernel(c, s);
-  }
+static aicc_slot packed_constant(const contract *c, const aicc_pack *pack) {
   const aicc_plan_const constant = {
       .name = c->b.value->name,
-      .tensor = tensor,
-      .pack = aicc_arena_memdup(&c->lw->plan->arena, &pack, sizeof pack)};
+      .tensor = b_tensor(c),
+      .pack = aicc_arena_memdup(&c->lw->plan->arena, pack, sizeof *pack)};
   return aicc_lower_constant(c->lw, &constant);
+}
+
+static aicc_slot packed_b(const contract *c, const schedule *s) {
+  aicc_pack pack;
+  return b_tensor(c) && aicc_contract_pack(c, s->nr, &pack) ? packed_constant(c, &pack)
+                                                           : pack_kernel(c, s);
 }
 
 aicc_slot aicc_contract_operand(aicc_lower *lw, const aicc_node *group, const aicc_value *value,
@@ -280,12 +329,16 @@ void aicc_contract_flat_index(const contract *c, lower_kernel *lk, const kir_val
 typedef struct emit {
   contract *c;
   const schedule *s;
+  bool words;                    // A and B are read as words of bytes
+  aicc_dim k_stored;             // rows of a panel of B
   lower_kernel lk;
   kir_val a, b;                  // buffers
   aicc_dtype b_type;
   kir_val tile;                  // local buffer [mr][nr]
   kir_val outer[AICC_MAX_RANK];  // index of the place
   kir_val a_base, b_base, m_end;
+  kir_val place, row;            // of the task: places before this one, its first row
+  kir_val ahead;                 // from what a block reads of B to what it prefetches
   kir_val n0, n_left;            // first column (within its group), columns that exist
   kir_val group_first;           // first column of the group in the result
 } emit;
@@ -294,39 +347,102 @@ static kir_val add_mul(lower_kernel *lk, kir_val sum, kir_val x, aicc_dim stride
   return kir_add(&lk->b, sum, kir_mul(&lk->b, x, lk_dim(lk, stride)));
 }
 
-// One step of the innermost k loop: nv loads of B, mr broadcasts of A, mr * nv multiply-adds.
+// What a lane multiplies of B's vector |v|.
+static kir_val b_item(emit *e, kir_val b_offset, int v) {
+  lower_kernel *lk = &e->lk;
+  kir_builder *b = &lk->b;
+  const kir_val column = kir_add(b, lk_i64(lk, v * e->c->lw->machine->width), kir_lane(b));
+  if (e->words) {
+    return kir_word(b, e->b, kir_add(b, b_offset, kir_mul(b, column, lk_i64(lk, WORD))));
+  }
+  return kir_cast(b, kir_load(b, e->b, kir_add(b, b_offset, column)), e->c->acc, false);
+}
+
+// The |count| bytes of A from |at| on, zeros behind them.
+static kir_val part_of_word(emit *e, kir_val at, int count) {
+  lower_kernel *lk = &e->lk;
+  kir_builder *b = &lk->b;
+  kir_val word = kir_const(b, AICC_I32, 0);
+  for (int i = 0; i < count; i++) {
+    const kir_val byte = kir_load(b, e->a, kir_add(b, at, lk_i64(lk, i)));
+    const kir_val placed = kir_scalar2(b, AICC_OP_SHL, kir_cast(b, byte, AICC_I32, false),
+                                       kir_const(b, AICC_I32, 8 * i));
+    word = kir_scalar2(b, AICC_OP_OR, word, placed);
+  }
+  return word;
+}
+
+// What a row gives of A at |at|: an element, or |count| bytes.
+static kir_val a_item(emit *e, kir_val at, int count) {
+  return !e->words      ? kir_load(&e->lk.b, e->a, at)
+         : count < WORD ? part_of_word(e, at, count)
+                        : kir_word(&e->lk.b, e->a, at);
+}
+
+// One step of the innermost k loop, |count| terms of the sum: nv loads of B, mr broadcasts of A,
+// mr * nv multiply-adds.
 static void multiply_add(emit *e, kir_val acc, int rows, const kir_val *row_at, kir_val a_offset,
-                         kir_val b_offset) {
+                         kir_val b_offset, int count) {
   kir_builder *b = &e->lk.b;
-  const int width = e->c->lw->machine->width;
-  const kir_val lane = kir_lane(b);
   kir_val vectors[8];
+  if (e->ahead) {
+    kir_prefetch(b, e->b, kir_add(b, b_offset, e->ahead));
+  }
   for (int v = 0; v < e->s->nv; v++) {
-    const kir_val at = kir_add(b, kir_add(b, b_offset, lk_i64(&e->lk, v * width)), lane);
-    vectors[v] = kir_cast(b, kir_load(b, e->b, at), e->c->acc, false);
+    vectors[v] = b_item(e, b_offset, v);
   }
   for (int r = 0; r < rows; r++) {
-    const kir_val item = kir_load(b, e->a, kir_add(b, row_at[r], a_offset));
+    const kir_val item = a_item(e, kir_add(b, row_at[r], a_offset), count);
     for (int v = 0; v < e->s->nv; v++) {
-      const kir_val slot = lk_i64(&e->lk, r * e->s->nv + v);
-      kir_aset(b, acc, slot, kir_fma(b, item, vectors[v], kir_aget(b, acc, slot)));
+      const kir_val slot = lk_i64(&e->lk, r * e->s->nv + v), sum = kir_aget(b, acc, slot);
+      kir_aset(b, acc, slot,
+               e->words ? kir_dot4(b, item, vectors[v], sum) : kir_fma(b, item, vectors[v], sum));
     }
+  }
+}
+
+// A run of k in words; |run| runs are before it.
+static void word_loop(emit *e, kir_val acc, int rows, const kir_val *row_at, kir_val a_offset,
+                      kir_val run) {
+  lower_kernel *lk = &e->lk;
+  kir_builder *b = &lk->b;
+  int64_t length = 0;
+  const_of(e->c->lw, e->c->k_extent[e->c->k_rank - 1], &length);
+  const int64_t words = length / WORD, stored = (length + WORD - 1) / WORD;
+  const kir_val row_bytes = lk_i64(lk, (int64_t)e->s->nr * WORD);
+  const kir_val first = kir_add(b, e->b_base, kir_mul(b, kir_mul(b, run, lk_i64(lk, stored)),
+                                                      row_bytes));
+  if (words > 0) {
+    const kir_val i = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_i64(lk, words));
+    multiply_add(e, acc, rows, row_at, kir_add(b, a_offset, kir_mul(b, i, lk_i64(lk, WORD))),
+                 kir_add(b, first, kir_mul(b, i, row_bytes)), WORD);
+    lk_end(lk);
+  }
+  if (words < stored) {
+    const kir_val done = lk_i64(lk, words);
+    multiply_add(e, acc, rows, row_at, kir_add(b, a_offset, lk_i64(lk, words * WORD)),
+                 kir_add(b, first, kir_mul(b, done, row_bytes)), (int)(length - words * WORD));
   }
 }
 
 static void k_loops(emit *e, kir_val acc, int rows, const kir_val *row_at) {
   lower_kernel *lk = &e->lk;
   const contract *c = e->c;
+  const int loops = e->words ? c->k_rank - 1 : c->k_rank;
   kir_val a_offset = lk_i64(lk, 0), k = lk_i64(lk, 0);
-  for (int i = 0; i < c->k_rank; i++) {
+  for (int i = 0; i < loops; i++) {
     const kir_val at = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_dim(lk, c->k_extent[i]));
     a_offset = add_mul(lk, a_offset, at, c->a_k_stride[i]);
     k = kir_add(&lk->b, kir_mul(&lk->b, k, lk_dim(lk, c->k_extent[i])), at);
   }
-  const kir_val b_offset =
-      kir_add(&lk->b, e->b_base, kir_mul(&lk->b, k, lk_i64(lk, e->s->nr)));
-  multiply_add(e, acc, rows, row_at, a_offset, b_offset);
-  for (int i = 0; i < c->k_rank; i++) {
+  if (e->words) {
+    word_loop(e, acc, rows, row_at, a_offset, k);
+  } else {
+    const kir_val b_offset =
+        kir_add(&lk->b, e->b_base, kir_mul(&lk->b, k, lk_i64(lk, e->s->nr)));
+    multiply_add(e, acc, rows, row_at, a_offset, b_offset, 1);
+  }
+  for (int i = 0; i < loops; i++) {
     lk_end(lk);
   }
 }
@@ -362,6 +478,25 @@ static void epilogue(emit *e, kir_val m, kir_val rows) {
   lk_forget(lk, mark);
 }
 
+// While a task's first blocks read its panel of B, again and again, the next panel comes from
+// memory: each of them asks for one cache line of every row of it. Products of floats take so long
+// that the machine's own prefetching keeps up with them.
+static kir_val ahead_of(emit *e, kir_val m) {
+  lower_kernel *lk = &e->lk;
+  kir_builder *b = &lk->b;
+  const int line = 64, lines = (e->s->nr * WORD + line - 1) / line;
+  const kir_val mr = lk_i64(lk, e->s->mr);
+  const kir_val rows = kir_sub(b, e->m_end, e->row);
+  const kir_val blocks =
+      kir_scalar2(b, AICC_OP_DIV, kir_add(b, rows, lk_i64(lk, e->s->mr - 1)), mr);
+  const kir_val before = kir_scalar2(b, AICC_OP_DIV, kir_sub(b, m, e->row), mr);
+  const kir_val number = kir_add(b, kir_mul(b, e->place, blocks), before);
+  const kir_val panel = kir_mul(b, lk_dim(lk, e->k_stored), lk_i64(lk, e->s->nr));
+  const kir_val next = kir_add(b, panel, kir_mul(b, number, lk_i64(lk, line)));
+  return kir_select(b, kir_scalar2(b, AICC_OP_LT, number, lk_i64(lk, lines)), next,
+                    lk_i64(lk, 0));
+}
+
 // |rows| rows from |m|; where |clamp|, rows beyond the end read the last row and are not stored.
 static void register_block(emit *e, kir_val m, int rows, bool clamp) {
   lower_kernel *lk = &e->lk;
@@ -381,6 +516,7 @@ static void register_block(emit *e, kir_val m, int rows, bool clamp) {
   for (int i = 0; i < rows * nv; i++) {
     kir_aset(b, acc, lk_i64(lk, i), zero);
   }
+  e->ahead = e->words ? ahead_of(e, m) : 0;
   k_loops(e, acc, rows, row_at);
   for (int r = 0; r < rows; r++) {
     for (int v = 0; v < nv; v++) {
@@ -455,7 +591,7 @@ static void place_task(emit *e, const grid *g, kir_val *outer_block, kir_val *ch
   e->group_first = kir_mul(b, group, lk_dim(lk, e->c->b.n));
   e->a_base = kir_mul(b, group, lk_dim(lk, e->c->a_group_stride));
   const kir_val panel_at = kir_add(b, kir_mul(b, group, lk_dim(lk, g->panels)), panel);
-  e->b_base = kir_mul(b, panel_at, lk_dim(lk, k_total(e->c)));
+  e->b_base = kir_mul(b, panel_at, lk_dim(lk, e->k_stored));
 }
 
 static void place_outer(emit *e, const grid *g, kir_val place, kir_val a_base, kir_val b_base) {
@@ -470,10 +606,57 @@ static void place_outer(emit *e, const grid *g, kir_val place, kir_val a_base, k
     a_base = add_mul(lk, a_base, e->outer[i], c->outer_a_stride[i]);
     batch = add_mul(lk, batch, e->outer[i], c->outer_b_batch[i]);
   }
-  const kir_val rows = kir_mul(&lk->b, lk_dim(lk, g->panels), lk_dim(lk, k_total(c)));
+  const kir_val rows = kir_mul(&lk->b, lk_dim(lk, g->panels), lk_dim(lk, e->k_stored));
   e->a_base = a_base;
   e->b_base = kir_mul(&lk->b, kir_add(&lk->b, b_base, kir_mul(&lk->b, batch, rows)),
                       lk_i64(lk, e->s->nr));
+}
+
+// One task: every row of its chunk, at each place of its block.
+static void emit_task(emit *e, const grid *g) {
+  const contract *c = e->c;
+  lower_kernel *lk = &e->lk;
+  kir_builder *b = &lk->b;
+  const schedule *s = e->s;
+  kir_val outer_block, chunk;
+  place_task(e, g, &outer_block, &chunk);
+  const kir_val a_base = e->a_base, b_base = e->b_base;
+  const kir_val first = kir_mul(b, outer_block, lk_dim(lk, s->outer_block));
+  const kir_val end = kir_scalar2(b, AICC_OP_MIN, kir_add(b, first, lk_dim(lk, s->outer_block)),
+                                  lk_dim(lk, g->outers));
+  const kir_val place = lk_for(lk, KIR_SERIAL, first, end);
+  place_outer(e, g, place, a_base, b_base);
+  const bool whole = aicc_dim_is(c->lw->module->dims, g->chunks, 1);
+  const kir_val row = whole ? lk_i64(lk, 0) : kir_mul(b, chunk, lk_dim(lk, s->row_chunk));
+  e->m_end = whole ? lk_dim(lk, c->m)
+                   : kir_scalar2(b, AICC_OP_MIN, kir_add(b, row, lk_dim(lk, s->row_chunk)),
+                                 lk_dim(lk, c->m));
+  e->place = kir_sub(&lk->b, place, first);
+  e->row = row;
+  row_blocks(e, row);
+  lk_end(lk);
+}
+
+// The operands as the kernel reads them: A in place or widened, B packed.
+static void find_operands(emit *e, aicc_slot *a, aicc_slot *b) {
+  const contract *c = e->c;
+  aicc_pack pack;
+  e->words = pack_words(c, e->s, &pack);
+  e->k_stored = e->words ? aicc_dim_const(c->lw->module->dims, aicc_pack_rows(&pack)) : k_total(c);
+  *a = e->words ? aicc_lower_slot(c->lw, c->a)
+                : aicc_contract_operand(c->lw, c->group, c->a, c->acc);
+  *b = e->words ? packed_constant(c, &pack) : packed_b(c, e->s);
+}
+
+static void launch(emit *e, const grid *g) {
+  const contract *c = e->c;
+  aicc_dims *dims = c->lw->module->dims;
+  const aicc_dim tasks[] = {g->outer_blocks, g->chunks, g->groups, g->panels};
+  const aicc_dim flops[] = {g->outers, c->m, g->groups, c->b.n, k_total(c)};
+  const int64_t per_ns = e->words && c->lw->machine->dot4 ? 24 * WORD : 24;
+  lk_launch(&e->lk, aicc_dim_product(dims, tasks, 4),
+            aicc_dim_floordiv(dims, aicc_dim_product(dims, flops, 5),
+                              aicc_dim_const(dims, per_ns)));
 }
 
 void aicc_contract_emit(contract *c) {
@@ -482,7 +665,6 @@ void aicc_contract_emit(contract *c) {
     aicc_contract_emit_gpu(c);
     return;
   }
-  aicc_dims *dims = lw->module->dims;
   const char *text = aicc_get_string(c->group, AICC_ATTR_SCHEDULE, NULL);
   aicc_schedule forced;
   if (text && aicc_schedule_parse(text, &forced) && forced.kind != AICC_SCHEDULE_BLOCK) {
@@ -494,7 +676,8 @@ void aicc_contract_emit(contract *c) {
   }
   const schedule s = pick_schedule(c);
   emit e = {.c = c, .s = &s};
-  const aicc_slot a = aicc_contract_operand(lw, c->group, c->a, c->acc), b = packed_b(c, &s);
+  aicc_slot a, b;
+  find_operands(&e, &a, &b);
   for (int i = 0; i < c->group->out_count; i++) {
     aicc_lower_result(lw, c->group->out[i]);
   }
@@ -508,25 +691,6 @@ void aicc_contract_emit(contract *c) {
   e.a = lk_buffer(lk, a, KIR_READ);
   e.b = lk_buffer(lk, b, KIR_READ);
   e.tile = kir_local(&lk->b, c->acc, (int64_t)s.mr * s.nr);
-  kir_val outer_block, chunk;
-  place_task(&e, &g, &outer_block, &chunk);
-  const kir_val a_base = e.a_base, b_base = e.b_base;
-  const kir_val first = kir_mul(&lk->b, outer_block, lk_dim(lk, s.outer_block));
-  const kir_val end = kir_scalar2(&lk->b, AICC_OP_MIN,
-                                  kir_add(&lk->b, first, lk_dim(lk, s.outer_block)),
-                                  lk_dim(lk, g.outers));
-  const kir_val place = lk_for(lk, KIR_SERIAL, first, end);
-  place_outer(&e, &g, place, a_base, b_base);
-  const bool whole = aicc_dim_is(dims, g.chunks, 1);
-  const kir_val row =
-      whole ? lk_i64(lk, 0) : kir_mul(&lk->b, chunk, lk_dim(lk, s.row_chunk));
-  e.m_end = whole ? lk_dim(lk, c->m)
-                  : kir_scalar2(&lk->b, AICC_OP_MIN,
-                                kir_add(&lk->b, row, lk_dim(lk, s.row_chunk)), lk_dim(lk, c->m));
-  row_blocks(&e, row);
-  lk_end(lk);
-  const aicc_dim tasks[] = {g.outer_blocks, g.chunks, g.groups, g.panels};
-  const aicc_dim flops[] = {g.outers, c->m, g.groups, c->b.n, k_total(c)};
-  lk_launch(lk, aicc_dim_product(dims, tasks, 4),
-            aicc_dim_floordiv(dims, aicc_dim_product(dims, flops, 5), aicc_dim_const(dims, 24)));
+  emit_task(&e, &g);
+  launch(&e, &g);
 }

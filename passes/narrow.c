@@ -11,11 +11,15 @@
 // a convolution stands for p, not for 0, where there is a p: then it becomes a node.
 //
 // Constants are bytes again where their range is at most 255, whatever zero point was taken off.
-// What does not fit stays in i32: zero points of each input channel, depthwise filters.
+// What does not fit stays in i32: zero points of each input channel. Depthwise filters have so few
+// taps that f32 holds their sums exactly: they become convolutions of floats.
+//
+// CPUs multiply unsigned bytes x, rows that lie along k, by signed constants y alone: 128 is
+// added to an x of i8 and its zero point, and taken off a y of u8.
 #include <string.h>
 
 #include "ir/build.h"
-#include "passes/pass.h"
+#include "passes/narrow.h"
 #include "passes/rewrite.h"
 
 typedef struct narrow {
@@ -23,6 +27,7 @@ typedef struct narrow {
   aicc_module *module;
   aicc_builder b;
   aicc_rewrite rewrite;
+  bool words;  // the machine is a CPU
   size_t count;
 } narrow;
 
@@ -71,10 +76,12 @@ static bool narrow_constant(narrow *n, const aicc_tensor *t, int64_t zero, opera
   if (most - least > 255) {
     return false;
   }
-  const bool is_signed = least >= -128 && most <= 127, fits = is_signed || least == 0;
+  const bool small = least >= -128 && most <= 127, fits = small || (least == 0 && !n->words);
+  const bool is_signed = small || n->words;
+  const int64_t less = fits ? 0 : is_signed ? least + 128 : least;
   *out = (operand){.constant = true};
-  out->bytes = constant_of(n, t, is_signed ? AICC_I8 : AICC_U8, zero + (fits ? 0 : least));
-  out->zero = fits ? NULL : aicc_b_scalar_i64(&n->b, AICC_I32, -least);
+  out->bytes = constant_of(n, t, is_signed ? AICC_I8 : AICC_U8, zero + less);
+  out->zero = fits ? NULL : aicc_b_scalar_i64(&n->b, AICC_I32, -less);
   return true;
 }
 
@@ -108,6 +115,46 @@ static bool read_operand(narrow *n, aicc_value *x, operand *out) {
     if (narrow_constant(n, aicc_get_tensor(def, AICC_ATTR_VALUE), number, &better)) {
       *out = better;
     }
+  }
+  return true;
+}
+
+static aicc_value *plus(narrow *n, aicc_value *zero, int64_t number) {
+  const aicc_tensor *t = zero ? aicc_value_constant(zero) : NULL;
+  aicc_value *shift = t ? NULL : aicc_b_scalar_i64(&n->b, AICC_I32, number);
+  return t      ? constant_of(n, t, AICC_I32, -number)
+         : zero ? aicc_b_binary(&n->b, AICC_OP_ADD, zero, shift)
+                : shift;
+}
+
+// x of i8 as u8, in place.
+static void without_sign(narrow *n, operand *x) {
+  aicc_value *wide = aicc_b_cast(&n->b, x->bytes, AICC_I32);
+  const aicc_value *byte = x->zero ? bytes_of(x->zero) : NULL;
+  x->bytes = aicc_b_cast(&n->b, plus(n, wide, 128), AICC_U8);
+  x->zero = plus(n, x->zero, 128);
+  if (byte && byte->type.dtype == AICC_I8) {  // its zero point is a byte, too
+    x->zero = aicc_b_cast(&n->b, aicc_b_cast(&n->b, x->zero, AICC_U8), AICC_I32);
+  }
+}
+
+// A constant of u8 as i8, in place.
+static void with_sign(narrow *n, operand *x) {
+  x->bytes = constant_of(n, aicc_get_tensor(x->bytes->def, AICC_ATTR_VALUE), AICC_I8, 128);
+  x->zero = plus(n, x->zero, -128);
+}
+
+// Both operands of |node|; false: they are not bytes that the machine multiplies.
+static bool read_operands(narrow *n, const aicc_node *node, operand *x, operand *y) {
+  if (!read_operand(n, node->in[0], x) || !read_operand(n, node->in[1], y) ||
+      (x->constant && y->constant) || (n->words && !y->constant)) {
+    return false;
+  }
+  if (n->words && x->bytes->type.dtype == AICC_I8) {
+    without_sign(n, x);
+  }
+  if (n->words && y->bytes->type.dtype == AICC_U8) {
+    with_sign(n, y);
   }
   return true;
 }
@@ -218,8 +265,8 @@ static void narrow_matmul(narrow *n, aicc_node *node) {
   const bool trans_b = aicc_get_int(node, AICC_ATTR_TRANS_B, 0) != 0;
   const int a_k = trans_a ? 2 : 1, b_k = trans_b ? 1 : 2;  // from the end
   operand a, b;
-  if (!read_operand(n, node->in[0], &a) || !read_operand(n, node->in[1], &b) ||
-      (a.constant && b.constant) || !suits(n, &a, a_k, trans_a) || !suits(n, &b, b_k, trans_b)) {
+  if (!read_operands(n, node, &a, &b) || aicc_narrow_refuses(n->pass, node, b.zero != NULL) ||
+      !suits(n, &a, a_k, trans_a) || !suits(n, &b, b_k, trans_b)) {
     return;
   }
   aicc_value *in[] = {a.bytes, b.bytes};
@@ -321,17 +368,6 @@ static aicc_value *window_sums(narrow *n, const aicc_node *node, aicc_value *x, 
   return conv_bytes(n, node, x, aicc_b_const(&n->b, &tensor), padded, false);
 }
 
-// Filters of few channels in many groups fill no matrix.
-static bool worthwhile(const narrow *n, const aicc_node *node) {
-  int64_t channels;
-  const int rank = node->in[0]->type.rank;
-  const bool nchw = strcmp(aicc_get_string(node, AICC_ATTR_LAYOUT, "nchw"), "nchw") == 0;
-  return nchw && rank >= 3 && rank <= 5 &&
-         (aicc_get_int(node, AICC_ATTR_GROUP, 1) == 1 ||
-          (aicc_dim_is_const(n->module->dims, node->in[1]->type.dims[1], &channels) &&
-           channels >= 4));
-}
-
 // A zero point of the filters as [filters, 1..], from [filters, 1, 1..]; of one element as it is.
 static aicc_value *filter_zero(narrow *n, aicc_value *zero, int rank) {
   aicc_dims *dims = n->module->dims;
@@ -361,17 +397,94 @@ static aicc_value *filter_sums(narrow *n, const operand *w, int rank) {
   return aicc_b_reshape(&n->b, sum_over(n, w, summed), beside, rank - 1);
 }
 
+// --- few terms -----------------------------------------------------------------------------------
+
+// Whether every element of |t| lies from |least| to |most|.
+static bool is_within(const aicc_tensor *t, int64_t least, int64_t most) {
+  for (int64_t i = 0; i < elements_of(t); i++) {
+    const int64_t x = aicc_get_i64(t->dtype, t->data, (size_t)i);
+    if (x < least || x > most) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Whether differences from the zero point are at most 255: it is a byte as they are.
+static bool zero_fits(const operand *x) {
+  const aicc_tensor *t = x->zero ? aicc_value_constant(x->zero) : NULL;
+  const aicc_value *byte = x->zero ? bytes_of(x->zero) : NULL;
+  const aicc_dtype type = x->bytes->type.dtype;
+  const int64_t least = type == AICC_I8 ? -128 : 0;
+  return t ? is_within(t, least, least + 255) : !x->zero || (byte && byte->type.dtype == type);
+}
+
+// |x|, integers of i32, in f32; NULL: they might be larger than 255.
+static aicc_value *small_floats(narrow *n, aicc_value *x) {
+  const aicc_tensor *t = aicc_value_constant(x);
+  operand bytes;
+  if (t) {
+    return is_within(t, -255, 255) ? aicc_b_cast(&n->b, x, AICC_F32) : NULL;
+  }
+  if (!read_operand(n, x, &bytes) || !zero_fits(&bytes)) {
+    return NULL;
+  }
+  aicc_value *wide = aicc_b_cast(&n->b, bytes.bytes, AICC_F32);
+  return bytes.zero ? binary(n, AICC_OP_SUB, wide, aicc_b_cast(&n->b, bytes.zero, AICC_F32))
+                    : wide;
+}
+
+// Groups of few channels fill no matrix.
+static bool is_thin(const aicc_module *module, const aicc_node *node) {
+  int64_t channels = 0;
+  aicc_dim_is_const(module->dims, node->in[1]->type.dims[1], &channels);
+  return aicc_get_int(node, AICC_ATTR_GROUP, 1) > 1 && channels < 4;
+}
+
+// A convolution of so few terms that f32 holds every sum of products of differences of bytes.
+static void float_conv(narrow *n, aicc_node *node) {
+  int64_t terms;
+  const aicc_type *filters = &node->in[1]->type;
+  const aicc_dim k = aicc_dim_product(n->module->dims, filters->dims + 1, filters->rank - 1);
+  const bool few = aicc_dim_is_const(n->module->dims, k, &terms) && terms * 255 * 255 < 1 << 24;
+  aicc_value *x = few ? small_floats(n, node->in[0]) : NULL;
+  aicc_value *w = x ? small_floats(n, node->in[1]) : NULL;
+  if (!w) {
+    return;
+  }
+  aicc_value *in[] = {x, w};
+  aicc_node *conv = aicc_node_create(n->module, AICC_OP_CONV, in, 2, 1);
+  aicc_attrs_copy(n->module, conv, node);
+  const aicc_type *type = &node->out[0]->type;
+  conv->out[0]->type = aicc_type_tensor(n->module, AICC_F32, type->dims, type->rank);
+  aicc_value *sum = aicc_b_cast(&n->b, aicc_b_finish(&n->b, conv), AICC_I32);
+  if (node->in_count > 2 && node->in[2]) {
+    aicc_dim beside[AICC_MAX_RANK];
+    for (int i = 0; i + 1 < type->rank; i++) {
+      beside[i] = i == 0 ? node->in[2]->type.dims[0] : aicc_dim_const(n->module->dims, 1);
+    }
+    sum = binary(n, AICC_OP_ADD, sum,
+                 aicc_b_reshape(&n->b, node->in[2], beside, type->rank - 1));
+  }
+  if (sum) {
+    finish(n, node, sum);
+  }
+}
+
 static void narrow_conv(narrow *n, aicc_node *node) {
   const int rank = node->in[0]->type.rank;
   operand x, w;
-  if (!worthwhile(n, node) || !read_operand(n, node->in[0], &x) ||
-      !read_operand(n, node->in[1], &w) || (x.constant && w.constant) ||
+  if (is_thin(n->module, node)) {
+    float_conv(n, node);
+    return;
+  }
+  if (!read_operands(n, node, &x, &w) || aicc_narrow_refuses(n->pass, node, w.zero != NULL) ||
       (x.zero && !aicc_type_is_single(n->module, &x.zero->type))) {
     return;
   }
   aicc_value *q = filter_zero(n, w.zero, rank);
   aicc_value *p = x.zero ? aicc_b_reshape(&n->b, x.zero, NULL, 0) : NULL;
-  if (w.zero && (!q || aicc_get_int(node, AICC_ATTR_GROUP, 1) != 1)) {
+  if (w.zero && !q) {
     return;
   }
   aicc_dim low[AICC_MAX_RANK], high[AICC_MAX_RANK];
@@ -394,6 +507,29 @@ static void narrow_conv(narrow *n, aicc_node *node) {
   }
 }
 
+// --- what is taken -------------------------------------------------------------------------------
+
+static const char *refused_conv(const aicc_pass_context *pass, const aicc_node *node,
+                                bool has_zero) {
+  const int rank = node->in[0]->type.rank;
+  const bool nchw = strcmp(aicc_get_string(node, AICC_ATTR_LAYOUT, "nchw"), "nchw") == 0;
+  const bool grouped = aicc_get_int(node, AICC_ATTR_GROUP, 1) > 1;
+  return !nchw || rank < 3 || rank > 5 ? "it does not run over one to three dimensions"
+         : is_thin(pass->module, node) ? "its groups have fewer than 4 channels"
+         : grouped && has_zero         ? "it has groups, and its filters a zero point"
+                                       : NULL;
+}
+
+const char *aicc_narrow_refuses(const aicc_pass_context *pass, const aicc_node *node,
+                                bool has_zero) {
+  if (node->op == AICC_OP_CONV) {
+    return refused_conv(pass, node, has_zero);
+  }
+  return pass->machine->kind == AICC_MACHINE_CPU && aicc_get_int(node, AICC_ATTR_TRANS_A, 0) != 0
+             ? "its first operand is transposed"
+             : NULL;
+}
+
 // --- the pass ------------------------------------------------------------------------------------
 
 static void visit(void *context, aicc_node *node) {
@@ -414,7 +550,8 @@ aicc_status aicc_pass_narrow(aicc_pass_context *pass) {
   if (!pass->machine || !aicc_machine_multiplies_bytes(pass->machine)) {
     return AICC_OK;
   }
-  narrow n = {.pass = pass, .module = pass->module};
+  narrow n = {.pass = pass, .module = pass->module, 
+              .words = pass->machine->kind == AICC_MACHINE_CPU};
   n.b = (aicc_builder){.module = pass->module, .diags = pass->diags};
   aicc_rewrite_init(&n.rewrite, pass->module, pass->scratch);
   aicc_region_visit(pass->module->body, visit, &n);

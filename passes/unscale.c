@@ -11,10 +11,8 @@
 //
 // What stays in f32: products of two activations, depthwise filters, scales or zero points that
 // vary along k, sums of so many terms that i32 might not hold them.
-#include <string.h>
-
 #include "ir/build.h"
-#include "passes/pass.h"
+#include "passes/narrow.h"
 #include "passes/rewrite.h"
 
 // 255 * 255 * TERMS_MOST < 2^31.
@@ -160,12 +158,15 @@ static bool read_operands(const aicc_node *node, scaled *x, scaled *w) {
 }
 
 // Why a product of dequantised bytes, whose sums have |k| terms, is not one of bytes; NULL: it is.
-static const char *kept(const unscale *u, const scaled *x, const scaled *w, aicc_dim k) {
+static const char *kept(const unscale *u, const aicc_node *node, const scaled *x, const scaled *w,
+                        aicc_dim k) {
   const bool one_scale = aicc_type_is_single(u->module, &x->scale->type);
+  // u8 becomes i8 there: with a zero point, unless it had a fitting one.
+  const bool moves = u->pass->machine->kind == AICC_MACHINE_CPU && w->bytes->type.dtype == AICC_U8;
   return !is_weight(w->bytes) ? "both operands are activations"
          : !one_scale         ? "the activations have several scales"
          : !few_terms(u, k)   ? "its sums might not fit i32"
-                              : NULL;
+                              : aicc_narrow_refuses(u->pass, node, w->zero != 0 || moves);
 }
 
 static const char *unscale_matmul(unscale *u, aicc_node *node) {
@@ -176,7 +177,7 @@ static const char *unscale_matmul(unscale *u, aicc_node *node) {
   }
   const aicc_type *type = &w.bytes->type;
   const int k_axis = trans_b ? 1 : 0;
-  const char *why = kept(u, &x, &w, type->dims[type->rank - 2 + k_axis]);
+  const char *why = kept(u, node, &x, &w, type->dims[type->rank - 2 + k_axis]);
   if (why) {
     return why;
   }
@@ -192,19 +193,12 @@ static const char *unscale_matmul(unscale *u, aicc_node *node) {
 static const char *unscale_conv(unscale *u, aicc_node *node) {
   aicc_dims *dims = u->module->dims;
   const int rank = node->in[0]->type.rank;
-  const bool nchw = strcmp(aicc_get_string(node, AICC_ATTR_LAYOUT, "nchw"), "nchw") == 0;
   scaled x, w;
-  if (!nchw || rank < 3 || rank > 5 || !read_operands(node, &x, &w)) {
+  if (!read_operands(node, &x, &w)) {
     return NULL;
   }
-  const char *why = kept(u, &x, &w, aicc_dim_product(dims, w.bytes->type.dims + 1, rank - 1));
-  int64_t channels = 0;
-  if (!why && aicc_get_int(node, AICC_ATTR_GROUP, 1) > 1) {
-    aicc_dim_is_const(dims, w.bytes->type.dims[1], &channels);
-    why = channels < 4  ? "its groups have fewer than 4 channels"
-          : w.zero != 0 ? "it has groups, and its filters a zero point"
-                        : NULL;
-  }
+  const aicc_dim k = aicc_dim_product(dims, w.bytes->type.dims + 1, rank - 1);
+  const char *why = kept(u, node, &x, &w, k);
   if (why) {
     return why;
   }

@@ -80,10 +80,7 @@ static inline void cg_fixture_compile(cg_fixture *f, const kir_kernel *kernel,
   if (getenv("CG_DUMP") != NULL) {
     fputs(f->assembly, stderr);
   }
-  const cg_target *native = cg_target_find("native");
-  const bool runs = target->machine.kind == AICC_MACHINE_CPU && native != NULL &&
-                    native->machine.width >= target->machine.width;
-  if (runs) {
+  if (cg_target_runs_here(target)) {
     cg_fixture_ok(f, cg_emit(&c, false, &object));
     cg_fixture_link(f, object);
     f->scratch = aligned_alloc(64, (f->info.scratch_bytes + 127) / 64 * 64);

@@ -1,5 +1,5 @@
 // The narrow pass: contractions of bytes less their zero points are the same, bit for bit, when
-// they multiply bytes; and run so on a GPU.
+// they multiply bytes; and run so on a GPU and on CPUs.
 #include "gpu_contract.h"
 
 typedef enum zero_kind { NO_ZERO, ONE, CONSTANT, EACH, EACH_CONSTANT } zero_kind;
@@ -11,7 +11,7 @@ typedef struct narrow_case {
   int64_t m, n, k;
   int64_t batch_x, batch_y;  // 0: none
   bool trans_x, trans_y;
-  bool kept;                 // in i32
+  bool kept;                 // in i32, by GPUs
   const char *schedule;
 } narrow_case;
 
@@ -35,11 +35,13 @@ static aicc_value *less_zero(gpu_graph *g, aicc_value *x, zero_kind kind, int64_
   return aicc_b_binary(&g->b, AICC_OP_SUB, wide(g, x), wide(g, zero));
 }
 
-static int count_narrow(const gpu_graph *g) {
+// Contractions whose first operand is not of i32 any more: |floats| of floats, or of bytes.
+static int count_narrow(const gpu_graph *g, bool floats) {
   int count = 0;
   for (const aicc_node *node = g->module->body->first; node; node = node->next) {
+    const aicc_dtype dtype = node->in_count > 0 && node->in[0] ? node->in[0]->type.dtype : AICC_I32;
     count += aicc_kind_of(node) == AICC_KIND_CONTRACT &&
-             aicc_dtype_is_byte(node->in[0]->type.dtype);
+             (floats ? dtype == AICC_F32 : aicc_dtype_is_byte(dtype));
   }
   return count;
 }
@@ -50,9 +52,22 @@ static void evaluate(gpu_graph *g, aicc_eval_value *out) {
   ck_assert_int_eq(status, AICC_OK);
 }
 
-// Narrows the graph of |r|, compares it with what it was, and runs it.
-static void check(gpu_graph *g, aicc_value *r, bool kept, const char *schedule, const char *title) {
-  const aicc_machine *machine = &cg_target_find("sm_80")->machine;
+// Where narrowed graphs run: in the kernel interpreter, the last one as code of this machine.
+static const char *const targets[] = {"sm_80", "x86-64-v3", "x86-64-v4-vnni", "native"};
+enum { TARGET_COUNT = sizeof targets / sizeof *targets };
+
+static bool is_cpu(const char *target) { return strcmp(target, "sm_80") != 0; }
+
+typedef enum form { KEPT, BYTES, FLOATS } form;
+
+// Narrows the graph of |r| for |target|, compares it with what it was, and runs it.
+static void check(gpu_graph *g, aicc_value *r, form wanted, const char *target,
+                  const char *schedule, const char *title) {
+  const cg_target *found = cg_target_find(target);
+  if (found == NULL) {
+    return;  // no CPU of ours
+  }
+  const aicc_machine *machine = &found->machine;
   ck_assert_msg(r != NULL && g->diags.error_count == 0, "%s: the graph is wrong", title);
   aicc_region_set_results(g->module, g->module->body, &r, 1);
   g->module->result_names = AICC_NEW(&g->module->arena, const char *);
@@ -63,18 +78,21 @@ static void check(gpu_graph *g, aicc_value *r, bool kept, const char *schedule, 
   const char *passes =
       "const_fold,canon,simplify,cse,dce,narrow,layout,const_fold,canon,simplify,dce";
   ck_assert_int_eq(aicc_run_passes(g->module, passes, &options, &g->diags), AICC_OK);
-  ck_assert_msg((count_narrow(g) == 0) == kept, "%s: %d contractions of bytes", title,
-                count_narrow(g));
+  ck_assert_msg((count_narrow(g, false) > 0) == (wanted == BYTES) &&
+                    (count_narrow(g, true) > 0) == (wanted == FLOATS),
+                "%s for %s: %d contractions of bytes, %d of floats", title, target,
+                count_narrow(g, false), count_narrow(g, true));
   evaluate(g, &after);
   const size_t bytes = (size_t)aicc_eval_value_count(&before) * aicc_dtype_size(before.dtype);
   ck_assert_int_eq(before.dtype, after.dtype);
   ck_assert_msg(memcmp(before.data, after.data, bytes) == 0, "%s: another result", title);
   aicc_eval_value_deinit(&before);
   aicc_eval_value_deinit(&after);
-  plan_run_on(g->module, g->inputs, machine, NULL, schedule, title);
+  plan_run_on(g->module, g->inputs, machine, strcmp(target, "native") == 0 ? found : NULL,
+              is_cpu(target) ? NULL : schedule, title);
 }
 
-static void run_matmul(const narrow_case *c, bool symbolic) {
+static void run_matmul(const narrow_case *c, bool symbolic, const char *target) {
   gpu_graph g;
   gpu_graph_open(&g, symbolic);
   g.bytes = true;
@@ -100,7 +118,8 @@ static void run_matmul(const narrow_case *c, bool symbolic) {
   snprintf(title, sizeof title, "%s x %s %lldx%lldx%lld zeros %d %d%s", aicc_dtype_name(c->x),
            aicc_dtype_name(c->y), (long long)c->m, (long long)c->n, (long long)c->k, c->x_zero,
            c->y_zero, symbolic ? " symbolic" : "");
-  check(&g, aicc_b_finish(&g.b, node), c->kept, c->schedule, title);
+  const bool kept = c->kept || (is_cpu(target) && (!c->constant_y || c->trans_x));
+  check(&g, aicc_b_finish(&g.b, node), kept ? KEPT : BYTES, target, c->schedule, title);
   gpu_graph_close(&g);
 }
 
@@ -121,12 +140,19 @@ START_TEST(matrices) {
       {AICC_U8, AICC_I8, ONE, EACH_CONSTANT, true, 17, 32, 48,
        .kept = true},  // spans more than a byte
       {AICC_U8, AICC_I8, ONE, EACH, .m = 1, .n = 64, .k = 136},
+      // What CPUs take: constants, u8 as i8, and x, i8 as u8; parts of words at the end.
+      {AICC_U8, AICC_I8, NO_ZERO, NO_ZERO, true, 9, 50, 70},
+      {AICC_I8, AICC_I8, NO_ZERO, NO_ZERO, true, 13, 16, 3},
+      {AICC_I8, AICC_I8, CONSTANT, NO_ZERO, true, 7, 100, 33, .trans_y = true},
+      {AICC_I8, AICC_U8, ONE, NO_ZERO, true, 7, 20, 30, .batch_x = 2},
+      {AICC_I8, AICC_U8, EACH, CONSTANT, true, 5, 49, 65, .batch_x = 2, .batch_y = 2},
+      {AICC_U8, AICC_I8, ONE, NO_ZERO, true, 5, 8, 12, .trans_x = true},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    run_matmul(&cases[i], false);
+    run_matmul(&cases[i], false, targets[_i]);
     const bool fixed = cases[i].x_zero >= EACH || cases[i].y_zero >= EACH || cases[i].constant_y;
     if (!fixed) {
-      run_matmul(&cases[i], true);
+      run_matmul(&cases[i], true, targets[_i]);
     }
   }
 }
@@ -136,12 +162,13 @@ typedef struct conv_case {
   const char *name;
   aicc_dtype x, w;
   zero_kind x_zero, w_zero;
-  bool constant, biased, kept;
+  bool constant, biased;
+  form wanted;
   int64_t batch, channels, filters, groups;
   int64_t in[2], kernel[2], stride[2], dilation[2], low[2], high[2];
 } conv_case;
 
-static void run_conv(const conv_case *c) {
+static void run_conv(const conv_case *c, const char *target) {
   gpu_graph g;
   gpu_graph_open(&g, false);
   g.bytes = true;
@@ -166,34 +193,43 @@ static void run_conv(const conv_case *c) {
   aicc_set_dims(g.module, node, AICC_ATTR_PADS, pads, 2);
   aicc_set_int(g.module, node, AICC_ATTR_GROUP, c->groups);
   node->out[0]->type = aicc_type_tensor(g.module, AICC_I32, out, 4);
-  check(&g, aicc_b_finish(&g.b, node), c->kept, NULL, c->name);
+  const bool kept = c->wanted == BYTES && is_cpu(target) && !c->constant;
+  check(&g, aicc_b_finish(&g.b, node), kept ? KEPT : c->wanted, target, NULL, c->name);
   gpu_graph_close(&g);
 }
 
 START_TEST(convolutions) {
   static const conv_case cases[] = {
-      {"plain", AICC_U8, AICC_I8, NO_ZERO, NO_ZERO, true, true, false, 2, 16, 24, 1, {6, 7}, {3, 3},
+      {"plain", AICC_U8, AICC_I8, NO_ZERO, NO_ZERO, true, true, BYTES, 2, 16, 24, 1, {6, 7}, {3, 3},
        {1, 1}, {1, 1}, {1, 1}, {1, 1}},
-      {"padded by a zero point", AICC_U8, AICC_I8, ONE, NO_ZERO, true, true, false, 2, 16, 24, 1,
+      {"padded by a zero point", AICC_U8, AICC_I8, ONE, NO_ZERO, true, true, BYTES, 2, 16, 24, 1,
        {6, 7}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
-      {"a constant zero point", AICC_I8, AICC_I8, CONSTANT, NO_ZERO, true, false, false, 1, 8, 10,
+      {"a constant zero point", AICC_I8, AICC_I8, CONSTANT, NO_ZERO, true, false, BYTES, 1, 8, 10,
        1, {9, 8}, {3, 2}, {2, 1}, {1, 2}, {2, 0}, {0, 1}},
-      {"filters of u8", AICC_U8, AICC_U8, ONE, CONSTANT, true, false, false, 1, 8, 20, 1, {6, 6},
+      {"filters of u8", AICC_U8, AICC_U8, ONE, CONSTANT, true, false, BYTES, 1, 8, 20, 1, {6, 6},
        {3, 3}, {1, 1}, {1, 1}, {1, 0}, {0, 1}},
-      {"dynamic filters", AICC_U8, AICC_U8, ONE, EACH, false, true, false, 2, 8, 20, 1, {6, 5},
+      {"dynamic filters", AICC_U8, AICC_U8, ONE, EACH, false, true, BYTES, 2, 8, 20, 1, {6, 5},
        {3, 2}, {1, 1}, {1, 1}, {1, 1}, {1, 0}},
-      {"groups", AICC_U8, AICC_I8, ONE, NO_ZERO, true, true, false, 1, 16, 24, 4, {6, 5}, {3, 3},
+      {"groups", AICC_U8, AICC_I8, ONE, NO_ZERO, true, true, BYTES, 1, 16, 24, 4, {6, 5}, {3, 3},
        {2, 2}, {1, 1}, {1, 1}, {1, 1}},
-      {"1x1", AICC_U8, AICC_I8, ONE, ONE, false, true, false, 2, 16, 24, 1, {5, 5}, {1, 1}, {1, 1},
+      {"1x1", AICC_U8, AICC_I8, ONE, ONE, false, true, BYTES, 2, 16, 24, 1, {5, 5}, {1, 1}, {1, 1},
        {1, 1}},
-      {"depthwise", AICC_U8, AICC_I8, ONE, NO_ZERO, true, true, true, 1, 8, 8, 8, {6, 5}, {3, 3},
+      {"depthwise", AICC_U8, AICC_I8, ONE, NO_ZERO, true, true, FLOATS, 1, 8, 8, 8, {6, 5}, {3, 3},
        {1, 1}, {1, 1}, {1, 1}, {1, 1}},
-      {"a zero point of each channel", AICC_U8, AICC_I8, EACH, NO_ZERO, true, true, true, 1, 8, 8,
+      {"a zero point of each channel", AICC_U8, AICC_I8, EACH, NO_ZERO, true, true, KEPT, 1, 8, 8,
        1, {6, 5}, {3, 3}, {1, 1}, {1, 1}, {1, 1},
        {1, 1}},
+      {"depthwise of i8", AICC_I8, AICC_U8, CONSTANT, EACH_CONSTANT, true, false, FLOATS, 2, 6, 12,
+       6, {6, 5}, {3, 3}, {2, 1}, {1, 1}, {0, 1}, {1, 1}},
+      {"depthwise of many taps", AICC_U8, AICC_I8, ONE, NO_ZERO, true, true, KEPT, 1, 4, 4, 4,
+       {17, 17}, {17, 17}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+      {"three channels", AICC_I8, AICC_I8, ONE, NO_ZERO, true, true, BYTES, 1, 3, 18, 1, {9, 8},
+       {7, 3}, {2, 1}, {1, 1}, {3, 1}, {3, 1}},
+      {"dilated", AICC_U8, AICC_I8, NO_ZERO, NO_ZERO, true, false, BYTES, 1, 5, 7, 1, {9, 8},
+       {3, 2}, {1, 1}, {2, 2}, {1, 0}, {1, 1}},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    run_conv(&cases[i]);
+    run_conv(&cases[i], targets[_i]);
   }
 }
 END_TEST
@@ -202,8 +238,8 @@ static Suite *make_suite(void) {
   Suite *suite = suite_create("narrow");
   TCase *tests = tcase_create("narrow");
   tcase_set_timeout(tests, 120);
-  tcase_add_test(tests, matrices);
-  tcase_add_test(tests, convolutions);
+  tcase_add_loop_test(tests, matrices, 0, TARGET_COUNT);
+  tcase_add_loop_test(tests, convolutions, 0, TARGET_COUNT);
   suite_add_tcase(suite, tests);
   return suite;
 }
