@@ -2,14 +2,15 @@
 """Times aicc against ONNX Runtime (and OpenVINO) on the same inputs, in interleaved rounds.
 
 usage: bench/run.py [--rounds N] [--seconds S] [--threads N] [--peers ort,openvino] [--dynamic]
-                    [--save NAME] [MODEL...]
+                    [--quantised] [--save NAME] [MODEL...]
 
 Makes its own Python environment and models under build/. A model's outputs are compared with ONNX
 Runtime's first; one that differs gets no time. Every round times each engine once, aicc in a
 process of its own; a time is the median over the rounds of the round's median, a speed the median
 over the rounds of (peer / aicc), so that what else the machine does falls on both. Symbolic
-dimensions are fixed for every engine; --dynamic leaves them symbolic for every one. --save writes
-bench/results/NAME.txt, .json.
+dimensions are fixed for every engine; --dynamic leaves them symbolic for every one. --quantised is
+for networks of 8 bits, whose outputs are compared with ONNX Runtime's of the graph as written.
+--save writes bench/results/NAME.txt, .json.
 """
 
 import argparse
@@ -35,6 +36,13 @@ MODELS = {  # the symbolic dimensions, or for a model without names for them the
     "ultraface_rfb_320": {},
     "silero_vad": {"input": (1, 576), "state": (2, 1, 128), "sr": ()},
 }
+QUANTISED = {
+    "resnet50_qdq_u8": IMAGE,
+    "resnet50_qdq_i8": IMAGE,
+    "mobilenetv3_small_qdq_u8": IMAGE,
+    "bert_base_dynamic": {"batch": 1, "seq": 128},
+    "int8_mobilenet_maui": {"image": (1, 3, 244, 244)},
+}
 
 
 def arguments():
@@ -47,13 +55,17 @@ def arguments():
     cli.add_argument("--peers", default="ort", help="ort, or ort,openvino")
     cli.add_argument("--dynamic", action="store_true")
     cli.add_argument("--target", default="native", help="aicc --target")
+    cli.add_argument("--quantised", action="store_true", help="networks of 8 bits")
     cli.add_argument("--save", metavar="NAME")
     cli.add_argument("--bin", default=os.path.join(support.BUILD, "bin"), help="folder of aicc")
     cli.add_argument("models", nargs="*", metavar="MODEL")
     args = cli.parse_args()
-    unknown = set(args.models) - set(MODELS)
+    known = {**MODELS, **QUANTISED}
+    unknown = set(args.models) - set(known)
     if unknown:
-        cli.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(MODELS)}")
+        cli.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    args.models = args.models or list(QUANTISED if args.quantised else MODELS)
+    args.sizes, args.of_bytes = known, set(QUANTISED)
     return args
 
 
@@ -62,14 +74,14 @@ def geometric_mean(values):
 
 
 def table(rows, peers, facts, args):
-    head = f"{'model':22} {'aicc ms':>9}" + "".join(
+    head = f"{'model':24} {'aicc ms':>9}" + "".join(
         f" {p + ' ms':>12} {'x ' + p:>11}" for p in peers
     )
     lines = [
         support.machine_line(facts),
         f"{facts['command']}",
         "",
-        f"batch 1, f32, {args.threads} threads, median of {args.rounds} interleaved rounds; "
+        f"batch 1, {'8 bits' if args.quantised else 'f32'}, {args.threads} threads, median of {args.rounds} interleaved rounds; "
         + ("symbolic" if args.dynamic else "fixed")
         + " dimensions; x ort: times ONNX Runtime's speed",
         "",
@@ -77,9 +89,9 @@ def table(rows, peers, facts, args):
     ]
     for row in rows:
         if "error" in row:
-            lines.append(f"{row['model']:22} {'-':>9}  {row['error']}")
+            lines.append(f"{row['model']:24} {'-':>9}  {row['error']}")
             continue
-        line = f"{row['model']:22} {row['aicc_ms']:9.3f}"
+        line = f"{row['model']:24} {row['aicc_ms']:9.3f}"
         for peer in peers:
             line += f" {row[peer + '_ms']:12.3f} {row['speed_' + peer]:11.2f}"
         lines.append(line + f" {row['compile_s']:10.1f} {row['difference']:11.1e}")
@@ -104,11 +116,11 @@ def main():
     from measure import measure  # needs that environment
 
     facts, rows = support.machine(), []
-    for name in args.models or MODELS:
+    for name in args.models:
         work = os.path.join(support.BUILD, "bench-work")
         shutil.rmtree(work, ignore_errors=True)
         os.makedirs(work)
-        rows.append(measure(name, MODELS[name], args, work))
+        rows.append(measure(name, args.sizes[name], args, work))
         print(table(rows[-1:], peers, facts, args).splitlines()[6], flush=True)
         shutil.rmtree(work, ignore_errors=True)
     text = table(rows, peers, facts, args)

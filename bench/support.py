@@ -127,6 +127,15 @@ WHEELS = {
 }
 
 
+def made(folder, write):
+    """FOLDER/model.onnx, which write(folder) makes on the first call."""
+    if not os.path.exists(os.path.join(folder, "made")):
+        print(f"making {os.path.basename(folder)}", flush=True)
+        write(folder)
+        open(os.path.join(folder, "made"), "w", encoding="utf-8").close()
+    return os.path.join(folder, "model.onnx")
+
+
 def find_model(name):
     """(path of model.onnx, where it is from); the full-size ones are made on the first call.
 
@@ -156,11 +165,12 @@ def find_model(name):
     folder = os.path.join(cache, "made", name)
     path = os.path.join(folder, "model.onnx")
     if name in networks.NETWORKS:
-        if not os.path.exists(os.path.join(folder, "made")):
-            print(f"making {name}", flush=True)
-            networks.write(name, folder)
-            open(os.path.join(folder, "made"), "w", encoding="utf-8").close()
-        return path, "bench/networks.py"
+        return made(folder, lambda to: networks.write(name, to)), "bench/networks.py"
+    if name.endswith(("_u8", "_i8", "_dynamic")):
+        import quantised  # needs onnxruntime
+
+        source, _ = find_model(quantised.QUANTISED[name][0])
+        return made(folder, lambda to: quantised.write(name, source, to)), "bench/quantised.py"
     if name in WHEELS:
         if not os.path.exists(path):
             from_wheel(*WHEELS[name], folder)
