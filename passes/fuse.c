@@ -305,6 +305,51 @@ static void drop_second_results(fuse *f, int group) {
   }
 }
 
+// Whether |pad| adds a number around what it pads, but not along the last dimension.
+static bool pads_around(const fuse *f, const aicc_node *pad) {
+  aicc_dims *dims = f->module->dims;
+  const aicc_type *in = &pad->in[0]->type, *out = &pad->out[0]->type;
+  const char *mode = aicc_get_string(pad, AICC_ATTR_MODE, "constant");
+  const aicc_value *number = pad->in_count > 1 ? pad->in[1] : NULL;
+  int rank;
+  const aicc_dim *low = aicc_get_dims(pad, AICC_ATTR_LOW, &rank);
+  bool around = strcmp(mode, "constant") == 0 && (!number || aicc_value_constant(number)) &&
+                rank >= 3 && in->dims[rank - 1] == out->dims[rank - 1];
+  for (int i = 0; i < rank && around; i++) {
+    around = aicc_dim_ge(dims, low[i], aicc_dim_const(dims, 0)) &&
+             aicc_dim_ge(dims, out->dims[i], aicc_dim_add(dims, low[i], in->dims[i]));
+  }
+  return around;
+}
+
+static bool product_reads(const fuse *f, const aicc_value *value, int from) {
+  for (int i = from; i < f->count; i++) {
+    if (f->nodes[i]->op == AICC_OP_CONV && f->nodes[i]->in[0] == value) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// CPUs: a convolution stores its result inside the padding that the next one needs
+// (lower_padded.c).
+static void take_padding(fuse *f, int start, int group) {
+  const aicc_machine *machine = f->pass->machine;
+  if (!machine || machine->kind != AICC_MACHINE_CPU || f->nodes[start]->op != AICC_OP_CONV) {
+    return;
+  }
+  for (int i = start + 1; i < f->count; i++) {
+    aicc_node *node = f->nodes[i];
+    if (aicc_kind_of(node) == AICC_KIND_CONTROL) {
+      return;
+    }
+    if (node->op == AICC_OP_PAD && !f->group_of[node->id] && uses_group(f, node, group) &&
+        pads_around(f, node) && product_reads(f, node->out[0], i + 1)) {
+      join(f, node, group);
+    }
+  }
+}
+
 // --- 2. rows ------------------------------------------------------------------------------------
 
 typedef struct row {
@@ -596,6 +641,7 @@ static void assign_groups(fuse *f, int *groups) {
     const int group = ++*groups;
     if (kind == AICC_KIND_CONTRACT) {
       take_epilogue(f, i, group);
+      take_padding(f, i, group);
       drop_second_results(f, group);
     } else if (kind == AICC_KIND_REDUCE && node->op != AICC_OP_ARGMAX &&
                node->op != AICC_OP_ARGMIN) {

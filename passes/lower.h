@@ -142,6 +142,12 @@ bool lk_find(lower_kernel *lk, const aicc_value *value, const kir_val *index, lk
 // The most neighbours, 1 or a power of two up to |most|, that one access may move where |linear|
 // grows with |var| and |var| is a multiple of their number: they are adjacent and aligned.
 int lk_neighbours(const lower_kernel *lk, kir_val linear, kir_val var, int most);
+// lower_padded.c: stores element |index| of every result of |group|; |flat|: the leading indices
+// are a row number. Those of pad nodes lie inside the padding; aicc_lower_borders fills the rest.
+void lk_store_results(lower_kernel *lk, const aicc_node *group, const kir_val *index, bool flat);
+void aicc_lower_borders(aicc_lower *lw, const aicc_node *group);
+// |value| of |body|, or what it pads.
+const aicc_value *lk_unpadded(const aicc_region *body, const aicc_value *value);
 // The neutral element of a reduction in its compute type, and one folding step.
 kir_val lk_neutral(lower_kernel *lk, aicc_op reduce, aicc_dtype dtype);
 aicc_op lk_fold_op(aicc_op reduce);

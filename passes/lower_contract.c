@@ -301,7 +301,7 @@ static bool flattens_from(const aicc_lower *lw, const aicc_region *body, const a
 bool aicc_contract_flattens(const aicc_lower *lw, const aicc_region *body,
                             const aicc_value *root) {
   for (int i = 0; i < body->result_count; i++) {
-    if (!flattens_from(lw, body, root, body->results[i])) {
+    if (!flattens_from(lw, body, root, lk_unpadded(body, body->results[i]))) {
       return false;
     }
   }
@@ -451,7 +451,6 @@ static void epilogue(emit *e, kir_val m, kir_val rows) {
   contract *c = e->c;
   lower_kernel *lk = &e->lk;
   kir_builder *b = &lk->b;
-  const aicc_region *body = c->group->regions[0];
   const size_t mark = lk_mark(lk);
   const kir_val r = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), rows);
   const kir_val j = lk_for(lk, KIR_LANES, lk_i64(lk, 0), e->n_left);
@@ -466,13 +465,7 @@ static void epilogue(emit *e, kir_val m, kir_val rows) {
           lk_round(lk, c->root->type.dtype, kir_cast(b, sum, computed, false)));
   kir_val index[AICC_MAX_RANK];
   c->result_index(c, lk, e->outer, kir_add(b, m, r), n, index);
-  for (int i = 0; i < body->result_count; i++) {
-    const aicc_value *value = body->results[i];
-    const aicc_slot slot = aicc_lower_slot(c->lw, c->group->out[i]);
-    const kir_val result = lk_elem(lk, value, index);
-    lk_store(lk, lk_buffer(lk, slot, KIR_WRITE), value->type.dtype,
-             lk_linear(lk, &value->type, index), result);
-  }
+  lk_store_results(lk, c->group, index, c->result_index == aicc_contract_flat_index);
   lk_end(lk);
   lk_end(lk);
   lk_forget(lk, mark);

@@ -190,7 +190,6 @@ static int pixels_at_once(const conv *c) {
 }
 
 void aicc_conv_store(lower_kernel *lk, const conv *c, kir_val sum, const kir_val *index) {
-  const aicc_region *body = c->group->regions[0];
   const size_t mark = lk_mark(lk);
   const int channel = c->nhwc ? c->spatial + 1 : 1;
   if (c->bias) {
@@ -199,13 +198,7 @@ void aicc_conv_store(lower_kernel *lk, const conv *c, kir_val sum, const kir_val
   }
   sum = kir_cast(&lk->b, sum, lk_compute_type(c->root->type.dtype), false);
   lk_bind(lk, c->root, lk_round(lk, c->root->type.dtype, sum));
-  for (int i = 0; i < body->result_count; i++) {
-    const aicc_value *value = body->results[i];
-    const aicc_slot slot = aicc_lower_slot(c->lw, c->group->out[i]);
-    const kir_val result = lk_elem(lk, value, index);
-    lk_store(lk, lk_buffer(lk, slot, KIR_WRITE), value->type.dtype,
-             lk_linear(lk, &value->type, index), result);
-  }
+  lk_store_results(lk, c->group, index, false);
   lk_forget(lk, mark);
 }
 
@@ -436,4 +429,5 @@ void aicc_lower_conv(aicc_lower *lw, aicc_node *group, aicc_node *node) {
   } else {
     lower_plain(&c);
   }
+  aicc_lower_borders(lw, group);
 }
