@@ -30,6 +30,8 @@ typedef struct schedule {
   int mr, nv, nr;         // rows, vectors and columns of the register block
   aicc_dim row_chunk;     // rows of one task
   aicc_dim outer_block;   // places of one task
+  int64_t task_rows;      // of all its places, at most
+  int64_t k_block;        // rounds of the outermost k loop between two sums in memory; 0: all
   const char *text;       // as in passes/schedule.h
 } schedule;
 
@@ -51,12 +53,12 @@ static aicc_dim k_total(const contract *c) {
   return aicc_dim_product(c->lw->module->dims, c->b.k_extent, c->b.k_rank);
 }
 
-// What |m| rows of words take in blocks of |mr|, for each vector of columns and step of k, in
-// sixths of a cycle: two instructions a cycle, or, where the panel of B is larger than the first
-// cache (|far|), 24 bytes of it a cycle from the second (measured on Sapphire Rapids).
+// What |m| rows take in blocks of |mr|, for each vector of columns and step of k, in sixths of a
+// cycle: two instructions a cycle, or, where the panel of B is larger than the first cache (|far|),
+// some 27 bytes of it a cycle from the second (measured on Sapphire Rapids): few rows wait for B.
 static int64_t rows_time(int64_t m, int mr, int width, bool far) {
   const int64_t blocks = (m + mr - 1) / mr, rows = (m + blocks - 1) / blocks;
-  const int64_t least = far ? width : 0, rest = m % rows;
+  const int64_t least = far ? width * 7 / 8 : 0, rest = m % rows;
   const int64_t whole = 3 * rows > least ? 3 * rows : least;
   const int64_t last = 3 * rest > least ? 3 * rest : least;
   return m / rows * whole + (rest > 0 ? last : 0);
@@ -74,11 +76,12 @@ static const block_shape *pick_shape(const contract *c, int width) {
   }
   aicc_dim_is_const(dims, c->m, &m);
   aicc_dim_is_const(dims, k_total(c), &k);
+  const int64_t item = words ? 1 : (int64_t)aicc_dtype_size(c->acc);
   const block_shape *best = shapes;
   for (int i = 0; i < SHAPE_COUNT; i++) {
     const int64_t nr = shapes[i].nv * width;
-    const bool far = k * nr > machine->l1_bytes;
-    const int64_t time = m > 0 && words ? rows_time(m, shapes[i].mr, width, far) : 1;
+    const bool far = k * nr * item > machine->l1_bytes;
+    const int64_t time = m > 0 ? rows_time(m, shapes[i].mr, width, far) : 1;
     const int64_t cost = (n + nr - 1) / nr * nr * shapes[i].penalty * time;
     if (cost < best_cost) {
       best_cost = cost;
@@ -112,6 +115,20 @@ static schedule pick_block(const contract *c, int *rows) {
   return s;
 }
 
+// Where a panel of B is so large that it and the next one do not fit the second cache, blocks of
+// rows use a part of it one after the other before the next part comes.
+static int64_t pick_k_block(const contract *c, int nr) {
+  const aicc_dims *dims = c->lw->module->dims;
+  const int64_t item = (int64_t)aicc_dtype_size(c->acc), l2 = c->lw->machine->l2_bytes;
+  int64_t k, outermost;
+  if (is_of_words(c) || !aicc_dim_is_const(dims, k_total(c), &k) ||
+      !aicc_dim_is_const(dims, c->k_extent[0], &outermost) || k * nr * item <= l2 * 3 / 8) {
+    return 0;
+  }
+  const int64_t round = k / outermost * nr * item, block = l2 / 4 / round;
+  return block > 1 ? block : 1;
+}
+
 static schedule pick_schedule(const contract *c) {
   aicc_dims *dims = c->lw->module->dims;
   int rows = 0;
@@ -125,6 +142,8 @@ static schedule pick_schedule(const contract *c) {
   }
   s.row_chunk = aicc_dim_const(dims, rows);
   s.outer_block = aicc_dim_const(dims, places);
+  s.task_rows = places > 1 ? places * m : rows;
+  s.k_block = pick_k_block(c, s.nr);
   s.text = aicc_arena_printf(&c->lw->plan->arena, "%dx%d rows=%d", s.mr, s.nv, rows);
   return s;
 }
@@ -338,6 +357,8 @@ typedef struct emit {
   kir_val outer[AICC_MAX_RANK];  // index of the place
   kir_val a_base, b_base, m_end;
   kir_val place, row;            // of the task: places before this one, its first row
+  kir_val k_from, k_to;          // rounds of the outermost k loop; 0: all
+  kir_val tile_row;              // where the place's first row stands in the tile; 0: at 0
   kir_val ahead;                 // from what a block reads of B to what it prefetches
   kir_val n0, n_left;            // first column (within its group), columns that exist
   kir_val group_first;           // first column of the group in the result
@@ -431,7 +452,9 @@ static void k_loops(emit *e, kir_val acc, int rows, const kir_val *row_at) {
   const int loops = e->words ? c->k_rank - 1 : c->k_rank;
   kir_val a_offset = lk_i64(lk, 0), k = lk_i64(lk, 0);
   for (int i = 0; i < loops; i++) {
-    const kir_val at = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), lk_dim(lk, c->k_extent[i]));
+    const bool part = i == 0 && e->k_to;
+    const kir_val at = lk_for(lk, KIR_SERIAL, part ? e->k_from : lk_i64(lk, 0),
+                              part ? e->k_to : lk_dim(lk, c->k_extent[i]));
     a_offset = add_mul(lk, a_offset, at, c->a_k_stride[i]);
     k = kir_add(&lk->b, kir_mul(&lk->b, k, lk_dim(lk, c->k_extent[i])), at);
   }
@@ -454,7 +477,8 @@ static void epilogue(emit *e, kir_val m, kir_val rows) {
   const size_t mark = lk_mark(lk);
   const kir_val r = lk_for(lk, KIR_SERIAL, lk_i64(lk, 0), rows);
   const kir_val j = lk_for(lk, KIR_LANES, lk_i64(lk, 0), e->n_left);
-  const kir_val place = kir_add(b, kir_mul(b, r, lk_i64(lk, e->s->nr)), j);
+  const kir_val tile_row = e->tile_row ? kir_add(b, e->tile_row, r) : r;
+  const kir_val place = kir_add(b, kir_mul(b, tile_row, lk_i64(lk, e->s->nr)), j);
   kir_val sum = kir_load(b, e->tile, place);
   const kir_val n = kir_add(b, kir_add(b, e->group_first, e->n0), j);
   if (c->bias) {
@@ -471,30 +495,50 @@ static void epilogue(emit *e, kir_val m, kir_val rows) {
   lk_forget(lk, mark);
 }
 
-// While a task's first blocks read its panel of B, again and again, the next panel comes from
-// memory: each of them asks for one cache line of every row of it. Products of floats take so long
-// that the machine's own prefetching keeps up with them.
+// While a task's first blocks read a part of B, again and again, the part behind it comes from
+// memory: each of them asks for one cache line of every row of it. Parts are panels, or what there
+// is between two sums in memory. Whole panels of floats take so long that the machine's own
+// prefetching keeps up with them.
 static kir_val ahead_of(emit *e, kir_val m) {
   lower_kernel *lk = &e->lk;
   kir_builder *b = &lk->b;
-  const int line = 64, lines = (e->s->nr * WORD + line - 1) / line;
+  const int64_t item = e->words ? 1 : (int64_t)aicc_dtype_size(e->c->acc), line = 64 / item;
+  const int64_t row = (int64_t)e->s->nr * (e->words ? WORD : 1), lines = (row + line - 1) / line;
   const kir_val mr = lk_i64(lk, e->s->mr);
   const kir_val rows = kir_sub(b, e->m_end, e->row);
   const kir_val blocks =
       kir_scalar2(b, AICC_OP_DIV, kir_add(b, rows, lk_i64(lk, e->s->mr - 1)), mr);
   const kir_val before = kir_scalar2(b, AICC_OP_DIV, kir_sub(b, m, e->row), mr);
   const kir_val number = kir_add(b, kir_mul(b, e->place, blocks), before);
-  const kir_val panel = kir_mul(b, lk_dim(lk, e->k_stored), lk_i64(lk, e->s->nr));
-  const kir_val next = kir_add(b, panel, kir_mul(b, number, lk_i64(lk, line)));
+  int64_t k = 0, outermost = 1;
+  const_of(e->c->lw, k_total(e->c), &k);
+  const_of(e->c->lw, e->c->k_extent[0], &outermost);
+  const kir_val part = e->k_to ? lk_i64(lk, k / outermost * e->s->k_block * e->s->nr)
+                               : kir_mul(b, lk_dim(lk, e->k_stored), lk_i64(lk, e->s->nr));
+  const kir_val next = kir_add(b, part, kir_mul(b, number, lk_i64(lk, line)));
   return kir_select(b, kir_scalar2(b, AICC_OP_LT, number, lk_i64(lk, lines)), next,
                     lk_i64(lk, 0));
 }
 
-// |rows| rows from |m|; where |clamp|, rows beyond the end read the last row and are not stored.
-static void register_block(emit *e, kir_val m, int rows, bool clamp) {
+// Where row |r| of the block at row |m| has its vector |v| in the tile.
+static kir_val tile_place(emit *e, kir_val m, int r, int v) {
   lower_kernel *lk = &e->lk;
   kir_builder *b = &lk->b;
-  const int width = e->c->lw->machine->width, nv = e->s->nv;
+  const int width = e->c->lw->machine->width;
+  kir_val at = kir_add(b, lk_i64(lk, r * e->s->nr + v * width), kir_lane(b));
+  if (e->tile_row) {
+    const kir_val row = kir_add(b, e->tile_row, kir_sub(b, m, e->row));
+    at = kir_add(b, at, kir_mul(b, row, lk_i64(lk, e->s->nr)));
+  }
+  return at;
+}
+
+// Sums of |rows| rows from |m| on, into the tile; where |clamp|, rows beyond the end read the last
+// row. In parts of k, all but the first go on from the tile.
+static void block_sums(emit *e, kir_val m, int rows, bool clamp) {
+  lower_kernel *lk = &e->lk;
+  kir_builder *b = &lk->b;
+  const int nv = e->s->nv;
   const kir_val last = kir_sub(b, e->m_end, lk_i64(lk, 1));
   kir_val row_at[64];
   for (int r = 0; r < rows; r++) {
@@ -506,21 +550,30 @@ static void register_block(emit *e, kir_val m, int rows, bool clamp) {
   }
   const kir_val acc = kir_array(b, e->c->acc, rows * nv, true);
   const kir_val zero = kir_const(b, e->c->acc, 0);
+  const kir_val goes_on =
+      e->k_to ? kir_scalar2(b, AICC_OP_GT, e->k_from, lk_i64(lk, 0)) : 0;
   for (int i = 0; i < rows * nv; i++) {
-    kir_aset(b, acc, lk_i64(lk, i), zero);
+    const kir_val begin =
+        goes_on ? kir_load_or(b, e->tile, tile_place(e, m, i / nv, i % nv), goes_on, zero) : zero;
+    kir_aset(b, acc, lk_i64(lk, i), begin);
   }
-  e->ahead = e->words ? ahead_of(e, m) : 0;
+  e->ahead = e->words || e->k_to ? ahead_of(e, m) : 0;
   k_loops(e, acc, rows, row_at);
-  for (int r = 0; r < rows; r++) {
-    for (int v = 0; v < nv; v++) {
-      const kir_val at = kir_add(b, lk_i64(lk, r * e->s->nr + v * width), kir_lane(b));
-      kir_store(b, e->tile, at, kir_aget(b, acc, lk_i64(lk, r * nv + v)));
-    }
+  for (int i = 0; i < rows * nv; i++) {
+    kir_store(b, e->tile, tile_place(e, m, i / nv, i % nv), kir_aget(b, acc, lk_i64(lk, i)));
   }
-  const kir_val count =
-      clamp ? kir_scalar2(b, AICC_OP_MIN, kir_sub(b, e->m_end, m), lk_i64(lk, rows))
-            : lk_i64(lk, rows);
-  epilogue(e, m, count);
+}
+
+// The same with its epilogue, but in parts of k.
+static void register_block(emit *e, kir_val m, int rows, bool clamp) {
+  lower_kernel *lk = &e->lk;
+  kir_builder *b = &lk->b;
+  block_sums(e, m, rows, clamp);
+  if (!e->k_to) {
+    epilogue(e, m,
+             clamp ? kir_scalar2(b, AICC_OP_MIN, kir_sub(b, e->m_end, m), lk_i64(lk, rows))
+                   : lk_i64(lk, rows));
+  }
 }
 
 // All rows from |first| to e->m_end: whole blocks, then what is left.
@@ -605,29 +658,61 @@ static void place_outer(emit *e, const grid *g, kir_val place, kir_val a_base, k
                       lk_i64(lk, e->s->nr));
 }
 
-// One task: every row of its chunk, at each place of its block.
-static void emit_task(emit *e, const grid *g) {
+typedef struct task {
+  kir_val first, end, chunk;  // places, chunk of rows
+  kir_val a_base, b_base;
+} task;
+
+static void each_place(emit *e, const grid *g, const task *t, bool sums) {
   const contract *c = e->c;
   lower_kernel *lk = &e->lk;
   kir_builder *b = &lk->b;
   const schedule *s = e->s;
-  kir_val outer_block, chunk;
-  place_task(e, g, &outer_block, &chunk);
-  const kir_val a_base = e->a_base, b_base = e->b_base;
-  const kir_val first = kir_mul(b, outer_block, lk_dim(lk, s->outer_block));
-  const kir_val end = kir_scalar2(b, AICC_OP_MIN, kir_add(b, first, lk_dim(lk, s->outer_block)),
-                                  lk_dim(lk, g->outers));
-  const kir_val place = lk_for(lk, KIR_SERIAL, first, end);
-  place_outer(e, g, place, a_base, b_base);
+  const kir_val place = lk_for(lk, KIR_SERIAL, t->first, t->end);
+  place_outer(e, g, place, t->a_base, t->b_base);
   const bool whole = aicc_dim_is(c->lw->module->dims, g->chunks, 1);
-  const kir_val row = whole ? lk_i64(lk, 0) : kir_mul(b, chunk, lk_dim(lk, s->row_chunk));
+  const kir_val row = whole ? lk_i64(lk, 0) : kir_mul(b, t->chunk, lk_dim(lk, s->row_chunk));
   e->m_end = whole ? lk_dim(lk, c->m)
                    : kir_scalar2(b, AICC_OP_MIN, kir_add(b, row, lk_dim(lk, s->row_chunk)),
                                  lk_dim(lk, c->m));
-  e->place = kir_sub(&lk->b, place, first);
+  e->place = kir_sub(b, place, t->first);
   e->row = row;
-  row_blocks(e, row);
+  if (s->k_block > 0) {
+    e->tile_row = kir_mul(b, e->place, kir_sub(b, e->m_end, row));
+  }
+  if (sums) {
+    row_blocks(e, row);
+  } else {
+    epilogue(e, row, kir_sub(b, e->m_end, row));
+  }
   lk_end(lk);
+}
+
+// One task: every row of its chunk, at each place of its block.
+static void emit_task(emit *e, const grid *g) {
+  lower_kernel *lk = &e->lk;
+  kir_builder *b = &lk->b;
+  const schedule *s = e->s;
+  kir_val outer_block;
+  task t;
+  place_task(e, g, &outer_block, &t.chunk);
+  t.a_base = e->a_base;
+  t.b_base = e->b_base;
+  t.first = kir_mul(b, outer_block, lk_dim(lk, s->outer_block));
+  t.end = kir_scalar2(b, AICC_OP_MIN, kir_add(b, t.first, lk_dim(lk, s->outer_block)),
+                      lk_dim(lk, g->outers));
+  if (s->k_block == 0) {
+    each_place(e, g, &t, true);
+    return;
+  }
+  const kir_val rounds = lk_dim(lk, e->c->k_extent[0]), step = lk_i64(lk, s->k_block);
+  const size_t mark = lk_mark(lk);
+  e->k_from = kir_for(b, KIR_SERIAL, lk_i64(lk, 0), rounds, step);
+  e->k_to = kir_scalar2(b, AICC_OP_MIN, kir_add(b, e->k_from, step), rounds);
+  each_place(e, g, &t, true);
+  lk_end(lk);
+  lk_forget(lk, mark);
+  each_place(e, g, &t, false);
 }
 
 // The operands as the kernel reads them: A in place or widened, B packed.
@@ -683,7 +768,8 @@ void aicc_contract_emit(contract *c) {
   lk->schedule = s.text;
   e.a = lk_buffer(lk, a, KIR_READ);
   e.b = lk_buffer(lk, b, KIR_READ);
-  e.tile = kir_local(&lk->b, c->acc, (int64_t)s.mr * s.nr);
+  const int64_t tile_rows = s.k_block > 0 ? s.task_rows + s.mr : s.mr;
+  e.tile = kir_local(&lk->b, c->acc, tile_rows * s.nr);
   emit_task(&e, &g);
   launch(&e, &g);
 }
