@@ -64,18 +64,26 @@ static int64_t rows_time(int64_t m, int mr, int width, bool far) {
   return m / rows * whole + (rest > 0 ? last : 0);
 }
 
+// A size, where it is known, or what is large enough to tell; 0: it is not known.
+static int64_t size_of(const aicc_dims *dims, aicc_dim dim) {
+  enum { LARGE = 1 << 20 };
+  int64_t size = 0;
+  const bool known = aicc_dim_is_const(dims, dim, &size) && size > 0;
+  return !known ? 0 : size < LARGE ? size : LARGE;
+}
+
 static const block_shape *pick_shape(const contract *c, int width) {
   const aicc_dims *dims = c->lw->module->dims;
   const aicc_machine *machine = c->lw->machine;
   const bool words = is_of_words(c), halves = words && !machine->dot4;
   const block_shape *shapes = machine->registers >= 32 ? (halves ? halves32 : shapes32)
                                                        : (halves ? halves16 : shapes16);
-  int64_t n, m = 0, k = 0, best_cost = INT64_MAX;
-  if (!aicc_dim_is_const(dims, c->b.n, &n) || n <= 0) {
+  const int64_t n = size_of(dims, c->b.n), m = size_of(dims, c->m);
+  const int64_t k = size_of(dims, k_total(c));
+  int64_t best_cost = INT64_MAX;
+  if (n == 0) {
     return &shapes[0];
   }
-  aicc_dim_is_const(dims, c->m, &m);
-  aicc_dim_is_const(dims, k_total(c), &k);
   const int64_t item = words ? 1 : (int64_t)aicc_dtype_size(c->acc);
   const block_shape *best = shapes;
   for (int i = 0; i < SHAPE_COUNT; i++) {
@@ -120,9 +128,8 @@ static schedule pick_block(const contract *c, int *rows) {
 static int64_t pick_k_block(const contract *c, int nr) {
   const aicc_dims *dims = c->lw->module->dims;
   const int64_t item = (int64_t)aicc_dtype_size(c->acc), l2 = c->lw->machine->l2_bytes;
-  int64_t k, outermost;
-  if (is_of_words(c) || !aicc_dim_is_const(dims, k_total(c), &k) ||
-      !aicc_dim_is_const(dims, c->k_extent[0], &outermost) || k * nr * item <= l2 * 3 / 8) {
+  const int64_t k = size_of(dims, k_total(c)), outermost = size_of(dims, c->k_extent[0]);
+  if (is_of_words(c) || outermost == 0 || k * nr * item <= l2 * 3 / 8) {
     return 0;
   }
   const int64_t round = k / outermost * nr * item, block = l2 / 4 / round;

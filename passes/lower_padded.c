@@ -129,6 +129,7 @@ void aicc_lower_borders(aicc_lower *lw, const aicc_node *group) {
   for (int i = 0; i < body->result_count; i++) {
     const aicc_node *pad = pad_of(body, body->results[i]);
     if (pad) {
+      AICC_ASSERT(lw->machine->kind == AICC_MACHINE_CPU);  // the others' kernels do not know of it
       lower_border(lw, group, i, pad);
     }
   }

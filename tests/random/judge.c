@@ -340,20 +340,6 @@ static bool compiled(judge *j, const aicc_plan *plan) {
   return good;
 }
 
-// A GPU's kernels look different; here they are interpreted alone.
-static bool gpu_kernels(judge *j, aicc_module *module) {
-  static const char *const targets[] = {"sm_80", "gfx942"};
-  bool good = true;
-  for (size_t i = 0; i < sizeof targets / sizeof *targets && good; i++) {
-    aicc_plan *plan =
-        aicc_lower_module(module, &cg_target_find(targets[i])->machine, NULL, &j->diags);
-    good =
-        plan ? kernels(j, plan, targets[i]) : say(j, RP_BAD, "%s: it is not lowered", targets[i]);
-    aicc_plan_destroy(plan);
-  }
-  return good;
-}
-
 static bool lowered(judge *j, aicc_module *module) {
   aicc_plan *plan = aicc_lower_module(module, &j->target->machine, NULL, &j->diags);
   if (!plan) {
@@ -362,7 +348,7 @@ static bool lowered(judge *j, aicc_module *module) {
   bool good = true;
   if (j->last >= RP_KERNELS) {
     j->verdict->stage = RP_KERNELS;
-    good = kernels(j, plan, "kernels") && gpu_kernels(j, module);
+    good = kernels(j, plan, "kernels");
   }
   const bool runs =
       j->target->machine.kind == AICC_MACHINE_CPU;  // of a GPU, kernels are interpreted
