@@ -1,10 +1,12 @@
 """The GPU and the programs of the suite: what is there, and what it is called in the tables."""
 
+import contextlib
 import datetime
 import glob
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tarfile
@@ -49,6 +51,26 @@ def line(machine, args):
         f"{machine['gpu']} (compute capability {machine['capability']}, {machine['memory']}), driver "
         f"{machine['driver']}; {machine['date']}{commit}; target {args.target}\n{machine['command']}"
     )
+
+
+class TimeUp(BaseException):
+    """No Exception: what forgives peers and single rows does not forgive this."""
+
+
+@contextlib.contextmanager
+def at_most(seconds):
+    """Raises TimeUp in the body once it has run so long."""
+
+    def up(*_):
+        raise TimeUp(f"not done after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @dataclass

@@ -222,8 +222,7 @@ MEMORY = [  # name, operator, bytes moved per element of f16, attributes
 ]
 
 
-def memory_rows(tools, args, rate):
-    rows = []
+def memory_rows(tools, args, rate, rows):
     for name, op, moved, attributes in MEMORY:
         for m, n in [(8, 64)] if args.small else ROWS:
             shape = [n, m] if op == "Transpose" else [1, 1] if op == "ReduceL1" else [m, n]
@@ -237,7 +236,6 @@ def memory_rows(tools, args, rate):
             peer = gb / rate * 1e3 if rate else None
             row = row_of(f"{name} f16 {m} x {n}", device_ms(report), "copy", peer, gb * 1e3, "GB/s")
             rows.append(row)
-    return rows
 
 
 def launch_rows(tools, args):
@@ -286,17 +284,20 @@ def kernels(args, tools):
     jobs = [(gemm_row, entry) for entry in GEMMS] + [(attention_row, e) for e in ATTENTIONS]
     if args.small:
         jobs = [(make, small(entry)) for make, entry in (*jobs[:2], *jobs[-2:])]
-    for make, entry in jobs:
-        try:
-            rows.append(make(tools, args, *entry))
-        except RuntimeError as error:
-            rows.append({"what": f"{make.__name__} {entry}", "error": str(error)})
-        print(table(rows[-1:]).splitlines()[1], flush=True)
-    rows += memory_rows(tools, args, rate)
     try:
-        rows += launch_rows(tools, args)
-    except RuntimeError as error:
-        rows.append({"what": "one Add of 256", "error": str(error)})
+        for make, entry in jobs:
+            try:
+                rows.append(make(tools, args, *entry))
+            except RuntimeError as error:
+                rows.append({"what": f"{make.__name__} {entry}", "error": str(error)})
+            print(table(rows[-1:]).splitlines()[1], flush=True)
+        memory_rows(tools, args, rate, rows)
+        try:
+            rows += launch_rows(tools, args)
+        except RuntimeError as error:
+            rows.append({"what": "one Add of 256", "error": str(error)})
+    except gpu_machine.TimeUp as error:
+        rows.append({"what": "the rest", "error": str(error)})
     return all("error" not in row for row in rows), table(rows), rows
 
 
@@ -348,17 +349,20 @@ def networks(args, tools):
     rows = []
     if not tools.shared or not os.path.isdir(os.path.join(tools.shared, "bench_models")):
         return False, "no bench_models beside the checkout or in the pack", rows
-    for name, (sizes, spec) in NETWORKS.items():
-        options = [x for symbol, size in sizes.items() for x in ("--dim", f"{symbol}={size}")]
-        try:
-            model = filled(tools, name)
-            report, seconds = bench(tools, args, model, options, ["--on-device"], seconds=1.0)
-            peer = compiled_peer(spec) if torch and spec else None
-            row = row_of(name, report["latency_ms"]["median"], "compile", peer, 0, "")
-            row["compile_s"], row["device_ms"] = seconds, device_ms(report)
-            rows.append(row)
-        except (RuntimeError, subprocess.SubprocessError) as error:
-            rows.append({"what": name, "error": str(error)})
-        shutil.rmtree(os.path.join(tools.work, "networks", name), ignore_errors=True)
-        print(table(rows[-1:]).splitlines()[1], flush=True)
+    try:
+        for name, (sizes, spec) in NETWORKS.items():
+            options = [x for symbol, size in sizes.items() for x in ("--dim", f"{symbol}={size}")]
+            try:
+                model = filled(tools, name)
+                report, seconds = bench(tools, args, model, options, ["--on-device"], seconds=1.0)
+                peer = compiled_peer(spec) if torch and spec else None
+                row = row_of(name, report["latency_ms"]["median"], "compile", peer, 0, "")
+                row["compile_s"], row["device_ms"] = seconds, device_ms(report)
+                rows.append(row)
+            except (RuntimeError, subprocess.SubprocessError) as error:
+                rows.append({"what": name, "error": str(error)})
+            shutil.rmtree(os.path.join(tools.work, "networks", name), ignore_errors=True)
+            print(table(rows[-1:]).splitlines()[1], flush=True)
+    except gpu_machine.TimeUp as error:
+        rows.append({"what": "the rest", "error": str(error)})
     return all("error" not in row for row in rows), table(rows), rows
