@@ -8,24 +8,19 @@ MatMulInteger.
 import os
 
 import numpy as np
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_dynamic,
-    quantize_static,
-)
 
 QUANTISED = {  # what it is made of, the type of activations (None: dynamic)
-    "resnet50_qdq_u8": ("resnet50", QuantType.QUInt8),
-    "resnet50_qdq_i8": ("resnet50", QuantType.QInt8),
-    "mobilenetv3_small_qdq_u8": ("mobilenetv3_small", QuantType.QUInt8),
+    "resnet50_qdq_u8": ("resnet50", "QUInt8"),
+    "resnet50_qdq_i8": ("resnet50", "QInt8"),
+    "mobilenetv3_small_qdq_u8": ("mobilenetv3_small", "QUInt8"),
     "bert_base_dynamic": ("bert_base", None),
 }
 IMAGES = 4
 
 
-class Images(CalibrationDataReader):
+class Images:
+    """What quantize_static asks for samples: a CalibrationDataReader."""
+
     def __init__(self):
         random = np.random.default_rng(1)
         self.images = iter(
@@ -39,18 +34,20 @@ class Images(CalibrationDataReader):
 
 def write(name, source, folder):
     """FOLDER/model.onnx of the floating-point network `source`."""
+    from onnxruntime import quantization
+
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, "model.onnx")
-    activations = QUANTISED[name][1]
+    activations, weights = QUANTISED[name][1], quantization.QuantType.QInt8
     if activations is None:
-        quantize_dynamic(source, path, weight_type=QuantType.QInt8)
+        quantization.quantize_dynamic(source, path, weight_type=weights)
     else:
-        quantize_static(
+        quantization.quantize_static(
             source,
             path,
             Images(),
-            quant_format=QuantFormat.QDQ,
-            activation_type=activations,
-            weight_type=QuantType.QInt8,
+            quant_format=quantization.QuantFormat.QDQ,
+            activation_type=quantization.QuantType[activations],
+            weight_type=weights,
             per_channel=True,
         )

@@ -77,11 +77,12 @@ def table(rows, peers, facts, args):
     head = f"{'model':24} {'aicc ms':>9}" + "".join(
         f" {p + ' ms':>12} {'x ' + p:>11}" for p in peers
     )
+    kind = "8 bits" if args.of_bytes.issuperset(args.models) else "f32"
     lines = [
         support.machine_line(facts),
         f"{facts['command']}",
         "",
-        f"batch 1, {'8 bits' if args.quantised else 'f32'}, {args.threads} threads, median of {args.rounds} interleaved rounds; "
+        f"batch 1, {kind}, {args.threads} threads, median of {args.rounds} interleaved rounds; "
         + ("symbolic" if args.dynamic else "fixed")
         + " dimensions; x ort: times ONNX Runtime's speed",
         "",

@@ -143,32 +143,23 @@ def find_model(name):
     ../shared/models, our own description of the network, a wheel of PyPI that has the model in it.
     """
     import networks
+    import quantised
 
     cache = os.environ.get("AICC_BENCH_CACHE", os.path.join(BUILD, "bench-models"))
     exported, corpus = shared("bench_models"), shared("models/real")
     if exported and os.path.isdir(os.path.join(exported, name)):
         folder = os.path.join(cache, "exported", name)
-        if not os.path.exists(os.path.join(folder, "made")):
-            fill = [
-                sys.executable,
-                os.path.join(exported, "fill_weights.py"),
-                name,
-                "--out",
-                os.path.dirname(folder),
-            ]
-            os.makedirs(os.path.dirname(folder), exist_ok=True)
-            subprocess.run(fill, check=True)
-            open(os.path.join(folder, "made"), "w", encoding="utf-8").close()
-        return os.path.join(folder, "model.onnx"), "exported"
+        script, top = os.path.join(exported, "fill_weights.py"), os.path.dirname(folder)
+        os.makedirs(top, exist_ok=True)
+        fill = [sys.executable, script, name, "--out", top]
+        return made(folder, lambda _: subprocess.run(fill, check=True)), "exported"
     if corpus and os.path.isdir(os.path.join(corpus, name)):
         return os.path.join(corpus, name, "model.onnx"), "corpus"
     folder = os.path.join(cache, "made", name)
     path = os.path.join(folder, "model.onnx")
     if name in networks.NETWORKS:
         return made(folder, lambda to: networks.write(name, to)), "bench/networks.py"
-    if name.endswith(("_u8", "_i8", "_dynamic")):
-        import quantised  # needs onnxruntime
-
+    if name in quantised.QUANTISED:
         source, _ = find_model(quantised.QUANTISED[name][0])
         return made(folder, lambda to: quantised.write(name, source, to)), "bench/quantised.py"
     if name in WHEELS:

@@ -152,11 +152,14 @@ bool cg_known_nonnegative(cg_kernel *k, LLVMValueRef value);
 
 // cg_memory.c
 void cg_emit_load(cg_kernel *k, const kir_inst *inst);
-void cg_emit_dot4(cg_kernel *k, const kir_inst *inst);  // cg_dot4.c
+void cg_emit_prefetch(cg_kernel *k, const kir_inst *inst);
 void cg_emit_store(cg_kernel *k, const kir_inst *inst);
 void cg_emit_atomic(cg_kernel *k, const kir_inst *inst);
 uint64_t cg_local_bytes(const kir_kernel *kernel, const kir_inst *inst);  // of a LOCAL, padded
 void cg_emit_variable(cg_kernel *k, const kir_inst *inst);  // VAR GET SET ARRAY AGET ASET LOCAL
+
+// cg_dot4.c
+void cg_emit_dot4(cg_kernel *k, const kir_inst *inst);
 
 // cg_flow.c
 void cg_emit_for(cg_kernel *k, const kir_inst *inst);

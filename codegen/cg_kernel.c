@@ -138,21 +138,6 @@ static void emit_fma(cg_kernel *k, const kir_inst *inst) {
   cg_set_value(k, inst->result, cg_intrinsic(k->c, "llvm.fma", &type, 1, args, 3));
 }
 
-// Into the second level: what is read next is a panel, more than the first holds.
-static void emit_prefetch(cg_kernel *k, const kir_inst *inst) {
-  cg *c = k->c;
-  if (k->gpu != NULL) {
-    return;
-  }
-  LLVMTypeRef type = cg_memory_type(c, k->kernel->values[inst->buffer].dtype);
-  LLVMValueRef index = cg_use(k, inst->args[0]), base = cg_use(k, inst->buffer);
-  LLVMValueRef place = LLVMBuildGEP2(c->builder, type, base, &index, 1, "");
-  LLVMTypeRef types[] = {c->ptr};
-  LLVMValueRef args[] = {place, LLVMConstInt(c->i32, 0, false), LLVMConstInt(c->i32, 2, false),
-                         LLVMConstInt(c->i32, 1, false)};
-  cg_intrinsic(c, "llvm.prefetch", types, 1, args, 4);
-}
-
 static void emit_lane(cg_kernel *k, const kir_inst *inst) {
   if (k->gpu != NULL) {
     cg_set_value(k, inst->result, k->lane);
@@ -191,7 +176,7 @@ static void emit_inst(cg_kernel *k, const kir_inst *inst) {
     case KIR_SCALAR: cg_emit_scalar(k, inst); return;
     case KIR_FMA: emit_fma(k, inst); return;
     case KIR_DOT4: cg_emit_dot4(k, inst); return;
-    case KIR_PREFETCH: emit_prefetch(k, inst); return;
+    case KIR_PREFETCH: cg_emit_prefetch(k, inst); return;
     case KIR_TASK: cg_set_value(k, inst->result, k->task); return;
     case KIR_LANE: emit_lane(k, inst); return;
     case KIR_WARP: emit_warp(k, inst); return;

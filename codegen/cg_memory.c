@@ -189,6 +189,20 @@ void cg_emit_load(cg_kernel *k, const kir_inst *inst) {
   cg_set_value(k, inst->result, cg_is_varying(k, inst->result) ? cg_splat(k, v) : v);
 }
 
+// Into the second level: what is read next is a panel, more than the first holds.
+void cg_emit_prefetch(cg_kernel *k, const kir_inst *inst) {
+  cg *c = k->c;
+  if (k->gpu != NULL) {
+    return;
+  }
+  LLVMTypeRef type = cg_memory_type(c, k->kernel->values[inst->buffer].dtype), types[] = {c->ptr};
+  LLVMValueRef args[] = {
+      element_pointer(k, type, cg_use(k, inst->buffer), cg_use(k, inst->args[0])),
+      LLVMConstInt(c->i32, 0, false), LLVMConstInt(c->i32, 2, false),
+      LLVMConstInt(c->i32, 1, false)};
+  cg_intrinsic(c, "llvm.prefetch", types, 1, args, 4);
+}
+
 // --- stores --------------------------------------------------------------------------------------
 
 static void store_lanes(cg_kernel *k, const access *a, LLVMValueRef value) {

@@ -69,19 +69,6 @@ static aicc_view source_of(const aicc_tensor *tensor) {
   return tensor->buf == NULL ? (aicc_view){0} : view_of(tensor, tensor_bytes(tensor));
 }
 
-static bool same_pack(const aicc_pack *a, const aicc_pack *b) {
-  if (a == NULL || b == NULL) {
-    return a == b;
-  }
-  bool same = a->batch == b->batch && a->batch_stride == b->batch_stride &&
-              a->k_rank == b->k_rank && a->n == b->n && a->n_stride == b->n_stride &&
-              a->nr == b->nr && a->group == b->group && a->run_rank == b->run_rank;
-  for (int i = 0; i < a->k_rank && same; i++) {
-    same = a->k_extent[i] == b->k_extent[i] && a->k_stride[i] == b->k_stride[i];
-  }
-  return same;
-}
-
 // In pieces, of which those of a file leave memory behind them.
 static bool same_bytes(const aicc_tensor *a, const aicc_tensor *b, uint64_t size) {
   const unsigned char *x = a->data, *y = b->data;
@@ -118,7 +105,7 @@ static bool find_stored(const compile *job, size_t first, size_t end,
   for (size_t p = first; p < end; p++) {
     const aicc_plan *other = job->plans[p].plan;
     for (size_t i = 0; i < other->const_count; i++) {
-      if (same_pack(other->consts[i].pack, constant->pack) &&
+      if (aicc_pack_equal(other->consts[i].pack, constant->pack) &&
           same_tensor(other->consts[i].tensor, constant->tensor)) {
         if (offset != NULL) {
           *offset = job->plans[p].offsets[i];

@@ -4,16 +4,12 @@
 #include <llvm-c/TargetMachine.h>
 #include <string.h>
 
-static const char *const v3_needs[] = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt",
-                                       "movbe", NULL};
-static const char *const v4_needs[] = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt",
-                                       "movbe", "avx512f", "avx512bw", "avx512cd", "avx512dq",
-                                       "avx512vl", NULL};
-static const char *const v3_vnni_needs[] = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt",
-                                            "movbe", "avxvnni", NULL};
-static const char *const v4_vnni_needs[] = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt",
-                                            "movbe", "avx512f", "avx512bw", "avx512cd", "avx512dq",
-                                            "avx512vl", "avx512vnni", NULL};
+#define V3_NEEDS "avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"
+#define V4_NEEDS V3_NEEDS, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"
+static const char *const v3_needs[] = {V3_NEEDS, NULL};
+static const char *const v3_vnni_needs[] = {V3_NEEDS, "avxvnni", NULL};
+static const char *const v4_needs[] = {V4_NEEDS, NULL};
+static const char *const v4_vnni_needs[] = {V4_NEEDS, "avx512vnni", NULL};
 static const char *const no_needs[] = {NULL};
 
 #define X86(name_, cpu_, features_, width_, dot4_, flops, needs_)                        \
@@ -91,24 +87,37 @@ static bool host_has(const char *features, const char *name) {
   return false;
 }
 
-bool cg_target_runs_here(const cg_target *target) {
-  bool runs = false;
-#if defined(__x86_64__)
-  char *features = LLVMGetHostCPUFeatures();
-  runs = target->machine.kind == AICC_MACHINE_CPU;
+static bool runs_with(const cg_target *target, const char *features) {
+  bool runs = target->machine.kind == AICC_MACHINE_CPU && features != NULL;
   for (const char *const *need = target->needs; *need != NULL && runs; need++) {
     runs = host_has(features, *need);
   }
-  LLVMDisposeMessage(features);
+  return runs;
+}
+
+// LLVMDisposeMessage; NULL: this machine is of no family of ours.
+static char *host_features(void) {
+#if defined(__x86_64__)
+  return LLVMGetHostCPUFeatures();
+#else
+  return NULL;
 #endif
+}
+
+bool cg_target_runs_here(const cg_target *target) {
+  char *features = host_features();
+  const bool runs = runs_with(target, features);
+  LLVMDisposeMessage(features);
   return runs;
 }
 
 static const cg_target *find_native(void) {
+  char *features = host_features();
   size_t i = 0;
-  while (i < TARGET_COUNT && !cg_target_runs_here(&targets[i])) {
+  while (i < TARGET_COUNT && !runs_with(&targets[i], features)) {
     i++;
   }
+  LLVMDisposeMessage(features);
   return cg_target_at(i);
 }
 

@@ -41,6 +41,8 @@ aicc_value *aicc_b_iota(aicc_builder *b, aicc_dtype dtype, const aicc_dim *dims,
 aicc_value *aicc_b_reshape(aicc_builder *b, aicc_value *x, const aicc_dim *dims, int rank);
 aicc_value *aicc_b_transpose(aicc_builder *b, aicc_value *x, const int64_t *perm);
 aicc_value *aicc_b_broadcast(aicc_builder *b, aicc_value *x, const aicc_dim *dims, int rank);
+// [d0, d1, ..] as [d0, 1, ..] of |rank|: what belongs to channels, beside [N, C, s..]; d1 .. are 1.
+aicc_value *aicc_b_leading(aicc_builder *b, aicc_value *x, int rank);
 aicc_value *aicc_b_unsqueeze(aicc_builder *b, aicc_value *x, int axis);  // reshape
 aicc_value *aicc_b_squeeze(aicc_builder *b, aicc_value *x, int axis);    // reshape
 // One axis: result dim is |size|; starts at |start|.

@@ -52,6 +52,14 @@ aicc_value *aicc_b_reshape(aicc_builder *b, aicc_value *x, const aicc_dim *dims,
   return aicc_b_finish(b, stated_node(b, AICC_OP_RESHAPE, x, dims, rank));
 }
 
+aicc_value *aicc_b_leading(aicc_builder *b, aicc_value *x, int rank) {
+  aicc_dim dims[AICC_MAX_RANK];
+  for (int i = 0; i < rank && x; i++) {
+    dims[i] = i == 0 ? x->type.dims[0] : aicc_dim_const(b->module->dims, 1);
+  }
+  return aicc_b_reshape(b, x, dims, rank);
+}
+
 aicc_value *aicc_b_unsqueeze(aicc_builder *b, aicc_value *x, int axis) {
   if (!x) {
     return NULL;

@@ -136,6 +136,7 @@ typedef struct aicc_plan {
 // are multiples of 64 or end at the constant's end. Lets writers stream weights of any size.
 void aicc_plan_const_bytes(const aicc_plan_const *constant, uint64_t from, uint64_t size,
                            void *out);
+bool aicc_pack_equal(const aicc_pack *a, const aicc_pack *b);  // either may be NULL: not packed
 int64_t aicc_pack_count(const aicc_pack *pack);  // elements, padding included
 int64_t aicc_pack_rows(const aicc_pack *pack);   // along k, padding included
 

@@ -29,6 +29,19 @@ int64_t aicc_pack_rows(const aicc_pack *pack) {
                          : k_count(pack);
 }
 
+bool aicc_pack_equal(const aicc_pack *a, const aicc_pack *b) {
+  if (a == NULL || b == NULL) {
+    return a == b;
+  }
+  bool same = a->batch == b->batch && a->batch_stride == b->batch_stride &&
+              a->k_rank == b->k_rank && a->n == b->n && a->n_stride == b->n_stride &&
+              a->nr == b->nr && a->group == b->group && a->run_rank == b->run_rank;
+  for (int i = 0; i < a->k_rank && same; i++) {
+    same = a->k_extent[i] == b->k_extent[i] && a->k_stride[i] == b->k_stride[i];
+  }
+  return same;
+}
+
 int64_t aicc_pack_count(const aicc_pack *pack) {
   return pack->batch * aicc_pack_rows(pack) * panel_count(pack) * pack->nr;
 }

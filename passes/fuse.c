@@ -295,8 +295,9 @@ static void drop_second_results(fuse *f, int group) {
   member_list *members = &f->groups[group];
   for (size_t i = members->count - 1; i > 0; i--) {
     aicc_node *node = members->items[i];
-    if (!used_inside(f, node, group) && users_pull(f, node, group) &&
-        cost_elsewhere(f, node, group, SECOND_COST) <= SECOND_COST) {
+    if (!used_inside(f, node, group) &&
+        cost_elsewhere(f, node, group, SECOND_COST) <= SECOND_COST &&
+        users_pull(f, node, group)) {
       f->group_of[node->id] = 0;
       memmove(members->items + i, members->items + i + 1,
               (members->count - i - 1) * sizeof *members->items);

@@ -34,17 +34,14 @@ void aicc_lower_alias(aicc_lower *lw, const aicc_value *value, aicc_slot of) {
   lw->slot_of[value->id] = slot;
 }
 
-static bool same_pack(const aicc_pack *a, const aicc_pack *b) {
-  return a == b || (a && b && memcmp(a, b, sizeof *a) == 0);
-}
-
 aicc_slot aicc_lower_constant(aicc_lower *lw, const aicc_plan_const *constant) {
   aicc_plan *plan = lw->plan;
   const aicc_tensor *tensor = constant->tensor;
   uint32_t index = 0;
-  while (index < plan->const_count && !(plan->consts[index].tensor->data == tensor->data &&
-                                        plan->consts[index].tensor->dtype == tensor->dtype &&
-                                        same_pack(plan->consts[index].pack, constant->pack))) {
+  while (index < plan->const_count &&
+         !(plan->consts[index].tensor->data == tensor->data &&
+           plan->consts[index].tensor->dtype == tensor->dtype &&
+           aicc_pack_equal(plan->consts[index].pack, constant->pack))) {
     index++;
   }
   if (index == plan->const_count) {

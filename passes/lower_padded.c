@@ -79,11 +79,9 @@ static kir_val has_inside(lower_kernel *lk, const aicc_node *pad, const kir_val 
 
 static void fill(lower_kernel *lk, kir_val buffer, aicc_dtype dtype, kir_val begin, kir_val from,
                  kir_val to, kir_val value) {
-  const size_t mark = lk_mark(lk);
   const kir_val i = lk_for(lk, KIR_LANES, from, to);
   lk_store(lk, buffer, dtype, kir_add(&lk->b, begin, i), value);
   lk_end(lk);
-  lk_forget(lk, mark);
 }
 
 // A task fills what is not inside of a row along the last two dimensions.

@@ -33,17 +33,17 @@ typedef struct rounding {
   double lo, hi, plus;
 } rounding;
 
-// The integer that every element of |x| is.
-static bool integer_of(const aicc_value *x, double *number) {
+// The number that |x|, of one element, is.
+static bool number_of(const lower_kernel *lk, const aicc_value *x, double *number) {
   const aicc_tensor *t = aicc_value_constant(x);
-  for (int i = 0; t && i < t->rank; i++) {
-    t = t->shape[i] == 1 ? t : NULL;
-  }
-  if (!t || t->dtype != AICC_F32) {
-    return false;
-  }
-  *number = aicc_get_f64(t->dtype, t->data, 0);
-  return *number == floor(*number) && fabs(*number) < SMALL;
+  const bool found =
+      t && t->dtype == AICC_F32 && aicc_type_is_single(lk->lw->module, &x->type);
+  *number = found ? aicc_get_f64(t->dtype, t->data, 0) : 0;
+  return found;
+}
+
+static bool integer_of(const lower_kernel *lk, const aicc_value *x, double *number) {
+  return number_of(lk, x, number) && *number == floor(*number) && fabs(*number) < SMALL;
 }
 
 // Follows |value| down to the rounding of which it is an integer.
@@ -58,7 +58,7 @@ static bool read_rounding(const lower_kernel *lk, const aicc_value *value, round
     *out = (rounding){.x = def->in[0], .lo = -INFINITY, .hi = INFINITY};
     return true;
   }
-  if (def->in_count != 2 || !integer_of(def->in[1], &number) ||
+  if (def->in_count != 2 || !integer_of(lk, def->in[1], &number) ||
       !read_rounding(lk, def->in[0], out)) {
     return false;
   }
@@ -119,14 +119,13 @@ static bool rounds_alike(const rounding *r, float scale) {
 // The scale that |x| is divided by, where that may be a product; 0: it is not.
 static float scale_of(const lower_kernel *lk, const rounding *r) {
   const aicc_node *def = r->x->def;
-  const aicc_tensor *t = def && def->parent == lk->group && def->op == AICC_OP_DIV &&
-                                 aicc_type_same_shape(&def->in[0]->type, &r->x->type)
-                             ? aicc_value_constant(def->in[1])
-                             : NULL;
-  for (int i = 0; t && i < t->rank; i++) {
-    t = t->shape[i] == 1 ? t : NULL;
+  double number;
+  if (!def || def->parent != lk->group || def->op != AICC_OP_DIV ||
+      !aicc_type_same_shape(&def->in[0]->type, &r->x->type) ||
+      !number_of(lk, def->in[1], &number)) {
+    return 0;
   }
-  const float scale = t && t->dtype == AICC_F32 ? (float)aicc_get_f64(t->dtype, t->data, 0) : 0;
+  const float scale = (float)number;
   return scale > 0x1p-60F && scale < 0x1p60F && rounds_alike(r, scale) ? scale : 0;
 }
 
@@ -252,7 +251,7 @@ static kir_val as_floats(lower_kernel *lk, const rounding *r, double zero, aicc_
 static bool read_floats(const lower_kernel *lk, const aicc_node *node, rounding *r, double *zero,
                         aicc_dtype *bytes) {
   *zero = 0;
-  if (node->op == AICC_OP_SUB && integer_of(node->in[1], zero) &&
+  if (node->op == AICC_OP_SUB && integer_of(lk, node->in[1], zero) &&
       aicc_type_same_shape(&node->in[0]->type, &node->out[0]->type)) {
     node = node->in[0]->def;
   }

@@ -388,13 +388,10 @@ static aicc_value *filter_zero(narrow *n, aicc_value *zero, int rank) {
 // Sums of each filter, beside [N, M, s..].
 static aicc_value *filter_sums(narrow *n, const operand *w, int rank) {
   bool summed[AICC_MAX_RANK] = {false};
-  aicc_dim beside[AICC_MAX_RANK];
-  beside[0] = w->bytes->type.dims[0];
   for (int i = 1; i < rank; i++) {
     summed[i] = true;
-    beside[i] = aicc_dim_const(n->module->dims, 1);
   }
-  return aicc_b_reshape(&n->b, sum_over(n, w, summed), beside, rank - 1);
+  return aicc_b_leading(&n->b, sum_over(n, w, summed), rank - 1);
 }
 
 // --- few terms -----------------------------------------------------------------------------------
@@ -459,12 +456,7 @@ static void float_conv(narrow *n, aicc_node *node) {
   conv->out[0]->type = aicc_type_tensor(n->module, AICC_F32, type->dims, type->rank);
   aicc_value *sum = aicc_b_cast(&n->b, aicc_b_finish(&n->b, conv), AICC_I32);
   if (node->in_count > 2 && node->in[2]) {
-    aicc_dim beside[AICC_MAX_RANK];
-    for (int i = 0; i + 1 < type->rank; i++) {
-      beside[i] = i == 0 ? node->in[2]->type.dims[0] : aicc_dim_const(n->module->dims, 1);
-    }
-    sum = binary(n, AICC_OP_ADD, sum,
-                 aicc_b_reshape(&n->b, node->in[2], beside, type->rank - 1));
+    sum = binary(n, AICC_OP_ADD, sum, aicc_b_leading(&n->b, node->in[2], type->rank - 1));
   }
   if (sum) {
     finish(n, node, sum);
@@ -550,7 +542,7 @@ aicc_status aicc_pass_narrow(aicc_pass_context *pass) {
   if (!pass->machine || !aicc_machine_multiplies_bytes(pass->machine)) {
     return AICC_OK;
   }
-  narrow n = {.pass = pass, .module = pass->module, 
+  narrow n = {.pass = pass, .module = pass->module,
               .words = pass->machine->kind == AICC_MACHINE_CPU};
   n.b = (aicc_builder){.module = pass->module, .diags = pass->diags};
   aicc_rewrite_init(&n.rewrite, pass->module, pass->scratch);

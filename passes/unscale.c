@@ -132,11 +132,7 @@ static void finish(unscale *u, aicc_node *node, const scaled *x, const scaled *w
       aicc_b_binary(b, AICC_OP_MUL, scale, aicc_b_reshape(b, x->scale, NULL, 0));
   y = y && both ? aicc_b_binary(b, AICC_OP_MUL, y, both) : NULL;
   if (y && node->in_count > 2 && node->in[2]) {
-    aicc_dim shape[AICC_MAX_RANK];
-    for (int i = 0; i < bias_rank; i++) {
-      shape[i] = i == 0 ? node->in[2]->type.dims[0] : aicc_dim_const(u->module->dims, 1);
-    }
-    y = aicc_b_binary(b, AICC_OP_ADD, y, aicc_b_reshape(b, node->in[2], shape, bias_rank));
+    y = aicc_b_binary(b, AICC_OP_ADD, y, aicc_b_leading(b, node->in[2], bias_rank));
   }
   if (y) {
     aicc_rewrite_replace(&u->rewrite, node->out[0], y);

@@ -72,7 +72,7 @@ static aicc_value *gpu_param(gpu_graph *g, const gpu_operand *o) {
                                aicc_type_tensor(g->module, o->dtype, dims, o->rank));
 }
 
-static aicc_value *gpu_const(gpu_graph *g, const gpu_operand *o) {
+AICC_UNUSED static aicc_value *gpu_const(gpu_graph *g, const gpu_operand *o) {
   int64_t count = 1;
   for (int i = 0; i < o->rank; i++) {
     count *= o->shape[i];
@@ -84,13 +84,18 @@ static aicc_value *gpu_const(gpu_graph *g, const gpu_operand *o) {
   return aicc_b_const(&g->b, &tensor);
 }
 
+// |result| is the graph's only one.
+static void gpu_graph_result(gpu_graph *g, aicc_value *result, const char *title) {
+  ck_assert_msg(result != NULL && g->diags.error_count == 0, "%s: the graph is wrong", title);
+  aicc_region_set_results(g->module, g->module->body, &result, 1);
+  g->module->result_names = AICC_NEW(&g->module->arena, const char *);
+  g->module->result_names[0] = "r";
+}
+
 AICC_UNUSED static void gpu_graph_run(gpu_graph *g, aicc_value *result, const char *target,
                                       const char *schedule, const char *title) {
   g->module->tf32 = g->tf32;
-  ck_assert_msg(result != NULL && g->diags.error_count == 0, "%s: the graph is wrong", title);
-  g->module->result_names = AICC_NEW(&g->module->arena, const char *);
-  g->module->result_names[0] = "r";
-  aicc_region_set_results(g->module, g->module->body, &result, 1);
+  gpu_graph_result(g, result, title);
   const cg_target *found = cg_target_find(target);
   plan_run_on(g->module, g->inputs, &found->machine, plan_run_device_target(found), schedule,
               title);

@@ -36,10 +36,7 @@ static void run_product(const product *p, const char *target, bool native) {
   aicc_set_int(g.module, node, AICC_ATTR_TRANS_B, p->trans_b);
   aicc_value *r = aicc_b_finish(&g.b, node);
   r = aicc_b_binary(&g.b, AICC_OP_MAX, r, aicc_b_scalar(&g.b, AICC_F32, -3));
-  ck_assert_msg(r != NULL && g.diags.error_count == 0, "%s: the graph is wrong", p->name);
-  aicc_region_set_results(g.module, g.module->body, &r, 1);
-  g.module->result_names = AICC_NEW(&g.module->arena, const char *);
-  g.module->result_names[0] = "r";
+  gpu_graph_result(&g, r, p->name);
   plan_run_on(g.module, g.inputs, &found->machine, native ? found : NULL, p->schedule, p->name);
   gpu_graph_close(&g);
 }
@@ -83,10 +80,7 @@ static void run_conv(int64_t size, int64_t channels, const char *target, bool na
   aicc_set_dims(g.module, node, AICC_ATTR_PADS, pads, 2);
   aicc_set_int(g.module, node, AICC_ATTR_GROUP, 1);
   node->out[0]->type = aicc_type_tensor(g.module, AICC_F32, out, 4);
-  aicc_value *r = aicc_b_finish(&g.b, node);
-  aicc_region_set_results(g.module, g.module->body, &r, 1);
-  g.module->result_names = AICC_NEW(&g.module->arena, const char *);
-  g.module->result_names[0] = "r";
+  gpu_graph_result(&g, aicc_b_finish(&g.b, node), "conv");
   const aicc_pass_options options = {.machine = &found->machine, .check = true};
   ck_assert_int_eq(aicc_run_passes(g.module, "canon,layout,const_fold,canon,simplify,dce",
                                    &options, &g.diags), AICC_OK);

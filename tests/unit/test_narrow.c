@@ -68,10 +68,7 @@ static void check(gpu_graph *g, aicc_value *r, form wanted, const char *target,
     return;  // no CPU of ours
   }
   const aicc_machine *machine = &found->machine;
-  ck_assert_msg(r != NULL && g->diags.error_count == 0, "%s: the graph is wrong", title);
-  aicc_region_set_results(g->module, g->module->body, &r, 1);
-  g->module->result_names = AICC_NEW(&g->module->arena, const char *);
-  g->module->result_names[0] = "r";
+  gpu_graph_result(g, r, title);
   aicc_eval_value before, after;
   evaluate(g, &before);
   const aicc_pass_options options = {.machine = machine, .check = true};

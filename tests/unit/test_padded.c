@@ -74,10 +74,7 @@ static void run(const chain *c, const cg_target *target, bool native) {
     first = first ? first : x;
   }
   x = c->residual ? aicc_b_binary(&g.b, AICC_OP_ADD, x, first) : x;
-  ck_assert_msg(x != NULL && g.diags.error_count == 0, "%s: the graph is wrong", c->name);
-  aicc_region_set_results(g.module, g.module->body, &x, 1);
-  g.module->result_names = AICC_NEW(&g.module->arena, const char *);
-  g.module->result_names[0] = "r";
+  gpu_graph_result(&g, x, c->name);
   const aicc_pass_options options = {.machine = &target->machine, .check = true};
   const char *passes = "canon,simplify,cse,dce,layout,const_fold,canon,simplify,cse,dce";
   ck_assert_int_eq(aicc_run_passes(g.module, passes, &options, &g.diags), AICC_OK);

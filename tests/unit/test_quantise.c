@@ -2,9 +2,7 @@
 // one, next to every tie and for what is no number, infinite or huge.
 #include <math.h>
 
-#include "check_main.h"
-#include "ir/build.h"
-#include "plan_run.h"
+#include "gpu_contract.h"
 
 enum { NEAR = 5, ODD = 12, COUNT = 256 * (2 * NEAR + 1) + ODD };
 
@@ -19,17 +17,11 @@ typedef struct form {
   int lo, hi;      // of the clamp
 } form;
 
-typedef struct graph {
-  aicc_module *module;
-  aicc_builder b;
-  aicc_diags diags;
-} graph;
-
-static aicc_value *with(graph *g, aicc_op op, aicc_value *x, float number) {
+static aicc_value *with(gpu_graph *g, aicc_op op, aicc_value *x, float number) {
   return aicc_b_binary(&g->b, op, x, aicc_b_scalar(&g->b, AICC_F32, (double)number));
 }
 
-static aicc_value *quantised(graph *g, const form *f, aicc_value *x) {
+static aicc_value *quantised(gpu_graph *g, const form *f, aicc_value *x) {
   aicc_value *y = f->product ? with(g, AICC_OP_MUL, x, 1 / f->scale)
                              : with(g, AICC_OP_DIV, x, f->scale);
   y = aicc_b_unary(&g->b, AICC_OP_ROUND, y);
@@ -66,25 +58,13 @@ static void fill(const form *f, float *x) {
 }
 
 static void check(const form *f, const cg_target *target, bool native) {
-  graph g = {.module = aicc_module_create("quantise")};
-  aicc_diags_init(&g.diags);
-  g.b = (aicc_builder){.module = g.module, .region = g.module->body, .diags = &g.diags};
-  const int64_t shape[] = {COUNT};
-  const aicc_dim dims[] = {aicc_dim_const(g.module->dims, COUNT)};
-  aicc_value *x = aicc_region_add_param(g.module, g.module->body, NULL,
-                                        aicc_type_tensor(g.module, AICC_F32, dims, 1));
-  aicc_eval_value input;
-  ck_assert_int_eq(aicc_eval_value_create(AICC_F32, 1, shape, &g.diags, &input), AICC_OK);
-  fill(f, input.data);
-  aicc_value *y = quantised(&g, f, x);
-  ck_assert_msg(y != NULL && g.diags.error_count == 0, "%s: the graph is wrong", f->name);
-  aicc_region_set_results(g.module, g.module->body, &y, 1);
-  g.module->result_names = AICC_NEW(&g.module->arena, const char *);
-  g.module->result_names[0] = "y";
-  plan_run_on(g.module, &input, &target->machine, native ? target : NULL, NULL, f->name);
-  aicc_eval_value_deinit(&input);
-  aicc_diags_deinit(&g.diags);
-  aicc_module_destroy(g.module);
+  gpu_graph g;
+  gpu_graph_open(&g, false);
+  aicc_value *x = gpu_param(&g, &(gpu_operand){AICC_F32, 1, {COUNT}});
+  fill(f, g.inputs[0].data);
+  gpu_graph_result(&g, quantised(&g, f, x), f->name);
+  plan_run_on(g.module, g.inputs, &target->machine, native ? target : NULL, NULL, f->name);
+  gpu_graph_close(&g);
 }
 
 START_TEST(bytes_are_the_same) {
